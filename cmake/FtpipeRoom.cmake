@@ -1,0 +1,32 @@
+# ft_room(NAME SOURCES ... LINK ...): one library per room, all with the same strict flags.
+
+add_library(ft_flags INTERFACE)
+target_include_directories(ft_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_definitions(ft_flags INTERFACE _POSIX_C_SOURCE=200809L FT_VERSION="${PROJECT_VERSION}")
+target_compile_options(ft_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual
+  -Wundef -Wvla -Wswitch-enum -Wformat=2 -Wno-missing-field-initializers -fno-strict-aliasing -fno-omit-frame-pointer
+  -ffp-contract=off)
+if(FTPIPE_WERROR)
+  target_compile_options(ft_flags INTERFACE -Werror)
+endif()
+if(FTPIPE_SANITIZE)
+  target_compile_options(ft_flags INTERFACE -fsanitize=${FTPIPE_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(ft_flags INTERFACE -fsanitize=${FTPIPE_SANITIZE})
+  target_compile_definitions(ft_flags INTERFACE FT_DEBUG FT_SANITIZED)
+endif()
+
+function(ft_room name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_link_libraries(${name} PUBLIC ft_flags ${arg_LINK})
+  # Kernels are compiled once for each instruction set; which one runs is decided at run time.
+  foreach(source ${arg_SOURCES})
+    if(source MATCHES "_avx2\\.c$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O3;-mavx2;-mfma;-mf16c;-mbmi;-mbmi2")
+    elseif(source MATCHES "_avx512\\.c$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
+        "-O3;-mavx2;-mfma;-mf16c;-mbmi;-mbmi2;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mprefer-vector-width=512")
+    endif()
+  endforeach()
+endfunction()

@@ -1,0 +1,40 @@
+// What C17 does not spell, in one place: the only header that uses compiler extensions.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FT_MUST_CHECK __attribute__((warn_unused_result))
+#define FT_PRINTF(text_at, first_at) __attribute__((format(printf, text_at, first_at)))
+#define FT_NOINLINE __attribute__((noinline))
+#define FT_NORETURN __attribute__((noreturn))
+#define FT_UNUSED __attribute__((unused))
+#define FT_LIKELY(x) __builtin_expect(!!(x), 1)
+#define FT_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define FT_PREFETCH(p) __builtin_prefetch(p)
+#define FT_THREAD_LOCAL _Thread_local
+
+// True when the sum or the product does not fit `*out`; every size that comes from a file goes through these.
+#define FT_ADD_OVERFLOWS(a, b, out) __builtin_add_overflow(a, b, out)
+#define FT_MUL_OVERFLOWS(a, b, out) __builtin_mul_overflow(a, b, out)
+
+#define FT_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+// Drops a result on purpose; the reason stands beside the call.
+static inline void ft_ignore(bool result)
+{
+    (void)result;
+}
+
+// Moves a pointer out and leaves NULL, so that a move can be seen at the call: ft_emit(self, ft_take(&batch), err).
+#define ft_take(pointer) ((__typeof__(*(pointer)))ft_take_pointer((void *)(pointer)))
+
+static inline void *ft_take_pointer(void *pointer)
+{
+    void *taken;
+
+    __builtin_memcpy(&taken, pointer, sizeof(taken));
+    __builtin_memset(pointer, 0, sizeof(taken));
+    return taken;
+}

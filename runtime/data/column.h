@@ -1,0 +1,88 @@
+// One field of many items, in Arrow's layout, and the builder that makes one item by item.
+//
+//   int          values i64[count]
+//   f32[384]     values f32[count, 384]
+//   string       offsets i32[count + 1], values u8[bytes]
+//   i32[*]       offsets i32[count + 1], values i32[elements]
+//   string[*]    offsets i32[count + 1] into the elements, inner i32[elements + 1] into values u8[bytes]
+//
+// offsets[0] need not be 0: a slice of a column shares its values. A column holds one reference on each tensor.
+#pragma once
+
+#include "runtime/data/tensor.h"
+
+typedef struct ft_column {
+    ft_type type;
+    ft_tensor *values;
+    ft_tensor *offsets;   // NULL where every item has the same size.
+    ft_tensor *inner;     // Lists of text only.
+    ft_tensor *validity;  // u8 bitmap, least significant bit first, bit i of the *tensor's* data = item i + validity_offset.
+                          // NULL when every item has the field.
+    size_t validity_offset;  // In bits; slices keep the bitmap.
+} ft_column;
+
+void ft_column_finish(ft_column *column);  // Drops the references; a zeroed column is fine.
+ft_column ft_column_ref(const ft_column *column);  // Another holder of the same tensors.
+bool ft_column_slice(const ft_column *column, size_t from, size_t count, ft_column *out, ft_error *err) FT_MUST_CHECK;
+// A new column with the items `indices[0..count)` in that order (repeats allowed). Copies.
+bool ft_column_select(const ft_column *column, const uint32_t *indices, size_t count, ft_account *account,
+                      ft_column *out, ft_error *err) FT_MUST_CHECK;
+// Items of all `parts` (same type) end to end. `counts[i]` items each.
+bool ft_column_join(const ft_column *parts, const size_t *counts, size_t part_count, ft_account *account,
+                    ft_column *out, ft_error *err) FT_MUST_CHECK;
+// A column of `count` nulls.
+bool ft_column_nulls(ft_type type, size_t count, ft_account *account, ft_column *out, ft_error *err) FT_MUST_CHECK;
+size_t ft_column_size_bytes(const ft_column *column, size_t count);  // What the items take, shared or not.
+
+static inline bool ft_column_is_null(const ft_column *column, size_t item)
+{
+    if (!column->validity)
+        return false;
+    size_t bit = item + column->validity_offset;
+    return !((((const uint8_t *)column->validity->data)[bit >> 3] >> (bit & 7)) & 1);
+}
+
+// Text of an item (string, bytes, json, any). Valid as long as the column.
+static inline ft_slice ft_column_text(const ft_column *column, size_t item)
+{
+    const int32_t *offsets = ft_tensor_i32(column->offsets);
+    return (ft_slice){column->values->data + offsets[item], (size_t)(offsets[item + 1] - offsets[item])};
+}
+// One element of a list of text; `element` counts from offsets[item].
+static inline ft_slice ft_column_element(const ft_column *column, int32_t element)
+{
+    const int32_t *inner = ft_tensor_i32(column->inner);
+    return (ft_slice){column->values->data + inner[element], (size_t)(inner[element + 1] - inner[element])};
+}
+
+// Makes a column item by item. Memory is charged to `account` as it grows. After a failure only finish is allowed.
+typedef struct ft_builder {
+    ft_type type;
+    ft_account *account;
+    size_t count;            // Items so far.
+    ft_buffer *values, *offsets, *inner, *validity;
+    size_t values_bytes;     // Used of `values`.
+    size_t elements;         // Lists: elements so far.
+    size_t nulls;
+} ft_builder;
+
+// `expected_items`, `expected_bytes` (of values) size the first allocation; 0 is fine.
+bool ft_builder_init(ft_builder *builder, ft_type type, ft_account *account, size_t expected_items,
+                     size_t expected_bytes, ft_error *err) FT_MUST_CHECK;
+void ft_builder_finish(ft_builder *builder);  // Frees what was not taken.
+bool ft_builder_add_null(ft_builder *builder, ft_error *err) FT_MUST_CHECK;
+bool ft_builder_add_bool(ft_builder *builder, bool value, ft_error *err) FT_MUST_CHECK;
+bool ft_builder_add_int(ft_builder *builder, int64_t value, ft_error *err) FT_MUST_CHECK;
+bool ft_builder_add_float(ft_builder *builder, double value, ft_error *err) FT_MUST_CHECK;
+// string, bytes, json, any. Validity of UTF-8 or JSON is the caller's to know.
+bool ft_builder_add_text(ft_builder *builder, ft_slice value, ft_error *err) FT_MUST_CHECK;
+// Fixed tensors: all elements of one item. Lists of numbers: `elements` numbers of the type's dtype
+// (bool lists: u8; int lists: i64; float lists: f64).
+bool ft_builder_add_numbers(ft_builder *builder, const void *numbers, size_t elements, ft_error *err) FT_MUST_CHECK;
+// Lists of text: add the elements of one item one by one, then end the item.
+bool ft_builder_add_element(ft_builder *builder, ft_slice element, ft_error *err) FT_MUST_CHECK;
+bool ft_builder_end_list(ft_builder *builder, ft_error *err) FT_MUST_CHECK;
+// Item `item` of a column of the same type.
+bool ft_builder_add_item(ft_builder *builder, const ft_column *column, size_t item, ft_error *err) FT_MUST_CHECK;
+// Gives the column and leaves the builder empty (finish is still fine).
+bool ft_builder_take(ft_builder *builder, ft_column *out, ft_error *err) FT_MUST_CHECK;

@@ -1,0 +1,29 @@
+// The fields of the items on an edge: names and types, known before the first item. A field's index in its schema is
+// the index of its column in every batch of that edge; nothing is looked up by name per item.
+#pragma once
+
+#include "runtime/data/type.h"
+#include "runtime/memory/arena.h"
+
+// A hidden field: the item as the source read it (one JSONL line, without its end). Writers copy from it what no stage
+// has changed. Hidden names begin with '@' and never show in messages, expressions or Lua.
+#define FT_FIELD_RAW "@raw"
+
+typedef struct ft_field {
+    const char *name;
+    ft_type type;
+    bool in_raw;  // The value is also, unchanged, in @raw.
+} ft_field;
+
+typedef struct ft_schema {
+    size_t count;
+    const ft_field *fields;
+    bool open;  // Items may have more fields than these; they ride along inside @raw.
+} ft_schema;
+
+enum { FT_FIELD_NONE = SIZE_MAX };
+
+size_t ft_schema_find(const ft_schema *schema, ft_slice name);  // Index, or FT_FIELD_NONE.
+bool ft_field_is_hidden(const ft_field *field);
+// "id: int, text: string", without hidden fields; in the arena. NULL without memory.
+const char *ft_schema_print(const ft_schema *schema, ft_arena *arena);
