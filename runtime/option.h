@@ -46,7 +46,7 @@ typedef struct ft_option {
     const char *fallback;  // As a user would type it; NULL: zero, NULL or empty.
     int64_t min, max;      // INT, COUNT, SIZE, DURATION; both 0: no bounds.
     double min_float, max_float;
-    const char *const *choices;  // CHOICE: NULL-terminated.
+    const char *const *choices;  // CHOICE: NULL-terminated. MODEL: texts that are taken literally (tokenize: words).
     const char *doc;       // A sentence or two.
 } ft_option;
 

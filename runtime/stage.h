@@ -35,6 +35,7 @@ typedef struct ft_stage_def {
     ft_stage_kind kind;
     ft_concurrency concurrency;
     bool blocks;                // Waits for the outside: its turns run on threads of their own.
+    bool absorbs;               // Keeps what it takes and gives a result of all of it later (gather).
     const ft_option *options;   // Ends with FT_OPT_END.
     const char *const *ports;     // Named outputs beside the main one and `errors`; NULL-terminated, or NULL.
     const char *const *counters;  // Names for ft_count; NULL-terminated, or NULL.
