@@ -19,6 +19,12 @@
 #define FT_ADD_OVERFLOWS(a, b, out) __builtin_add_overflow(a, b, out)
 #define FT_MUL_OVERFLOWS(a, b, out) __builtin_mul_overflow(a, b, out)
 
+// 64 x 64 bits in full: number printing, hashing.
+__extension__ typedef unsigned __int128 ft_u128;
+// Index of the lowest set bit, and how many bits above the highest one; `x` must not be 0.
+#define FT_TRAILING_ZEROS_64(x) ((unsigned)__builtin_ctzll(x))
+#define FT_LEADING_ZEROS_64(x) ((unsigned)__builtin_clzll(x))
+
 #define FT_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 // Drops a result on purpose; the reason stands beside the call.
