@@ -30,7 +30,7 @@ bool ft_parse_count(ft_slice text, int64_t *out);           // 10, 10k, 1M
 bool ft_parse_duration(ft_slice text, int64_t *out_ms);     // 10ms, 2s, 5m, 1h
 
 // The shortest decimal text that reads back equal; returns its length (at most FT_NUMBER_BYTES - 1), NUL-terminated.
-// Finite whole numbers below 2^53 print with ".0" only where `keep_point` asks for it.
+// Whole numbers print without a point; 10^16 and more, and below 0.0001, with an exponent.
 enum { FT_NUMBER_BYTES = 32 };
 size_t ft_print_f32(float value, char out[FT_NUMBER_BYTES]);
 size_t ft_print_f64(double value, char out[FT_NUMBER_BYTES]);
@@ -49,6 +49,7 @@ typedef struct ft_text {
     char *data;  // NUL-terminated whenever size > 0; NULL while empty.
     size_t size, capacity, bound;
     bool failed;
+    bool at_bound;  // It failed at the bound, not for lack of memory.
 } ft_text;
 
 void ft_text_init(ft_text *text, size_t bound_bytes);
