@@ -25,6 +25,14 @@ __extension__ typedef unsigned __int128 ft_u128;
 #define FT_TRAILING_ZEROS_64(x) ((unsigned)__builtin_ctzll(x))
 #define FT_LEADING_ZEROS_64(x) ((unsigned)__builtin_clzll(x))
 
+// The full product of two 64-bit numbers; returns its low half.
+static inline uint64_t ft_mul_wide(uint64_t a, uint64_t b, uint64_t *out_high)
+{
+    ft_u128 product = (ft_u128)a * b;
+    *out_high = (uint64_t)(product >> 64);
+    return (uint64_t)product;
+}
+
 #define FT_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 // Drops a result on purpose; the reason stands beside the call.

@@ -1,0 +1,174 @@
+// The door to memory. What is counted must cost next to nothing, so every thread counts in a shard of its own: the
+// first SHARDS - 1 threads add without a locked instruction, all later ones share the last shard and add atomically.
+#include "runtime/memory/alloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/concurrent/atomic.h"
+#include "runtime/memory/pages.h"
+
+#ifndef FT_SANITIZED
+#include <mimalloc.h>
+#endif
+
+enum { SHARDS = 256, LINE_BYTES = 64, ALIGNED_MIN = 16 };
+
+typedef struct {
+    ft_atomic_u64 made, freed;
+    char padding[LINE_BYTES - 2 * sizeof(ft_atomic_u64)];
+} shard;
+
+static shard shards[SHARDS];
+static ft_atomic_u32 threads_seen;
+static FT_THREAD_LOCAL uint32_t own_shard;  // 1 + index; 0: not yet given.
+
+// The failure that was asked for: `armed` is all that the hot path reads.
+static ft_atomic_u32 armed;
+static ft_atomic_i64 countdown;
+static ft_atomic_u32 stays_failed;
+
+FT_NOINLINE static uint32_t shard_assign(void)
+{
+    uint32_t index = ft_atomic_add(&threads_seen, 1u, FT_RELAXED);
+
+    own_shard = 1 + (index < SHARDS - 1 ? index : SHARDS - 1);
+    return own_shard;
+}
+
+static void count(bool is_free)
+{
+    uint32_t mine = FT_LIKELY(own_shard) ? own_shard : shard_assign();
+    ft_atomic_u64 *counter = is_free ? &shards[mine - 1].freed : &shards[mine - 1].made;
+
+    // Relaxed: pure statistics. A shard below the last has one writer, so load and store lose nothing.
+    if (FT_LIKELY(mine < SHARDS))
+        ft_atomic_store(counter, ft_atomic_load(counter, FT_RELAXED) + 1, FT_RELAXED);
+    else
+        ft_atomic_add(counter, 1u, FT_RELAXED);
+}
+
+FT_NOINLINE static bool armed_failure(void)
+{
+    // Relaxed: the test arms it before the threads that it wants to hit are started.
+    int64_t left = ft_atomic_sub(&countdown, 1, FT_RELAXED);
+
+    return left == 1 || (left < 1 && ft_atomic_load(&stays_failed, FT_RELAXED));
+}
+
+bool ft_alloc_must_fail(void)
+{
+    return FT_UNLIKELY(ft_atomic_load(&armed, FT_RELAXED)) && armed_failure();
+}
+
+void ft_alloc_count(bool is_free)
+{
+    count(is_free);
+}
+
+void ft_alloc_fail_at(uint64_t nth, bool sticky)
+{
+    ft_atomic_store(&armed, 0u, FT_RELAXED);
+    ft_atomic_store(&countdown, nth > INT64_MAX ? INT64_MAX : (int64_t)nth, FT_RELAXED);
+    ft_atomic_store(&stays_failed, sticky ? 1u : 0u, FT_RELAXED);
+    ft_atomic_store(&armed, nth > 0 ? 1u : 0u, FT_RELAXED);
+}
+
+ft_alloc_stats ft_alloc_get_stats(void)
+{
+    uint64_t made = 0, freed = 0;
+
+    for (int i = 0; i < SHARDS; i++) {
+        made += ft_atomic_load(&shards[i].made, FT_RELAXED);
+        freed += ft_atomic_load(&shards[i].freed, FT_RELAXED);
+    }
+    return (ft_alloc_stats){.allocations = made, .live_blocks = (int64_t)(made - freed)};
+}
+
+#ifdef FT_SANITIZED
+static void *raw_alloc(size_t size) { return malloc(size); }
+static void *raw_zero(size_t size) { return calloc(1, size); }
+static void *raw_realloc(void *old, size_t size) { return realloc(old, size); }
+static void raw_free(void *pointer) { free(pointer); }
+static void *raw_aligned(size_t size, size_t alignment)
+{
+    void *block = NULL;
+    return posix_memalign(&block, alignment, size) == 0 ? block : NULL;
+}
+#else
+static void *raw_alloc(size_t size) { return mi_malloc(size); }
+static void *raw_zero(size_t size) { return mi_zalloc(size); }
+static void *raw_realloc(void *old, size_t size) { return mi_realloc(old, size); }
+static void raw_free(void *pointer) { mi_free(pointer); }
+static void *raw_aligned(size_t size, size_t alignment) { return mi_malloc_aligned(size, alignment); }
+#endif
+
+// Size 0 takes one byte; nothing may pass PTRDIFF_MAX, as the C library has it.
+static bool may_alloc(size_t *size)
+{
+    if (*size == 0)
+        *size = 1;
+    return *size <= PTRDIFF_MAX && !ft_alloc_must_fail();
+}
+
+static void *counted(void *block)
+{
+    if (FT_LIKELY(block != NULL))
+        count(false);
+    return block;
+}
+
+void *ft_alloc(size_t size_bytes)
+{
+    return may_alloc(&size_bytes) ? counted(raw_alloc(size_bytes)) : NULL;
+}
+
+void *ft_alloc_zero(size_t items, size_t size_bytes)
+{
+    size_t total;
+
+    if (FT_MUL_OVERFLOWS(items, size_bytes, &total) || !may_alloc(&total))
+        return NULL;
+    return counted(raw_zero(total));
+}
+
+void *ft_alloc_array(size_t items, size_t size_bytes)
+{
+    size_t total;
+
+    return FT_MUL_OVERFLOWS(items, size_bytes, &total) ? NULL : ft_alloc(total);
+}
+
+void *ft_alloc_aligned(size_t size_bytes, size_t alignment)
+{
+    if (alignment < ALIGNED_MIN)
+        alignment = ALIGNED_MIN;
+    return may_alloc(&size_bytes) ? counted(raw_aligned(size_bytes, alignment)) : NULL;
+}
+
+void *ft_realloc(void *pointer, size_t size_bytes)
+{
+    if (!pointer)
+        return ft_alloc(size_bytes);
+    return may_alloc(&size_bytes) ? raw_realloc(pointer, size_bytes) : NULL;
+}
+
+void ft_free(void *pointer)
+{
+    if (!pointer)
+        return;
+    count(true);
+    raw_free(pointer);
+}
+
+char *ft_copy_text(const char *data, size_t size)
+{
+    char *copy = size < SIZE_MAX ? ft_alloc(size + 1) : NULL;
+
+    if (!copy)
+        return NULL;
+    if (size > 0)
+        memcpy(copy, data, size);
+    copy[size] = 0;
+    return copy;
+}

@@ -1,0 +1,162 @@
+// Buffers: small ones from the allocator, from FT_PAGES_MIN on whole pages. What is charged is what is taken from the
+// system: size, the 64 readable bytes behind it, and the rounding.
+#include "runtime/memory/buffer.h"
+
+#include <string.h>
+
+#include "runtime/memory/alloc.h"
+#include "runtime/memory/pages.h"
+
+enum { TAIL_BYTES = 64 };
+
+static void buffer_destroy(ft_object *object);
+static const ft_object_type buffer_type = {"buffer", buffer_destroy};
+
+// Bytes of the block for `size_bytes` of data. False on overflow.
+static bool block_bytes(size_t size_bytes, size_t *out)
+{
+    if (FT_ADD_OVERFLOWS(size_bytes, (size_t)TAIL_BYTES + FT_BUFFER_ALIGNMENT - 1, out))
+        return false;
+    *out -= *out % FT_BUFFER_ALIGNMENT;
+    if (*out > INT64_MAX / 2)
+        return false;
+    return *out < FT_PAGES_MIN || ft_pages_round(out);
+}
+
+static void *block_create(size_t bytes)
+{
+    void *data = bytes < FT_PAGES_MIN ? ft_alloc_aligned(bytes, FT_BUFFER_ALIGNMENT) : ft_pages_create(bytes);
+
+#ifdef FT_SANITIZED
+    // Kernels may read the tail; it must not make a sanitizer that tracks values unhappy.
+    if (data)
+        memset((char *)data + bytes - TAIL_BYTES, 0, TAIL_BYTES);
+#endif
+    return data;
+}
+
+static void block_destroy(void *data, size_t bytes)
+{
+    if (bytes < FT_PAGES_MIN)
+        ft_free(data);
+    else
+        ft_pages_destroy(data, bytes);
+}
+
+static ft_buffer *buffer_new(ft_error *err)
+{
+    ft_buffer *buffer = ft_alloc_zero(1, sizeof(*buffer));
+
+    if (!buffer) {
+        ft_fail_nomem(err, sizeof(*buffer));
+        return NULL;
+    }
+    ft_object_init(&buffer->object, &buffer_type);
+    return buffer;
+}
+
+static void buffer_destroy(ft_object *object)
+{
+    ft_buffer *buffer = (ft_buffer *)(void *)object;
+
+    if (buffer->charged_bytes > 0) {
+        block_destroy(buffer->data, buffer->charged_bytes);
+        ft_account_release(buffer->account, (int64_t)buffer->charged_bytes);
+    } else if (buffer->release) {
+        buffer->release(buffer->host, buffer->data, buffer->size_bytes);
+    }
+    ft_free(buffer);
+}
+
+ft_buffer *ft_buffer_create(ft_account *account, size_t size_bytes, ft_error *err)
+{
+    size_t bytes;
+
+    if (!block_bytes(size_bytes, &bytes)) {
+        ft_fail_nomem(err, size_bytes);
+        return NULL;
+    }
+    ft_buffer *buffer = buffer_new(err);
+    if (!buffer)
+        return NULL;
+    if (!ft_account_charge(account, (int64_t)bytes, err)) {
+        ft_free(buffer);
+        return NULL;
+    }
+    buffer->data = block_create(bytes);
+    if (!buffer->data) {
+        ft_account_release(account, (int64_t)bytes);
+        ft_free(buffer);
+        ft_fail_nomem(err, bytes);
+        return NULL;
+    }
+    buffer->size_bytes = size_bytes;
+    buffer->charged_bytes = bytes;
+    buffer->account = account;
+    return buffer;
+}
+
+ft_buffer *ft_buffer_borrow(void *data, size_t size_bytes, void (*release)(void *, void *, size_t), void *host,
+                            ft_error *err)
+{
+    ft_buffer *buffer = buffer_new(err);
+
+    if (!buffer)
+        return NULL;
+    buffer->data = data;
+    buffer->size_bytes = size_bytes;
+    buffer->release = release;
+    buffer->host = host;
+    return buffer;
+}
+
+// Moves the data into a block of another size.
+static void *block_move(const ft_buffer *buffer, size_t size_bytes, size_t bytes)
+{
+    if (buffer->charged_bytes >= FT_PAGES_MIN && bytes >= FT_PAGES_MIN)
+        return ft_pages_resize(buffer->data, buffer->charged_bytes, bytes);
+    void *moved = block_create(bytes);
+    if (!moved)
+        return NULL;
+    memcpy(moved, buffer->data, size_bytes < buffer->size_bytes ? size_bytes : buffer->size_bytes);
+    block_destroy(buffer->data, buffer->charged_bytes);
+    return moved;
+}
+
+bool ft_buffer_resize(ft_buffer *buffer, size_t size_bytes, ft_error *err)
+{
+    size_t bytes;
+
+    FT_ASSERT(buffer->charged_bytes > 0 && ft_object_is_unique(&buffer->object));
+    if (!block_bytes(size_bytes, &bytes))
+        return ft_fail_nomem(err, size_bytes);
+    if (bytes == buffer->charged_bytes) {
+        buffer->size_bytes = size_bytes;
+        return true;
+    }
+    int64_t more = (int64_t)bytes - (int64_t)buffer->charged_bytes;
+    if (!ft_account_charge(buffer->account, more, err))
+        return false;
+    void *moved = block_move(buffer, size_bytes, bytes);
+    if (!moved) {
+        ft_account_release(buffer->account, more);
+        return ft_fail_nomem(err, bytes);
+    }
+    ft_account_release(buffer->account, -more);
+    buffer->data = moved;
+    buffer->size_bytes = size_bytes;
+    buffer->charged_bytes = bytes;
+    return true;
+}
+
+ft_buffer *ft_buffer_ref(ft_buffer *buffer)
+{
+    ft_object_ref(&buffer->object);
+    return buffer;
+}
+
+void ft_buffer_unref(ft_buffer *buffer)
+{
+    if (buffer)
+        ft_object_unref(&buffer->object);
+}

@@ -1,0 +1,67 @@
+// Threads. _GNU_SOURCE for pthread_setname_np, so that top, perf and gdb show what a thread is.
+#define _GNU_SOURCE
+#include "runtime/system/thread.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/memory/alloc.h"
+
+enum { STACK_BYTES = 1024 * 1024, NAME_BYTES = 16 };
+
+typedef struct {
+    void (*run)(void *host);
+    void *host;
+    char name[NAME_BYTES];
+} start;
+
+static void *thread_main(void *argument)
+{
+    start own = *(start *)argument;
+
+    ft_free(argument);
+    pthread_setname_np(pthread_self(), own.name);
+    own.run(own.host);
+    return NULL;
+}
+
+bool ft_thread_start(ft_thread *thread, const char *name, void (*run)(void *host), void *host, ft_error *err)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    start *given = ft_alloc(sizeof(*given));
+
+    thread->started = false;
+    if (!given)
+        return ft_fail_nomem(err, sizeof(*given));
+    *given = (start){.run = run, .host = host};
+    snprintf(given->name, sizeof(given->name), "%s", name);
+    if (pthread_attr_init(&attributes) != 0) {
+        ft_free(given);
+        return ft_fail_nomem(err, sizeof(attributes));
+    }
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    // A thread inherits the mask of its maker.
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int result = pthread_create(&thread->thread, &attributes, thread_main, given);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    if (result != 0) {
+        ft_free(given);
+        ft_fail_errno(err, result, "cannot start thread `%s`", name);
+        ft_hint(err, "Lower `run.threads`, or raise the limit on processes (`ulimit -u`).");
+        return false;
+    }
+    thread->started = true;
+    return true;
+}
+
+void ft_thread_join(ft_thread *thread)
+{
+    if (!thread->started)
+        return;
+    FT_ASSERT(pthread_join(thread->thread, NULL) == 0);
+    thread->started = false;
+}
