@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""run.memory holds: read -> tokenize -> write with a slow sink and one line of 100 MiB. Ends with "N passed, N failed".
+
+    play_memory.py PROGRAM              200 MB of text
+    play_memory.py PROGRAM --full       2 GB
+
+Accounted bytes stay within run.memory, and resident memory within a tenth above it plus the vocabulary.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+from program import Player, need_data
+
+MIB = 1 << 20
+LIMIT = 256 * MIB
+LINE = 100 * MIB
+
+
+def make_input(path, size):
+    words = ("the quick brown fox jumps over a lazy dog while reading embeddings of long documents about "
+             "compilers and schedulers ").encode()
+    line = (words * 4)[:390] + b"\n"
+    block = line * 2048
+    with open(path, "wb") as file:
+        written = 0
+        while written < size:
+            file.write(block)
+            written += len(block)
+            if written - len(block) < size // 2 <= written:
+                file.write((words * (LINE // len(words) + 1))[:LINE] + b"\n")
+                written += LINE + 1
+
+
+def slow_reader(pipe):
+    """Reads to the end, doing something for every piece so that it is slower than the program; returns the lines."""
+    lines = 0
+    while True:
+        piece = pipe.read(1 << 16)
+        if not piece:
+            return lines
+        lines += piece.count(b"\n")
+        sum(piece[::7])
+
+
+def resident(player, yaml):
+    """Runs a pipeline with a slow reader on its standard output: (peak RSS in bytes, end event, lines)."""
+    player.write("p.yaml", yaml)
+    process = subprocess.Popen([player.program, "run", "p.yaml", "--json", "--threads", "2"], cwd=player.folder,
+                               stdout=subprocess.PIPE, stderr=open(os.path.join(player.folder, "err"), "wb"))
+    lines = slow_reader(process.stdout)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    err = player.read("err").decode(errors="replace")
+    assert process.returncode == 0, err[-3000:]
+    events = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    return usage.ru_maxrss * 1024, events[-1], lines
+
+
+def holds(player, size):
+    model = need_data("models", "all-MiniLM-L6-v2")
+    yaml = "run: {memory: 256MiB}\nstages:\n  - read: %s\n    format: text\n  - tokenize: " + model + \
+           "\n    max_length: 256\n  - write: '-'\n    format: jsonl\n    fields: [tokens]\n"
+    player.write("small.txt", "one line\n")
+    base, _, _ = resident(player, yaml % "small.txt")  # The program with its vocabulary, before any data.
+    make_input(os.path.join(player.folder, "in.txt"), size)
+    peak, end, lines = resident(player, yaml % "in.txt")
+    accounted = end["memory_peak_bytes"]
+    print("accounted %.1f MiB, resident %.1f MiB, of it %.1f MiB before any data; %d lines"
+          % (accounted / MIB, peak / MIB, base / MIB, lines))
+    assert end["read"] == lines == end["written"], (end, lines)
+    assert accounted <= LIMIT, accounted
+    assert peak <= 282 * MIB + base, peak
+
+
+def too_little(player):
+    player.write("in.txt", "x\n")
+    player.write("p.yaml", "run: {memory: 1MiB}\nstages:\n  - read: in.txt\n  - drop:\n")
+    result = player.run("run", "p.yaml")
+    assert result.status in (1, 3) and re.search(rb"16 ?MiB", result.err), str(result)
+
+
+def item_too_big(player):
+    """A line that cannot fit fails alone; the others are written."""
+    player.write("in.txt", b"one\n" + b"x" * (40 * MIB) + b"\ntwo\n")
+    player.write("p.yaml", "run: {memory: 16MiB}\nstages:\n  - read: in.txt\n    on_error: skip\n  - write: out.txt\n")
+    result = player.run("run", "p.yaml")
+    assert result.status == 1 or player.read("out.txt") == b"one\ntwo\n", str(result)
+    assert re.search(rb"memory", result.err), str(result)
+
+
+def main():
+    player = Player()
+    player.case("holds", holds, (2000 if "--full" in player.arguments else 200) * 1000000)
+    player.case("too_little", too_little)
+    player.case("item_too_big", item_too_big)
+    return player.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
