@@ -55,7 +55,8 @@ static inline ft_slice ft_column_element(const ft_column *column, int32_t elemen
     return (ft_slice){column->values->data + inner[element], (size_t)(inner[element + 1] - inner[element])};
 }
 
-// Makes a column item by item. Memory is charged to `account` as it grows. After a failure only finish is allowed.
+// Makes a column item by item. Memory is charged to `account` as it grows, by half each time. After a failure only finish
+// is allowed. The adds below are inline where they fit what is there; ft_builder_grow_* do the rest.
 typedef struct ft_builder {
     ft_type type;
     ft_account *account;
@@ -64,6 +65,15 @@ typedef struct ft_builder {
     size_t values_bytes;     // Used of `values`.
     size_t elements;         // Lists: elements so far.
     size_t nulls;
+    // What the inline adds look at. `room`s are 0 once there are nulls, so that every add then sets its bit.
+    size_t element_bytes;    // Of one number of `values`.
+    size_t item_numbers;     // Numbers of one item (of one element, for lists).
+    char *values_data;
+    size_t values_room;      // Bytes `values` can hold; below 2^31 where offsets point into it.
+    int32_t *offsets_data;
+    size_t items_room;       // Items that `offsets` can hold.
+    int32_t *inner_data;
+    size_t elements_room;    // Elements that `inner` can hold.
 } ft_builder;
 
 // `expected_items`, `expected_bytes` (of values) size the first allocation; 0 is fine.
@@ -74,15 +84,73 @@ bool ft_builder_add_null(ft_builder *builder, ft_error *err) FT_MUST_CHECK;
 bool ft_builder_add_bool(ft_builder *builder, bool value, ft_error *err) FT_MUST_CHECK;
 bool ft_builder_add_int(ft_builder *builder, int64_t value, ft_error *err) FT_MUST_CHECK;
 bool ft_builder_add_float(ft_builder *builder, double value, ft_error *err) FT_MUST_CHECK;
-// string, bytes, json, any. Validity of UTF-8 or JSON is the caller's to know.
-bool ft_builder_add_text(ft_builder *builder, ft_slice value, ft_error *err) FT_MUST_CHECK;
-// Fixed tensors: all elements of one item. Lists of numbers: `elements` numbers of the type's dtype
-// (bool lists: u8; int lists: i64; float lists: f64).
-bool ft_builder_add_numbers(ft_builder *builder, const void *numbers, size_t elements, ft_error *err) FT_MUST_CHECK;
-// Lists of text: add the elements of one item one by one, then end the item.
-bool ft_builder_add_element(ft_builder *builder, ft_slice element, ft_error *err) FT_MUST_CHECK;
-bool ft_builder_end_list(ft_builder *builder, ft_error *err) FT_MUST_CHECK;
 // Item `item` of a column of the same type.
 bool ft_builder_add_item(ft_builder *builder, const ft_column *column, size_t item, ft_error *err) FT_MUST_CHECK;
-// Gives the column and leaves the builder empty (finish is still fine).
+// Items [from, from + count) of a column of the same type; an absent column gives nulls.
+bool ft_builder_add_range(ft_builder *builder, const ft_column *column, size_t from, size_t count,
+                          ft_error *err) FT_MUST_CHECK;
+bool ft_builder_add_nulls(ft_builder *builder, size_t count, ft_error *err) FT_MUST_CHECK;
+// Gives the column and leaves the builder empty, to be used again (finish is still fine).
 bool ft_builder_take(ft_builder *builder, ft_column *out, ft_error *err) FT_MUST_CHECK;
+
+// The adds that did not fit: they make room, set the bit of validity, and add.
+bool ft_builder_grow_text(ft_builder *builder, ft_slice value, ft_error *err) FT_MUST_CHECK;
+bool ft_builder_grow_numbers(ft_builder *builder, const void *numbers, size_t elements, ft_error *err) FT_MUST_CHECK;
+bool ft_builder_grow_element(ft_builder *builder, ft_slice element, ft_error *err) FT_MUST_CHECK;
+bool ft_builder_grow_list(ft_builder *builder, ft_error *err) FT_MUST_CHECK;
+
+// string, bytes, json, any. Validity of UTF-8 or JSON is the caller's to know.
+static inline FT_MUST_CHECK bool ft_builder_add_text(ft_builder *builder, ft_slice value, ft_error *err)
+{
+    if (FT_UNLIKELY(value.size > builder->values_room - builder->values_bytes ||
+                    builder->count >= builder->items_room))
+        return ft_builder_grow_text(builder, value, err);
+    if (value.size > 0)
+        __builtin_memcpy(builder->values_data + builder->values_bytes, value.data, value.size);
+    builder->values_bytes += value.size;
+    builder->offsets_data[++builder->count] = (int32_t)builder->values_bytes;
+    return true;
+}
+
+// Fixed tensors: all elements of one item. Lists of numbers: `elements` numbers of the type's dtype
+// (bool lists: u8; int lists: i64; float lists: f64).
+static inline FT_MUST_CHECK bool ft_builder_add_numbers(ft_builder *builder, const void *numbers, size_t elements,
+                                                        ft_error *err)
+{
+    size_t room = builder->values_room - builder->values_bytes;
+    size_t bytes;
+
+    FT_DEBUG_ASSERT(builder->type.list || elements == builder->item_numbers);
+    if (FT_UNLIKELY(FT_MUL_OVERFLOWS(elements, builder->element_bytes, &bytes) || bytes > room ||
+                    builder->count >= builder->items_room))
+        return ft_builder_grow_numbers(builder, numbers, elements, err);
+    if (bytes > 0)
+        __builtin_memcpy(builder->values_data + builder->values_bytes, numbers, bytes);
+    builder->values_bytes += bytes;
+    builder->count++;
+    if (builder->type.list) {
+        builder->elements += builder->item_numbers == 1 ? elements : elements / builder->item_numbers;
+        builder->offsets_data[builder->count] = (int32_t)builder->elements;
+    }
+    return true;
+}
+
+// Lists of text: add the elements of one item one by one, then end the item.
+static inline FT_MUST_CHECK bool ft_builder_add_element(ft_builder *builder, ft_slice element, ft_error *err)
+{
+    if (FT_UNLIKELY(element.size > builder->values_room - builder->values_bytes ||
+                    builder->elements >= builder->elements_room))
+        return ft_builder_grow_element(builder, element, err);
+    if (element.size > 0)
+        __builtin_memcpy(builder->values_data + builder->values_bytes, element.data, element.size);
+    builder->values_bytes += element.size;
+    builder->inner_data[++builder->elements] = (int32_t)builder->values_bytes;
+    return true;
+}
+static inline FT_MUST_CHECK bool ft_builder_end_list(ft_builder *builder, ft_error *err)
+{
+    if (FT_UNLIKELY(builder->count >= builder->items_room))
+        return ft_builder_grow_list(builder, err);
+    builder->offsets_data[++builder->count] = (int32_t)builder->elements;
+    return true;
+}

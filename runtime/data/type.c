@@ -169,12 +169,33 @@ int64_t ft_type_elements(ft_type type)
 
 size_t ft_type_element_size_bytes(ft_type type)
 {
+    return dtypes[ft_type_dtype(type)].size_bytes;
+}
+
+bool ft_type_is_text(ft_type type)
+{
+    return ft_type_layout(type) == FT_LAYOUT_TEXT;
+}
+
+ft_layout ft_type_layout(ft_type type)
+{
+    bool is_text = type.kind == FT_KIND_STRING || type.kind == FT_KIND_BYTES || type.kind == FT_KIND_JSON ||
+                   type.kind == FT_KIND_ANY;
+
+    if (is_text)
+        return type.list ? FT_LAYOUT_TEXTS : FT_LAYOUT_TEXT;
+    return type.list ? FT_LAYOUT_NUMBERS : FT_LAYOUT_FIXED;
+}
+
+ft_dtype ft_type_dtype(ft_type type)
+{
     switch (type.kind) {
     case FT_KIND_INT:
+        return FT_DTYPE_I64;
     case FT_KIND_FLOAT:
-        return 8;
+        return FT_DTYPE_F64;
     case FT_KIND_TENSOR:
-        return dtypes[type.dtype].size_bytes;
+        return type.dtype;
     case FT_KIND_ANY:
     case FT_KIND_BOOL:
     case FT_KIND_STRING:
@@ -182,13 +203,5 @@ size_t ft_type_element_size_bytes(ft_type type)
     case FT_KIND_JSON:
         break;
     }
-    return 1;
-}
-
-bool ft_type_is_text(ft_type type)
-{
-    if (type.list)
-        return false;
-    return type.kind == FT_KIND_STRING || type.kind == FT_KIND_BYTES || type.kind == FT_KIND_JSON ||
-           type.kind == FT_KIND_ANY;
+    return FT_DTYPE_U8;
 }

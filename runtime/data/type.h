@@ -46,4 +46,13 @@ bool ft_type_equal(ft_type a, ft_type b);
 bool ft_type_accepts(ft_type want, ft_type have);
 int64_t ft_type_elements(ft_type type);  // Of one item (of one element, for a list): 384 for f32[384]; 1 for scalars.
 size_t ft_type_element_size_bytes(ft_type type);  // Of one number of `values`: 8 for int, 4 for f32[384], 1 for text.
+// How a column of that type is laid out (column.h).
+typedef enum ft_layout {
+    FT_LAYOUT_FIXED,    // values
+    FT_LAYOUT_TEXT,     // offsets, values
+    FT_LAYOUT_NUMBERS,  // offsets, values: lists of numbers
+    FT_LAYOUT_TEXTS,    // offsets, inner, values: lists of text
+} ft_layout;
+ft_layout ft_type_layout(ft_type type);
+ft_dtype ft_type_dtype(ft_type type);  // Of `values`.
 bool ft_type_is_text(ft_type type);  // string, bytes, json or any, not a list: offsets and bytes.
