@@ -110,7 +110,7 @@ bool ft_plan_expr(ft_stage_plan *plan, const char *option, const char *text, ft_
 struct ft_stage_load {
     ft_arena *arena;  // Immortal: lives to the end of the run, read-only once loading is over.
     const ft_environment *environment;
-    void *registry;   // The engine's: what ft_load_share has made so far.
+    void *registry;   // What ft_load_share has made so far: starts NULL, kept from one stage's load to the next.
     int threads;      // How many instances there may be at once.
 };
 
