@@ -154,3 +154,18 @@ static inline FT_MUST_CHECK bool ft_builder_end_list(ft_builder *builder, ft_err
     builder->offsets_data[++builder->count] = (int32_t)builder->elements;
     return true;
 }
+
+// The text or element of `added_bytes` that was added last, to be changed in place (escapes undone), and then cut to
+// the `size` that it has now.
+static inline char *ft_builder_last(const ft_builder *builder, size_t added_bytes)
+{
+    return builder->values_data + (builder->values_bytes - added_bytes);
+}
+static inline void ft_builder_shorten(ft_builder *builder, size_t added_bytes, size_t size)
+{
+    builder->values_bytes -= added_bytes - size;
+    if (builder->type.list)
+        builder->inner_data[builder->elements] = (int32_t)builder->values_bytes;
+    else
+        builder->offsets_data[builder->count] = (int32_t)builder->values_bytes;
+}
