@@ -168,8 +168,11 @@ bool ft_builder_init(ft_builder *builder, ft_type type, ft_account *account, siz
     refresh(builder);
     if (expected_bytes > values_limit(builder))
         return too_much(err);
-    return (expected_bytes == 0 || reserve_values(builder, expected_bytes, err)) &&
-           (expected_items == 0 || reserve_items(builder, expected_items, err));
+    if ((expected_bytes == 0 || reserve_values(builder, expected_bytes, err)) &&
+        (expected_items == 0 || reserve_items(builder, expected_items, err)))
+        return true;
+    ft_builder_finish(builder);
+    return false;
 }
 
 void ft_builder_finish(ft_builder *builder)
