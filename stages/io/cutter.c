@@ -80,6 +80,11 @@ static size_t without_return(const ft_cutter *cutter, size_t end)
     return end > cutter->start && text_of(cutter)[end - 1] == '\r' ? end - 1 : end;
 }
 
+static bool is_blank(ft_slice line)
+{
+    return ft_slice_trim(line).size == 0;
+}
+
 static bool cut_lines(ft_cutter *cutter, ft_error *err)
 {
     while (cutter->scanned < cutter->filled) {
@@ -90,15 +95,13 @@ static bool cut_lines(ft_cutter *cutter, ft_error *err)
             break;
         }
         const size_t end = (size_t)(found - text);
-        if (!end_item(cutter, without_return(cutter, end), end + 1, err))
+        if (cutter->skip_blank &&
+            is_blank((ft_slice){text + cutter->start, end - cutter->start}))
+            cutter->start = cutter->scanned = end + 1;
+        else if (!end_item(cutter, without_return(cutter, end), end + 1, err))
             return false;
     }
     return true;
-}
-
-static bool is_blank(ft_slice line)
-{
-    return ft_slice_trim(line).size == 0;
 }
 
 // `scanned` is always at the beginning of a line: a paragraph ends where a blank line begins.
@@ -165,7 +168,8 @@ static bool cut_items(ft_cutter *cutter, bool at_end, ft_error *err)
     if (!(cutter->cut == FT_CUT_CSV ? cut_records(cutter, err) : cut_lines(cutter, err)))
         return false;
     // The last line of a file needs no line feed.
-    if (at_end && cutter->start < cutter->filled)
+    const ft_slice last = {text_of(cutter) + cutter->start, cutter->filled - cutter->start};
+    if (at_end && last.size > 0 && !(cutter->skip_blank && is_blank(last)))
         return end_item(cutter, cutter->filled, cutter->filled, err);
     return true;
 }

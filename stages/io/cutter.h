@@ -27,6 +27,7 @@ typedef struct ft_cutter {
     size_t path_count;
     ft_cut cut;
     char delimiter;           // CSV.
+    bool skip_blank;          // Lines without text are no items.
     size_t block_bytes;
     ft_account *account;
     // The first record of each file is a header: checked, and no item. May be NULL.
