@@ -38,14 +38,21 @@ typedef struct ft_diagnostic {
 
 typedef struct ft_diagnostics ft_diagnostics;
 
-ft_diagnostics *ft_diagnostics_create(void);
+ft_diagnostics *ft_diagnostics_create(void);  // NULL without memory.
 void ft_diagnostics_destroy(ft_diagnostics *all);
 ft_arena *ft_diagnostics_arena(ft_diagnostics *all);          // For messages.
+// A message that could not be made or kept (NULL, no memory) is counted as an error all the same, "out of memory".
 void ft_diagnostics_add(ft_diagnostics *all, const ft_diagnostic *one);
+void ft_diagnostics_add_nomem(ft_diagnostics *all);
 size_t ft_diagnostics_count(const ft_diagnostics *all, ft_severity severity);
 const ft_diagnostic *ft_diagnostics_get(const ft_diagnostics *all, size_t index);
 
 typedef enum ft_diagnostic_format { FT_FORMAT_TEXT, FT_FORMAT_JSON, FT_FORMAT_GITHUB } ft_diagnostic_format;
+// The place of the bytes from `offset` to `end`, cut at the end of the line. Counts from the start of the text.
+ft_mark ft_mark_at(ft_slice text, size_t offset, size_t end);
+// A user's text for a message: at most 60 bytes and "...", control characters replaced. "" without memory.
+const char *ft_quote(ft_arena *arena, ft_slice text);
+
 // Sorted by place. `color` only for text. Writes to `out` (a memory stream or stderr; cli/ decides).
 void ft_diagnostics_print(const ft_diagnostics *all, ft_diagnostic_format format, bool color, FILE *out);
 
