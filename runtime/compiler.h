@@ -8,6 +8,7 @@
 #define FT_MUST_CHECK __attribute__((warn_unused_result))
 #define FT_PRINTF(text_at, first_at) __attribute__((format(printf, text_at, first_at)))
 #define FT_NOINLINE __attribute__((noinline))
+#define FT_ALWAYS_INLINE static inline __attribute__((always_inline))
 #define FT_NORETURN __attribute__((noreturn))
 #define FT_UNUSED __attribute__((unused))
 #define FT_LIKELY(x) __builtin_expect(!!(x), 1)

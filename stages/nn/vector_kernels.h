@@ -1,0 +1,257 @@
+// The kernels in terms of vectors; each of kernels_avx2.c and kernels_avx512.c defines the words below and includes this.
+//
+//   V            a vector of LANES floats            v_load v_store v_set v_zero
+//   v_add v_mul v_fma (a * b + c) v_max v_floor      v_scale(x, n): x * 2^n
+//   v_below(x, limit, value): value where x < limit, else 0      v_abs      v_sum: of all lanes, in one fixed order
+//   TILE_ROWS    rows of C that fit the registers beside TILE_VECTORS vectors of columns
+//
+// A tile of C stays in registers while k runs over the whole depth: one fused multiply-add for each element and k, in
+// order. That is the only order there is, so tiles of any height give the same bits.
+#pragma once
+
+typedef struct tile {
+    const float *a, *b, *bias, *scale;
+    float *c;
+    size_t a_row, a_step, b_step, c_row, depth;
+    bool add;
+} tile;
+
+FT_ALWAYS_INLINE void tile_store(const tile *t, V sums[TILE_ROWS][TILE_VECTORS], int rows, int vectors)
+{
+    for (int r = 0; r < rows; r++) {
+        float *c = t->c + (size_t)r * t->c_row;
+        for (int v = 0; v < vectors; v++) {
+            V value = sums[r][v];
+            if (t->scale)
+                value = v_mul(value, v_set(t->scale[r]));
+            if (t->bias)
+                value = v_add(value, v_load(t->bias + v * LANES));
+            if (t->add)
+                value = v_add(value, v_load(c + v * LANES));
+            v_store(c + v * LANES, value);
+        }
+    }
+}
+
+// `rows`, `vectors` and `a_along` are constants at every call, so that all loops but the one over k are unrolled.
+// `a_along`: A's elements of one row lie beside each other; else those of one k do.
+FT_ALWAYS_INLINE void tile_run(const tile *t, const int rows, const int vectors, const bool a_along)
+{
+    V sums[TILE_ROWS][TILE_VECTORS];
+    const float *b = t->b;
+    const size_t step = a_along ? t->a_row : t->a_step, b_step = t->b_step;
+    // Four rows to a pointer: x86 addresses p + {0, 1, 2, 3} steps without further registers.
+    const float *a0 = t->a, *a4 = rows > 4 ? a0 + 4 * step : a0;
+    const float *a8 = rows > 8 ? a0 + 8 * step : a0, *a12 = rows > 12 ? a0 + 12 * step : a0;
+
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+            sums[r][v] = v_zero();
+    for (size_t k = 0; k < t->depth; k++) {
+        V columns[TILE_VECTORS];
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+            columns[v] = v_load(b + v * LANES);
+        b += b_step;
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++) {
+            const float *group = r < 4 ? a0 : r < 8 ? a4 : r < 12 ? a8 : a12;
+            const V x = v_set(a_along ? group[(size_t)(r & 3) * step] : a0[r]);
+#pragma GCC unroll 2
+            for (int v = 0; v < vectors; v++)
+                sums[r][v] = v_fma(x, columns[v], sums[r][v]);
+        }
+        if (a_along) {
+            a0++;
+            a4++;
+            a8++;
+            a12++;
+        } else {
+            a0 += step;
+        }
+    }
+    tile_store(t, sums, rows, vectors);
+}
+
+// One function for each height, so that no row of a short tile is computed in vain.
+FT_ALWAYS_INLINE void tile_rows(const tile *t, size_t rows, const int vectors, const bool a_along)
+{
+    switch (rows) {
+#define TILE_CASE(n)                           \
+    case n:                                    \
+        tile_run(t, n, vectors, a_along); \
+        break;
+        TILE_CASE(1)
+        TILE_CASE(2)
+        TILE_CASE(3)
+        TILE_CASE(4)
+        TILE_CASE(5)
+        TILE_CASE(6)
+#if TILE_ROWS > 6
+        TILE_CASE(7)
+        TILE_CASE(8)
+        TILE_CASE(9)
+        TILE_CASE(10)
+        TILE_CASE(11)
+        TILE_CASE(12)
+        TILE_CASE(13)
+        TILE_CASE(14)
+#endif
+#undef TILE_CASE
+    default:
+        break;
+    }
+}
+
+static FT_NOINLINE void tile_wide(const tile *t, size_t rows)
+{
+    if (t->a_step == 1)
+        tile_rows(t, rows, TILE_VECTORS, true);
+    else
+        tile_rows(t, rows, TILE_VECTORS, false);
+}
+
+#if TILE_VECTORS * LANES > 16
+static FT_NOINLINE void tile_narrow(const tile *t, size_t rows)
+{
+    if (t->a_step == 1)
+        tile_rows(t, rows, 1, true);
+    else
+        tile_rows(t, rows, 1, false);
+}
+#endif
+
+// Rows in tiles of nearly the same height: 16 are 8 + 8, not 14 + 2, which would wait for its own sums.
+static void multiply_columns(const ft_multiply *m, size_t column, void (*run)(const tile *, size_t))
+{
+    const size_t tiles = (m->rows + TILE_ROWS - 1) / TILE_ROWS;
+    size_t done = 0;
+
+    for (size_t i = 0; i < tiles; i++) {
+        const size_t rows = (m->rows - done + (tiles - i) - 1) / (tiles - i);
+        const tile t = {
+            .a = m->a + done * m->a_row,
+            .b = m->b + column,
+            .bias = m->bias ? m->bias + column : NULL,
+            .scale = m->scale ? m->scale + done : NULL,
+            .c = m->c + done * m->c_row + column,
+            .a_row = m->a_row,
+            .a_step = m->a_step,
+            .b_step = m->b_step,
+            .c_row = m->c_row,
+            .depth = m->depth,
+            .add = m->add,
+        };
+        run(&t, rows);
+        done += rows;
+    }
+}
+
+static void vector_multiply(const ft_multiply *m)
+{
+#if TILE_VECTORS * LANES > 16
+    multiply_columns(m, 0, m->columns > 16 ? tile_wide : tile_narrow);
+#else
+    for (size_t column = 0; column < m->columns; column += 16)
+        multiply_columns(m, column, tile_wide);
+#endif
+}
+
+// e^x for x <= 0 or small: x = n ln 2 + r, |r| <= ln 2 / 2, and a polynomial (relative error 2e-9 before rounding).
+FT_ALWAYS_INLINE V vector_exp(V x)
+{
+    const V low = v_max(v_set(-87.0F), x);  // Below that the result is denormal: it stays at e^-87. NaN passes.
+    const V n = v_round(v_mul(low, v_set(1.44269504F)));
+    V r = v_fma(n, v_set(-0.693359375F), low);  // ln 2 in two parts, so that n times the first is exact.
+    r = v_fma(n, v_set(2.12194440e-4F), r);
+    V p = v_set(1.395605388097465e-3F);
+    p = v_fma(p, r, v_set(8.375130593776703e-3F));
+    p = v_fma(p, r, v_set(4.166608303785324e-2F));
+    p = v_fma(p, r, v_set(1.6666415333747864e-1F));
+    p = v_fma(p, r, v_set(0.5F));
+    p = v_fma(p, r, v_set(1.0F));
+    p = v_fma(p, r, v_set(1.0F));
+    return v_scale(p, n);
+}
+
+// gelu(x) = x Phi(x) = max(x, 0) - t Q(t) with t = |x| and Q the tail of the normal distribution, Q = e^-P(t) with a
+// polynomial fitted to -ln Q on [0, 6.5] (absolute error of the whole below 4e-8, relative to the tail below 7e-6).
+// Beyond 6.5 t Q(t) is less than 3e-10 and taken as 0.
+FT_ALWAYS_INLINE V vector_gelu(V x)
+{
+    const V t = v_abs(x);
+    V p = v_set(-1.1888811046745218e-9F);
+    p = v_fma(p, t, v_set(4.769895411982361e-8F));
+    p = v_fma(p, t, v_set(-8.440252372565737e-7F));
+    p = v_fma(p, t, v_set(8.582407645008061e-6F));
+    p = v_fma(p, t, v_set(-5.3607327572535723e-5F));
+    p = v_fma(p, t, v_set(1.8480015569366515e-4F));
+    p = v_fma(p, t, v_set(3.5499695513863117e-5F));
+    p = v_fma(p, t, v_set(-4.875061567872763e-3F));
+    p = v_fma(p, t, v_set(3.639993071556091e-2F));
+    p = v_fma(p, t, v_set(3.1828773021698e-1F));
+    p = v_fma(p, t, v_set(7.978875041007996e-1F));
+    p = v_fma(p, t, v_set(6.931471228599548e-1F));
+    const V tail = v_mul(t, vector_exp(v_sub(v_zero(), p)));
+    return v_sub(v_max(v_zero(), x), v_below(t, 6.5F, tail));
+}
+
+static void vector_gelu_rows(float *x, size_t stride, size_t rows, size_t columns)
+{
+    for (size_t row = 0; row < rows; row++, x += stride)
+        for (size_t column = 0; column < columns; column += LANES)
+            v_store(x + column, vector_gelu(v_load(x + column)));
+}
+
+// The whole vectors of a row, then what remains one by one.
+static void vector_norm_row(float *x, const ft_layer_norm *norm)
+{
+    const size_t size = norm->size, whole = size - size % LANES;
+    V sum = v_zero(), square = v_zero();
+
+    for (size_t i = 0; i < whole; i += LANES)
+        sum = v_add(sum, v_load(x + i));
+    float total = v_sum(sum);
+    for (size_t i = whole; i < size; i++)
+        total += x[i];
+    const float mean = total / (float)size;
+    for (size_t i = 0; i < whole; i += LANES) {
+        const V d = v_sub(v_load(x + i), v_set(mean));
+        square = v_fma(d, d, square);
+    }
+    float variance = v_sum(square);
+    for (size_t i = whole; i < size; i++)
+        variance += (x[i] - mean) * (x[i] - mean);
+    const float scale = 1.0F / sqrtf(variance / (float)size + norm->epsilon);
+    for (size_t i = 0; i < whole; i += LANES) {
+        const V d = v_mul(v_sub(v_load(x + i), v_set(mean)), v_set(scale));
+        v_store(x + i, v_fma(d, v_load(norm->gain + i), v_load(norm->bias + i)));
+    }
+    for (size_t i = whole; i < size; i++)
+        x[i] = (x[i] - mean) * scale * norm->gain[i] + norm->bias[i];
+}
+
+static void vector_norm_rows(float *x, size_t stride, size_t rows, const ft_layer_norm *norm)
+{
+    for (size_t row = 0; row < rows; row++)
+        vector_norm_row(x + row * stride, norm);
+}
+
+static void vector_softmax(float *scores, size_t keys, size_t columns, float *out_inverse_sums)
+{
+    for (size_t column = 0; column < columns; column += LANES) {
+        float *s = scores + column;
+        V most = v_load(s), sum = v_zero();
+
+        for (size_t key = 1; key < keys; key++)
+            most = v_max(most, v_load(s + key * columns));
+        for (size_t key = 0; key < keys; key++) {
+            const V e = vector_exp(v_sub(v_load(s + key * columns), most));
+            v_store(s + key * columns, e);
+            sum = v_add(sum, e);
+        }
+        v_store(out_inverse_sums + column, v_div(v_set(1.0F), sum));
+    }
+}
