@@ -31,8 +31,8 @@ typedef struct ft_cutter {
     size_t block_bytes;
     ft_account *account;
     // The first record of each file is a header: checked, and no item. May be NULL.
-    bool (*on_header)(void *host, size_t path, ft_slice record, ft_error *err);
-    void *host;
+    bool (*on_header)(const void *host, size_t path, ft_slice record, ft_error *err);
+    const void *host;
     // Its own.
     ft_stream *stream;
     size_t path;            // Of the open file, or of the next one.

@@ -75,7 +75,7 @@ static bool expand(const char *text, ft_arena *arena, ft_paths *out, ft_error *e
     if (out->count == 0) {
         ft_fail(err, FT_ERROR_IO, "no file matches `%s`", text);
         if (strstr(text, "**"))
-            ft_hint(err, "`**` does not look into folders of folders: name the levels, `a/*/*.txt`.");
+            ft_hint(err, "`**` is not a depth of its own: name the levels, as in `a/*/*.txt`.");
         return false;
     }
     sort_names(out->items, out->count);
