@@ -103,7 +103,7 @@ def steps(long):
             player("release", "play_stages.py"), player("release", "play_broken.py"),
             player("release", "play_cli.py"), player("release", "play_pipelines.py"),
             player("release", "play_bad_input.py"), player("release", "play_vectors.py"),
-            player("release", "play_memory.py"),
+            player("release", "play_memory.py"), player("release", "play_pull.py"),
             ("release docs", ["tools/docs", "--check", "build/release/ftpipe"])]),
         ("asan", unit_tests("asan", all_rooms) + [
             player("asan", "play_stages.py"), player("asan", "play_broken.py"), player("asan", "play_cli.py"),
