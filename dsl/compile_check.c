@@ -153,8 +153,9 @@ static bool has_stage(const ft_compiler *c, const char *name)
 static void add_fix(ft_compiler *c, const ft_stage_entry *entry, const ft_error *err, ft_diagnostic *fault)
 {
     static const struct {
-        const char *field, *stage, *help;
-    } makers[] = {{"`tokens`", "tokenize", "tokenise first"}, {"`embedding`", "embed", "embed first"}};
+        const char *field, *stage, *help, *label;
+    } makers[] = {{"`tokens`", "tokenize", "tokenise first", "reads tokens: i32[*]"},
+                  {"`embedding`", "embed", "embed first", NULL}};
     const ft_yaml_node *model = model_of(entry);
     ft_mark start = entry->yaml->mark;
 
@@ -164,6 +165,8 @@ static void add_fix(ft_compiler *c, const ft_stage_entry *entry, const ft_error 
             continue;
         int indent = start.column >= 3 ? (int)start.column - 3 : 0;
         fault->help = makers[i].help;
+        if (!err->option)
+            fault->label = makers[i].label;
         fault->fix_line = FT_SAY(c, "%*s- %s: %.*s", indent, "", makers[i].stage, model ? (int)model->text.size : 5,
                                  model ? model->text.data : "MODEL");
         fault->fix_above_line = start.line;
@@ -182,11 +185,39 @@ static void take_label(ft_compiler *c, const ft_error *err, ft_diagnostic *fault
         fault->help = ft_compiler_help(c, err->hint);
 }
 
+// A stage says what is wrong without naming itself: "needs `tokens`, ...".
+static bool begins_with_verb(const char *message)
+{
+    return strncmp(message, "needs ", 6) == 0 || strncmp(message, "reads ", 6) == 0;
+}
+
+// Faults that a stage gives no number to.
+static int number_of(const ft_error *err)
+{
+    if (err->number)
+        return err->number;
+    switch (err->code) {
+    case FT_ERROR_IO:
+        return 602;
+    case FT_ERROR_DATA:
+        return 603;
+    case FT_ERROR_LIMIT:
+        return 605;
+    case FT_ERROR_USAGE:
+        return err->option ? 104 : 118;
+    case FT_ERROR_NONE:
+    case FT_ERROR_NOMEM:
+    case FT_ERROR_CANCELLED:
+        break;
+    }
+    return 118;
+}
+
 static void report(void *host, const ft_plan_node *node, const ft_plan_node *other, const ft_error *err)
 {
     ft_compiler *c = host;
     ft_stage_entry *entry = entry_of(c, node), *from = entry_of(c, other);
-    ft_diagnostic fault = {.number = err->number ? err->number : 118};
+    ft_diagnostic fault = {.number = number_of(err)};
 
     if (err->code == FT_ERROR_NOMEM || !entry) {
         ft_compiler_nomem(c);
@@ -195,7 +226,8 @@ static void report(void *host, const ft_plan_node *node, const ft_plan_node *oth
     // Of a plan that was cut before its first faulty stage, nobody reads the end.
     if (err->number == NUMBER_DEAD_END && c->links_uncertain)
         return;
-    fault.message = FT_SAY(c, "%s", err->message);
+    fault.message = begins_with_verb(err->message) ? FT_SAY(c, "`%s` %s", entry->name, err->message)
+                                                   : FT_SAY(c, "%s", err->message);
     fault.mark = mark_of(c, entry, err);
     take_label(c, err, &fault);
     if (err->number >= NUMBER_NO_FIELD && err->number <= NUMBER_FIELDS_END && from)

@@ -98,7 +98,39 @@ static bool refuse_kind(ft_compiler *c, const ft_yaml_pair *pair, const ft_yaml_
 
 static const char *type_words(const value *v)
 {
-    return ft_option_print_type(v->option, ft_diagnostics_arena(v->c->diagnostics));
+    switch (v->option->type) {
+    case FT_OPTION_STRING:
+        return "a text";
+    case FT_OPTION_PATH:
+        return "a path";
+    case FT_OPTION_MODEL:
+        return "a model: a folder or a name";
+    case FT_OPTION_FIELD:
+        return "the name of a field";
+    case FT_OPTION_EXPR:
+        return "an expression such as `len(text) > 10`";
+    case FT_OPTION_CHOICE:
+        return FT_SAY(v->c, "one of %s", ft_option_print_type(v->option, v->c->arena));
+    case FT_OPTION_BOOL:
+        return "true or false";
+    case FT_OPTION_INT:
+        return "a whole number";
+    case FT_OPTION_COUNT:
+        return "a count such as 64 or 10k";
+    case FT_OPTION_SIZE:
+        return "a size such as 64KiB or 1GiB";
+    case FT_OPTION_DURATION:
+        return "a duration such as 200ms or 5s";
+    case FT_OPTION_FLOAT:
+        return "a number";
+    case FT_OPTION_STRINGS:
+        return "a list of texts";
+    case FT_OPTION_FIELDS:
+        return "a list of fields";
+    case FT_OPTION_MAP:
+        break;
+    }
+    return "a map of names and values";
 }
 
 static bool refuse_this(const value *v, const ft_error *err)

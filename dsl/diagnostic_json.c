@@ -165,6 +165,6 @@ void ft_diagnostics_print(const ft_diagnostics *all, ft_diagnostic_format format
     }
     ft_slice done = text.failed ? FT_SLICE("error[E0608]: out of memory\n") : ft_text_get(&text);
     // A full disk behind stderr is nothing that could be told to anyone.
-    ft_ignore(fwrite(done.data, 1, done.size, out) == done.size);
+    ft_ignore(done.size == 0 || fwrite(done.data, 1, done.size, out) == done.size);
     ft_text_finish(&text);
 }

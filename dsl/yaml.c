@@ -451,6 +451,26 @@ static ft_yaml_style style_of(yaml_scalar_style_t style)
     }
 }
 
+// What libyaml lets pass: `># comment` without a blank, a lone `-` within [ ].
+static bool check_scalar(composer *c, const ft_yaml_node *node)
+{
+    ft_slice text = c->source->text;
+    size_t at = node->mark.offset + 1;
+
+    if (node->style == FT_YAML_PLAIN && ft_slice_is(node->text, "-"))
+        return refuse(c, &(ft_diagnostic){.number = 22, .mark = node->mark, .message = "a lone `-` starts a list in YAML",
+                                          .help = "put it in quotes: \"-\"", .replacement = "\"-\""});
+    if (node->style != FT_YAML_LITERAL && node->style != FT_YAML_FOLDED)
+        return true;
+    while (at < text.size && strchr("+-0123456789", text.data[at]))
+        at++;
+    if (at >= text.size || text.data[at] != '#')
+        return true;
+    return refuse(c, &(ft_diagnostic){.number = 23, .mark = ft_mark_at(text, at, SIZE_MAX),
+                                      .message = "behind `|` or `>` the line must end",
+                                      .help = "put a blank in front of the comment"});
+}
+
 static bool compose_scalar(composer *c, const yaml_event_t *event, const ft_yaml_node **out)
 {
     ft_yaml_node *node = add_node(c, FT_YAML_SCALAR, event);
@@ -469,6 +489,8 @@ static bool compose_scalar(composer *c, const yaml_event_t *event, const ft_yaml
     if (memchr(value.data, '\0', value.size))
         return refuse(c, &(ft_diagnostic){.number = 21, .mark = node->mark, .message = "this text holds a NUL character",
                                           .help = "remove the `\\0`"});
+    if (!check_scalar(c, node))
+        return false;
     if (!check_tag(c, event->data.scalar.tag, node) || !open_anchor(c, event->data.scalar.anchor, node->mark, &index))
         return false;
     if (index != SIZE_MAX)

@@ -340,6 +340,11 @@ static void explain_list_in_line(problem *p)
 
     mark_rest(p, p->at);
     p->fault.number = 22;
+    if (rest.size == 1) {
+        p->fault.message = "a lone `-` starts a list in YAML";
+        offer_quotes(p, p->at, p->at + 1);
+        return;
+    }
     p->fault.message = "a `- ` list cannot start on the line of its key";
     p->fault.help = rest.size > 2
         ? ft_arena_format(p->arena, "start it on the next line, or write `[%.*s]`", (int)(rest.size - 2), rest.data + 2)
@@ -452,6 +457,12 @@ static void explain_key(problem *p)
 {
     char before = char_before(p, p->at);
 
+    if (char_at(p, p->at) == ':') {
+        mark(p, p->at, p->at + 1);
+        p->fault.number = 10;
+        p->fault.message = "a key is missing in front of the `:`";
+        return;
+    }
     if (before == '"' || before == '\'' || before == ']' || before == '}') {
         mark_rest(p, p->at);
         p->fault.number = 25;

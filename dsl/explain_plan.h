@@ -1,0 +1,258 @@
+// Part of the catalogue in explain.c: names and links, fields, expressions, Lua, surroundings, lints.
+    {201, "two stages have one name",
+     "Names are how `input:` finds a stage, so each may be used once. A stage without "
+     "`name:` is called as its type: `write`, `write_2`."
+     WRONG
+     "    - name: out\n"
+     "      write: a.jsonl\n"
+     "    - name: out\n"
+     "      write: b.jsonl\n"
+     RIGHT
+     "    - name: out_a\n"
+     "      write: a.jsonl\n"
+     "    - name: out_b\n"
+     "      write: b.jsonl\n"},
+    {202, "a stage has nothing to read from",
+     "A stage reads from the nearest stage above that has an output. The first stage must be "
+     "a source."
+     WRONG
+     "    stages:\n"
+     "      - tokenize: ./m\n"
+     RIGHT
+     "    stages:\n"
+     "      - read: docs.jsonl\n"
+     "      - tokenize: ./m\n"},
+    {203, "stages read from each other in a circle",
+     "Items move one way, from sources to sinks. Let every stage read from stages above it.\n"},
+    {204, "there is no such stage to read from",
+     "`input:` names a stage above, by its `name:` or its type."
+     WRONG
+     "    - write: out.jsonl\n"
+     "      input: raed\n"
+     RIGHT
+     "    - write: out.jsonl\n"
+     "      input: read\n"},
+    {205, "nobody reads what a stage gives",
+     "An output that nobody reads would lose items silently. Add a sink; `drop:` throws "
+     "items away on purpose."
+     WRONG
+     "    stages:\n"
+     "      - read: docs.jsonl\n"
+     "      - tokenize: ./m\n"
+     RIGHT
+     "    stages:\n"
+     "      - read: docs.jsonl\n"
+     "      - tokenize: ./m\n"
+     "      - drop:\n"},
+    {206, "no name for a stage",
+     "A stage's name starts with a letter and has letters, digits, `_` and `-`, at most 64. "
+     "`errors` is taken: it means all that failed."
+     WRONG
+     "    name: my stage\n"
+     RIGHT
+     "    name: my-stage\n"},
+    {207, "a source with an input",
+     "A source makes items and takes none. To merge, let the next stage read from both."
+     WRONG
+     "    - read: b.jsonl\n"
+     "      input: a\n"
+     RIGHT
+     "    - name: b\n"
+     "      read: b.jsonl\n"
+     "    - tokenize: ./m\n"
+     "      input: [a, b]\n"},
+    {208, "reading from a sink",
+     "A sink gives nothing. Read from the stage above it; both get every item."
+     WRONG
+     "    - write: a.jsonl\n"
+     "    - write: b.jsonl\n"
+     "      input: write\n"
+     RIGHT
+     "    - write: a.jsonl\n"
+     "    - write: b.jsonl\n"},
+    {209, "there is no such port",
+     "Every stage has its main output, which needs no name, and `errors`. Some have more; "
+     "`ftpipe stages NAME` lists them."
+     WRONG
+     "    input: read.failed\n"
+     RIGHT
+     "    input: read.errors\n"},
+    {210, "reading from a stage below",
+     "A stage reads from stages above it, so that the file can be read from top to bottom."
+     WRONG
+     "    - name: a\n"
+     "      input: b\n"
+     "      ...\n"
+     "    - name: b\n"
+     "      ...\n"
+     RIGHT
+     "    - name: b\n"
+     "      ...\n"
+     "    - name: a\n"
+     "      input: b\n"
+     "      ...\n"},
+    {211, "no errors are left to read",
+     "`input: errors` reads the errors of all stages above that nobody reads by name, and "
+     "there are none."
+     WRONG
+     "    - write: bad.jsonl\n"
+     "      input: errors\n"
+     "    - read: docs.jsonl\n"
+     RIGHT
+     "    - read: docs.jsonl\n"
+     "    - write: bad.jsonl\n"
+     "      input: errors\n"},
+    {212, "one output is read twice",
+     "A stage in `input:` may be named once; twice would give every item twice."
+     WRONG
+     "    input: [a, a]\n"
+     RIGHT
+     "    input: [a]\n"},
+    {311, "a field that no stage above makes",
+     "The stage reads a field that does not come in. The message lists what does. `tokens` "
+     "is made by `tokenize`, `embedding` by `embed`."
+     WRONG
+     "    - read: docs.jsonl\n"
+     "    - embed: ./m\n"
+     RIGHT
+     "    - read: docs.jsonl\n"
+     "    - tokenize: ./m\n"
+     "    - embed: ./m\n"},
+    {312, "a field of another type",
+     "The field comes in, with a type that the stage cannot take."
+     WRONG
+     "    - read: docs.jsonl\n"
+     "      fields: {id: int}\n"
+     "    - tokenize: ./m\n"
+     "      from: id\n"
+     RIGHT
+     "    - tokenize: ./m\n"
+     "      from: text\n"},
+    {313, "inputs that disagree",
+     "Where several inputs are merged, a field has one type. Rename or convert it in one of "
+     "them with `map`."
+     WRONG
+     "    input: [a, b]        # a.id is int, b.id is string\n"
+     RIGHT
+     "    - map: {id: string(id)}\n"
+     "      input: a\n"},
+    {314, "`when` with a stage that changes fields",
+     "Items for which `when` is false pass unchanged, so the stage may only add fields."
+     WRONG
+     "    - tokenize: ./m\n"
+     "      to: text\n"
+     "      when: len(text) > 10\n"
+     RIGHT
+     "    - tokenize: ./m\n"
+     "      when: len(text) > 10\n"},
+    {401, "an expression that cannot be read",
+     "Expressions are written as in Lua: `and or not`, `== ~= < <= > >=`, `+ - * / // % ^`, "
+     "`..`, functions and field names. `!=` is accepted; `&&`, `||` and `!` are not."
+     WRONG
+     "    filter: words > 5 && lang == \"en\"\n"
+     RIGHT
+     "    filter: words > 5 and lang == \"en\"\n"},
+    {402, "a field that does not come in",
+     "The expression names a field that the items do not have here. Text must be in quotes; "
+     "in YAML, put the whole in the other kind."
+     WRONG
+     "    filter: lang == en\n"
+     RIGHT
+     "    filter: lang == \"en\"\n"},
+    {403, "there is no such function",
+     "`ftpipe stages filter` lists the functions of expressions."
+     WRONG
+     "    filter: length(text) > 5\n"
+     RIGHT
+     "    filter: len(text) > 5\n"},
+    {404, "types that do not fit",
+     "An operator or function is given a type that it does not take. `number(x)` and "
+     "`string(x)` convert."
+     WRONG
+     "    filter: id > \"5\"\n"
+     RIGHT
+     "    filter: id > 5\n"},
+    {405, "the wrong number of arguments",
+     "The function takes fewer or more."
+     WRONG
+     "    map: {t: trim(text, 5)}\n"
+     RIGHT
+     "    map: {t: trim(text)}\n"},
+    {406, "not a condition",
+     "`filter:` and `when:` want true or false."
+     WRONG
+     "    filter: len(text)\n"
+     RIGHT
+     "    filter: len(text) > 0\n"},
+    {407, "one value for all items, or one for each",
+     "In `gather`, every field stands within a function over all items; elsewhere such "
+     "functions cannot stand."
+     WRONG
+     "    - gather:\n"
+     "      fields: {n: len(text)}\n"
+     RIGHT
+     "    - gather:\n"
+     "      fields: {n: sum(len(text))}\n"},
+    {408, "an expression that is too long",
+     "Bounds on length and depth keep a hostile file from taking all stack. Split it over "
+     "two stages.\n"},
+    {409, "an item that the expression cannot take",
+     "While items run: a null in an operator, a number that overflows, text that is no "
+     "number. The item fails, and goes where `on_error` says. `default(x, value)` stands in "
+     "for null."
+     WRONG
+     "    map: {n: number(text)}\n"
+     RIGHT
+     "    map: {n: \"number(default(text, '0'))\"}\n"},
+    {501, "Lua that cannot be compiled",
+     "The text of `lua:` is no valid Lua 5.4. Inline text is the body of `function(item)`; a "
+     "file gives back a function or a table."
+     WRONG
+     "    - lua: item.x == 1\n"
+     RIGHT
+     "    - lua: item.x = 1\n"},
+    {502, "a Lua stage without what it needs",
+     "A Lua file gives back a function, or a table with `process` or `process_batch`."
+     WRONG
+     "    return {}\n"
+     RIGHT
+     "    return {process = function(item) return item end}\n"},
+    {503, "a Lua script failed",
+     "The script raised an error while it was loaded or run. The message has its line.\n"},
+    {504, "a Lua script over its limits",
+     "`limits:` bounds the memory and the time of a script, so that one item cannot stop the "
+     "run.\n"},
+    {601, "a variable of the environment is not set",
+     "`${NAME}` takes the value from the environment. Give a default for when it is not set."
+     WRONG
+     "    read: ${DOCS}\n"
+     RIGHT
+     "    read: ${DOCS:-docs.jsonl}\n"},
+    {602, "a file cannot be opened",
+     "The file is missing, is a folder, or may not be read. Paths are relative to the folder "
+     "in which ftpipe was started.\n"},
+    {603, "a file is not what it should be",
+     "The file was opened and does not hold what the stage expects.\n"},
+    {604, "a model that is not there",
+     "A model is a folder with its files, or the name of one in the model store, which "
+     "`ftpipe pull` fills."
+     WRONG
+     "    - tokenize: all-MiniLM-L6\n"
+     RIGHT
+     "    ftpipe pull all-MiniLM-L6-v2\n"
+     "    - tokenize: all-MiniLM-L6-v2\n"},
+    {605, "a bound is reached",
+     "Something is larger than its bound. Raise the bound, or send less.\n"},
+    {608, "out of memory",
+     "There was not enough memory to compile the pipeline, or to say more about it.\n"},
+    {901, "errors may happen, and nobody reads them",
+     "`max_errors` allows some items to fail, but without a reader of `errors` or `on_error: "
+     "skip` the first one stops the run."
+     WRONG
+     "    run: {max_errors: 1%}\n"
+     RIGHT
+     "    run: {max_errors: 1%}\n"
+     "    stages:\n"
+     "      ...\n"
+     "      - write: rejected.jsonl\n"
+     "        input: errors\n"},
