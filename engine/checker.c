@@ -243,11 +243,6 @@ static bool type_input(checker *check, ft_plan_node *node, const ft_plan_node **
     return ft_schema_unite(plan->arena, parts, node->input_count, only_errors, &node->input, err);
 }
 
-static bool is_condition(ft_type type)
-{
-    return !type.list && (type.kind == FT_KIND_BOOL || type.kind == FT_KIND_ANY);
-}
-
 // A bypassed item keeps its fields: the stage may add some (they are null then), but not change or remove any.
 static bool check_bypass(const ft_plan_node *node, ft_error *err)
 {
@@ -269,16 +264,10 @@ static bool check_when(checker *check, ft_plan_node *node, ft_node_reads *reads,
 {
     if (!node->when_text)
         return true;
-    if (!ft_expr_compile(check->plan->arena, ft_slice_of(node->when_text), &node->input, FT_EXPR_ITEM,
+    if (!ft_expr_compile(check->plan->arena, ft_slice_of(node->when_text), &node->input, FT_EXPR_CONDITION,
                          &node->when, err)) {
         err->option = "when";
         return false;
-    }
-    if (!is_condition(ft_expr_type(node->when))) {
-        char type[FT_TYPE_TEXT_BYTES];
-        ft_fail(err, FT_ERROR_USAGE, "`when` needs a condition, and this gives %s",
-                ft_type_print(ft_expr_type(node->when), type));
-        return fault(err, 402, "when", "Compare it with something, as in `len(text) > 10`.");
     }
     for (size_t i = 0; i < node->input.count; i++)
         if (ft_expr_reads(node->when, i))

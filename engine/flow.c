@@ -1,0 +1,376 @@
+// Edges at work. A packet that comes to a node raises `open` there before the sender lowers its own, and a node lowers
+// the `open` of its readers only when it has ended; so `open` is 0 exactly once, when nothing can come any more.
+#include "engine/flow.h"
+
+#include "engine/gate.h"
+#include "engine/order.h"
+#include "engine/scheduler.h"
+#include "engine/sources.h"
+#include "engine/turn.h"
+#include "runtime/memory/alloc.h"
+
+enum { ALONE_SHARE = 16 };
+
+// ---- packets ----
+
+ft_packet *ft_flow_packet(size_t capacity, ft_error *err)
+{
+    ft_packet *packet = ft_alloc(sizeof(*packet) + capacity * sizeof(ft_batch *));
+
+    if (!packet) {
+        ft_ignore(ft_fail_nomem(err, sizeof(*packet)));
+        return NULL;
+    }
+    packet->task = (ft_task){.kind = FT_TASK_PACKET};
+    packet->next_piece = NULL;
+    packet->flight = NULL;
+    packet->input = 0;
+    packet->count = 0;
+    packet->capacity = (uint32_t)capacity;
+    return packet;
+}
+
+void ft_flow_free_packet(ft_run *run, ft_packet *packet)
+{
+    for (uint32_t i = 0; i < packet->count; i++)
+        ft_batch_unref(packet->batches[i]);
+    ft_flight_unref(run, packet->flight);
+    ft_free(packet);
+}
+
+void ft_flow_drop_list(ft_batch_list *list, size_t from)
+{
+    while (list->count > from)
+        ft_batch_unref(list->items[--list->count]);
+}
+
+// ---- along an edge ----
+
+// A batch as the reader's columns have it: those that the sender does not have are null.
+static bool map_batch(const ft_edge *edge, ft_batch **batch, ft_error *err)
+{
+    const ft_schema *want = &edge->to->plan->input;
+    ft_batch *from = *batch;
+    ft_batch *mapped = ft_batch_derive(from, NULL, from->count, want->count, err);
+
+    for (size_t i = 0; mapped && i < want->count; i++) {
+        ft_column column = {.type = want->fields[i].type};
+        size_t at = edge->map[i];
+        bool ok = true;
+        if (at != FT_FIELD_NONE && ft_batch_has(from, at))
+            ok = ft_flow_convert(&from->columns[at], from->count, want->fields[i].type, from->account, &column, err);
+        else if (at == FT_FIELD_NONE)
+            ok = ft_column_nulls(column.type, from->count, from->account, &column, err);
+        if (ok) {
+            ft_batch_set(mapped, i, &column);
+        } else {
+            ft_batch_unref(mapped);
+            mapped = NULL;
+        }
+    }
+    ft_batch_unref(from);
+    *batch = mapped;
+    return mapped != NULL;
+}
+
+// Under node->lock: a packet that may run now; for a serial node the node's own task.
+static ft_task *receive(ft_node *node, ft_packet *packet)
+{
+    if (node->mode == FT_MODE_SERIAL || node->joins)
+        ft_inbox_put(node, packet);
+    if (node->mode == FT_MODE_SERIAL) {
+        if (node->scheduled || !ft_inbox_is_ready(node))
+            return NULL;
+        node->scheduled = true;
+        return &node->serial_task;
+    }
+    if (node->joins)
+        packet = ft_inbox_complete(node, packet);
+    if (!packet || node->mode == FT_MODE_PARALLEL)
+        return packet ? &packet->task : NULL;
+    if (node->running < node->cap) {
+        node->running++;
+        return &packet->task;
+    }
+    packet->task.next = NULL;
+    *(node->ready_last ? &node->ready_last->next : &node->ready_first) = &packet->task;
+    node->ready_last = &packet->task;
+    return NULL;
+}
+
+static void arrive(ft_worker *worker, const ft_edge *edge, ft_packet *packet)
+{
+    ft_node *node = edge->to;
+    ft_task *task = &packet->task;
+
+    packet->task = (ft_task){.kind = FT_TASK_PACKET, .node = node};
+    packet->next_piece = NULL;
+    packet->input = edge->input;
+    // Relaxed: the sender's own `open`, which it lowers afterwards with release, keeps this from being 0.
+    ft_atomic_add(&node->open, 1, FT_RELAXED);
+    if (node->mode != FT_MODE_PARALLEL || node->joins) {
+        ft_mutex_lock(&node->lock);
+        task = receive(node, packet);
+        ft_mutex_unlock(&node->lock);
+    }
+    if (task)
+        ft_dispatch(worker, task);
+}
+
+// Fills a packet for an edge from the list of its port; the last edge takes the batches, the others share them.
+static bool fill(const ft_edge *edge, ft_batch_list *out, bool is_last, ft_packet *packet, ft_error *err)
+{
+    size_t count = out ? out->count : 0;
+
+    for (size_t i = 0; i < count; i++) {
+        ft_batch *batch = is_last ? ft_take(&out->items[i]) : ft_batch_ref(out->items[i]);
+        if (edge->map && !map_batch(edge, &batch, err))
+            return false;
+        packet->batches[packet->count++] = batch;
+    }
+    if (is_last && out)
+        out->count = 0;
+    return true;
+}
+
+typedef struct {
+    ft_worker *worker;
+    ft_node *node;
+    ft_packet *spare;  // The packet that came in, until somebody uses it.
+    ft_ticket ticket;
+    ft_flight *flight;
+} sending;
+
+static bool send_edge(sending *send, const ft_edge *edge, ft_batch_list *out, bool is_last, ft_error *err)
+{
+    size_t count = out ? out->count : 0;
+    ft_packet *packet = NULL;
+
+    if (send->spare && count <= send->spare->capacity) {
+        packet = ft_take(&send->spare);
+    } else {
+        packet = ft_flow_packet(count, err);
+        if (!packet)
+            return false;
+        packet->ticket = send->ticket;
+        packet->flight = send->flight;
+        ft_flight_ref(send->flight, 1);
+    }
+    if (!fill(edge, out, is_last, packet, err)) {
+        ft_flow_free_packet(send->node->run, packet);
+        return false;
+    }
+    arrive(send->worker, edge, packet);
+    return true;
+}
+
+bool ft_flow_send(ft_worker *worker, ft_node *node, ft_batch_list *out, ft_packet *packet, ft_error *err)
+{
+    sending send = {worker, node, packet, packet->ticket, packet->flight};
+    bool ok = true;
+
+    // The spare packet may have gone down the pipeline and been freed before the last edge is served.
+    ft_flight *flight = packet->flight;
+    bool many = node->edge_count > 1;
+    if (many)
+        ft_flight_ref(flight, 1);
+    for (size_t i = 0; ok && i < node->port_count; i++)
+        for (size_t j = 0; ok && j < node->ports[i].edge_count; j++)
+            ok = send_edge(&send, &node->ports[i].edges[j], out ? &out[i] : NULL,
+                           j + 1 == node->ports[i].edge_count, err);
+    for (size_t i = 0; out && i < node->port_count; i++)
+        ft_flow_drop_list(&out[i], 0);
+    if (send.spare)
+        ft_flow_free_packet(node->run, send.spare);
+    if (many)
+        ft_flight_unref(node->run, flight);
+    return ok;
+}
+
+void ft_flow_again(ft_worker *worker, ft_task *task)
+{
+    bool before = worker->publishes;
+
+    worker->publishes = true;
+    ft_dispatch(worker, task);
+    worker->publishes = before;
+}
+
+// ---- what opens tickets of its own: sources and flushes ----
+
+static bool has_output(const ft_node *node, const ft_turn *turn)
+{
+    for (size_t i = 0; i < node->port_count; i++)
+        if (turn->out[i].count)
+            return true;
+    return false;
+}
+
+// A batch that takes more than its share of the memory: its source starts no other until it is done.
+static void mark_alone(ft_node *node, const ft_turn *turn, ft_flight *flight)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < turn->out[0].count; i++)
+        bytes += ft_batch_size_bytes(turn->out[0].items[i]);
+    flight->alone = bytes > (size_t)node->run->account.limit_bytes / ALONE_SHARE;
+    if (flight->alone)
+        ft_atomic_store(&node->source->alone, 1, FT_SEQ_CST);
+}
+
+bool ft_turn_send(ft_instance *instance, ft_error *err)
+{
+    ft_node *node = instance->node;
+    ft_run *run = node->run;
+    ft_turn *turn = &instance->turn;
+    ft_worker *worker = turn->worker;
+
+    if (!has_output(node, turn))
+        return true;
+    ft_packet *packet = ft_flow_packet(1, err);
+    if (!packet)
+        return false;
+    packet->flight = ft_flight_create(run, node->source ? node : NULL, turn->birth, err);
+    if (!packet->flight) {
+        ft_free(packet);
+        return false;
+    }
+    if (node->source) {
+        ft_atomic_add(&node->source->in_flight, 1, FT_SEQ_CST);
+        mark_alone(node, turn, packet->flight);
+        turn->birth = ft_gate_birth(run);
+    }
+    packet->ticket = (ft_ticket){.stream = turn->stream->rank, .sequence = turn->stream->made++};
+    if (worker->is_away)
+        ft_active_enter(run);  // It makes work now, from a thread that is not counted.
+    bool ok = ft_flow_send(worker, node, turn->out, packet, err);
+    if (worker->is_away)
+        ft_active_leave(run);
+    return ok;
+}
+
+// ---- the end ----
+
+void ft_node_release(ft_worker *worker, ft_node *node, int64_t count)
+{
+    // Release: what was done for it; acquire: the one that ends it sees all of that.
+    if (ft_atomic_sub(&node->open, count, FT_ACQ_REL) == count)
+        ft_dispatch(worker, &node->end_task);
+}
+
+static bool is_ending_well(const ft_run *run)
+{
+    return !ft_atomic_load(&run->failing, FT_ACQUIRE) && ft_atomic_load(&run->stop, FT_ACQUIRE) != FT_STOP_NOW;
+}
+
+static bool flush_instance(ft_worker *worker, ft_instance *instance, ft_error *err)
+{
+    ft_node *node = instance->node;
+    const ft_stage_def *def = node->plan->def;
+
+    if (!instance->is_open || !def->flush)
+        return true;
+    ft_turn_begin(worker, instance, node->flushed);
+    bool ok = def->flush(&instance->stage, err) && ft_turn_send(instance, err);
+    ft_turn_end(instance);
+    return ok;
+}
+
+// Flushes the instances in their order. One is opened if none was: a file with nothing in it is a file too.
+static void flush_node(ft_worker *worker, ft_node *node)
+{
+    const ft_stage_def *def = node->plan->def;
+    ft_error err = FT_ERROR_INIT;
+    bool ok = true, any = false;
+
+    for (size_t i = 0; i < node->instance_room && !any; i++)
+        any = ft_atomic_load(&node->instances[i], FT_ACQUIRE) != NULL;
+    if (!any && (def->flush || def->commit || def->kind == FT_STAGE_SINK)) {
+        ft_instance *made;
+        ok = ft_instance_open(node, 0, &made, &err);
+    }
+    for (size_t i = 0; ok && i < node->instance_room; i++) {
+        ft_instance *instance = ft_atomic_load(&node->instances[i], FT_ACQUIRE);
+        if (instance)
+            ok = flush_instance(worker, instance, &err);
+    }
+    if (!ok) {
+        ft_ticket at = {node->flushed->rank, UINT64_MAX};
+        ft_run_fail(node->run, node, &at, &err);
+        ft_atomic_store(&node->run->loose_failed, 1, FT_RELAXED);
+    }
+}
+
+// The stream's length is known now: serial nodes that waited for more of it go on.
+static void end_stream(ft_worker *worker, ft_run *run, ft_stream *stream)
+{
+    // Release pairs with the acquire in ft_inbox_is_ready.
+    ft_atomic_store(&stream->total, stream->made, FT_SEQ_CST);
+    for (size_t i = 0; i < run->node_count; i++) {
+        ft_node *node = &run->nodes[i];
+        if (node->mode != FT_MODE_SERIAL || !node->keeps_order)
+            continue;
+        ft_mutex_lock(&node->lock);
+        bool ready = !node->scheduled && ft_inbox_is_ready(node);
+        node->scheduled = node->scheduled || ready;
+        ft_mutex_unlock(&node->lock);
+        if (ready)
+            ft_dispatch(worker, &node->serial_task);
+    }
+}
+
+void ft_flow_end(ft_worker *worker, ft_node *node)
+{
+    ft_run *run = node->run;
+
+    if (is_ending_well(run))
+        flush_node(worker, node);
+    end_stream(worker, run, node->flushed);
+    for (size_t i = 0; i < node->instance_room && !node->plan->def->commit; i++) {
+        ft_instance *instance = ft_atomic_load(&node->instances[i], FT_ACQUIRE);
+        if (instance)
+            ft_instance_close(instance);
+    }
+    for (size_t i = 0; i < node->port_count; i++)
+        for (size_t j = 0; j < node->ports[i].edge_count; j++)
+            ft_node_release(worker, node->ports[i].edges[j].to, 1);
+    ft_source_poke(run);
+    // Acquire and release: the last one rings for all.
+    if (ft_atomic_sub(&run->unfinished, 1, FT_ACQ_REL) == 1)
+        ft_run_ring(run);
+}
+
+// ---- enough ----
+
+static bool is_enough(const ft_node *node)
+{
+    size_t readers = 0;
+
+    if (node->said_enough)
+        return true;
+    for (size_t i = 0; i < node->port_count; i++)
+        for (size_t j = 0; j < node->ports[i].edge_count; j++) {
+            readers++;
+            if (!ft_atomic_load(&node->ports[i].edges[j].to->enough, FT_RELAXED))
+                return false;
+        }
+    return readers > 0;
+}
+
+void ft_flow_enough(ft_node *node)
+{
+    ft_run *run = node->run;
+
+    ft_mutex_lock(&run->enough_lock);
+    node->said_enough = true;
+    for (size_t at = run->node_count; at-- > 0;) {
+        ft_node *each = &run->nodes[run->order[at]];
+        if (!is_enough(each))
+            continue;
+        ft_atomic_store(&each->enough, 1, FT_RELAXED);
+        if (each->source)
+            ft_atomic_store(&each->source->told_to_stop, 1, FT_SEQ_CST);
+    }
+    ft_mutex_unlock(&run->enough_lock);
+    ft_source_poke(run);
+}

@@ -1,0 +1,220 @@
+// The gate of the account: charges that do not fit wait here, oldest batch first.
+//
+// `used_bytes` never passes the limit, since every charge is one compare-and-swap in account.c. Ordinary charges stop at
+// the common bytes (nine tenths); the oldest flight may fill the rest. Age is the order of birth, so there is always
+// exactly one oldest, and when it is done the next one is.
+//
+// Why nothing waits for ever. Whoever waits has left `active` and, if it is a worker, has a spare in its place, so
+// every queued packet still finds a thread. Whatever releases memory or ends a flight looks through the waiters and makes
+// the charges of those that fit now, so no wake-up can be missed: charging, and counting the waiter as active again,
+// happen under the gate's lock on the waiter's behalf. If all the same nothing can go on, `active` comes to 0 and
+// ft_run_unstick is called: the oldest of those that wait gets what there is up to the limit, or fails with LIMIT, which
+// gives back what its turn held. Each such call ends one wait, so there is progress after every standstill. If nobody
+// waits, what stands still is a source that was held back (too much in flight, or memory in the hands of a stage that
+// keeps batches), and one of them is started in spite of that.
+#include "engine/gate.h"
+
+#include "engine/scheduler.h"
+#include "engine/sources.h"
+#include "runtime/memory/alloc.h"
+
+struct ft_gate_waiter {
+    ft_gate_waiter *next;
+    uint64_t birth;
+    int64_t size_bytes;
+    enum { WAITS, CHARGED, TOO_BIG, CANCELLED } outcome;
+    ft_condition changed;
+};
+
+static bool is_oldest(const ft_gate *gate, uint64_t birth)
+{
+    return !gate->oldest || gate->oldest->birth >= birth;
+}
+
+// Takes a waiter out and lets it go on; it counts as active from here.
+static void settle(ft_run *run, ft_gate_waiter **at, int outcome)
+{
+    ft_gate_waiter *waiter = *at;
+
+    *at = waiter->next;
+    waiter->outcome = outcome;
+    ft_atomic_sub(&run->account.waiters, 1, FT_SEQ_CST);
+    ft_active_enter(run);
+    ft_condition_wake_one(&waiter->changed);
+}
+
+static bool try_charge(ft_run *run, uint64_t birth, int64_t size_bytes, bool all)
+{
+    ft_account *account = &run->account;
+    bool reserve = all || is_oldest(&run->gate, birth);
+
+    return ft_account_try_charge(account, size_bytes, reserve ? account->limit_bytes : account->common_bytes);
+}
+
+// Under the lock: makes the charges that fit.
+static void admit(ft_run *run)
+{
+    ft_gate_waiter **at = &run->gate.waiters;
+
+    while (*at) {
+        if (try_charge(run, (*at)->birth, (*at)->size_bytes, false))
+            settle(run, at, CHARGED);
+        else
+            at = &(*at)->next;
+    }
+}
+
+static void gate_released(ft_account *account)
+{
+    ft_run *run = account->host;
+
+    ft_mutex_lock(&run->gate.lock);
+    admit(run);
+    ft_mutex_unlock(&run->gate.lock);
+}
+
+static bool too_big(ft_run *run, int64_t size_bytes, ft_error *err)
+{
+    long long limit = (long long)run->account.limit_bytes;
+
+    ft_fail(err, FT_ERROR_LIMIT, "%lld bytes more do not fit into `run.memory` of %lld bytes",
+            (long long)size_bytes, limit);
+    ft_hint(err, "Raise `run.memory`, or make the items smaller.");
+    return false;
+}
+
+static bool gate_wait(ft_account *account, int64_t size_bytes, ft_error *err)
+{
+    ft_run *run = account->host;
+    ft_gate *gate = &run->gate;
+    ft_worker *worker = ft_worker_current();
+
+    if (size_bytes > account->limit_bytes)
+        return too_big(run, size_bytes, err);
+    if (!worker)  // Nothing runs yet, or no longer.
+        return ft_account_try_charge(account, size_bytes, account->limit_bytes) || too_big(run, size_bytes, err);
+    ft_gate_waiter own = {.size_bytes = size_bytes, .birth = worker->at ? worker->at->turn.birth : UINT64_MAX};
+    ft_condition_init(&own.changed);
+    ft_worker_block(worker);
+    ft_mutex_lock(&gate->lock);
+    ft_gate_waiter **at = &gate->waiters;
+    while (*at && (*at)->birth <= own.birth)
+        at = &(*at)->next;
+    own.next = *at;
+    *at = &own;
+    // Sequentially consistent, as account.c says: either the release sees this waiter, or this look sees the release.
+    ft_atomic_add(&account->waiters, 1, FT_SEQ_CST);
+    // Whoever sets `stop` calls ft_gate_cancel behind it, so it sees this waiter or is seen here.
+    if (ft_atomic_load(&run->stop, FT_SEQ_CST) == FT_STOP_NOW)
+        settle(run, at, CANCELLED);
+    admit(run);
+    ft_mutex_unlock(&gate->lock);
+    if (!worker->is_away)
+        ft_active_leave(run);
+    ft_mutex_lock(&gate->lock);
+    while (own.outcome == WAITS)
+        ft_condition_wait(&own.changed, &gate->lock);
+    ft_mutex_unlock(&gate->lock);
+    if (worker->is_away)
+        ft_active_leave(run);  // settle made it active; its turn does so when it comes back.
+    ft_worker_unblock(worker);
+    ft_condition_finish(&own.changed);
+    if (own.outcome == CANCELLED)
+        return ft_fail(err, FT_ERROR_CANCELLED, "the run is being stopped");
+    return own.outcome == CHARGED || too_big(run, size_bytes, err);
+}
+
+void ft_gate_cancel(ft_run *run)
+{
+    ft_mutex_lock(&run->gate.lock);
+    while (run->gate.waiters)
+        settle(run, &run->gate.waiters, CANCELLED);
+    ft_mutex_unlock(&run->gate.lock);
+}
+
+void ft_run_unstick(ft_run *run)
+{
+    ft_gate *gate = &run->gate;
+    bool settled = false;
+
+    ft_mutex_lock(&gate->lock);
+    if (gate->waiters) {
+        bool fits = try_charge(run, gate->waiters->birth, gate->waiters->size_bytes, true);
+        settle(run, &gate->waiters, fits ? CHARGED : TOO_BIG);
+        settled = true;
+    }
+    ft_mutex_unlock(&gate->lock);
+    if (!settled)
+        ft_source_force(run);
+}
+
+// ---- flights ----
+
+uint64_t ft_gate_birth(ft_run *run)
+{
+    return ft_atomic_add(&run->gate.births, 1, FT_RELAXED);
+}
+
+ft_flight *ft_flight_create(ft_run *run, ft_node *source, uint64_t birth, ft_error *err)
+{
+    ft_gate *gate = &run->gate;
+    ft_flight *flight = ft_alloc_zero(1, sizeof(*flight));
+
+    if (!flight) {
+        ft_ignore(ft_fail_nomem(err, sizeof(*flight)));
+        return NULL;
+    }
+    flight->birth = birth;
+    flight->source = source;
+    ft_atomic_store(&flight->packets, 1, FT_RELAXED);
+    ft_mutex_lock(&gate->lock);
+    // Sources run side by side, so births may come a little out of order.
+    ft_flight *older = gate->youngest;
+    while (older && older->birth > birth)
+        older = older->older;
+    flight->older = older;
+    flight->younger = older ? older->younger : gate->oldest;
+    *(flight->older ? &flight->older->younger : &gate->oldest) = flight;
+    *(flight->younger ? &flight->younger->older : &gate->youngest) = flight;
+    ft_mutex_unlock(&gate->lock);
+    return flight;
+}
+
+void ft_flight_ref(ft_flight *flight, uint32_t by)
+{
+    // Relaxed: the caller holds a reference.
+    ft_atomic_add(&flight->packets, by, FT_RELAXED);
+}
+
+void ft_flight_unref(ft_run *run, ft_flight *flight)
+{
+    // Acquire and release: the last one frees what the others wrote.
+    if (!flight || ft_atomic_sub(&flight->packets, 1, FT_ACQ_REL) != 1)
+        return;
+    ft_gate *gate = &run->gate;
+    ft_mutex_lock(&gate->lock);
+    *(flight->older ? &flight->older->younger : &gate->oldest) = flight->younger;
+    *(flight->younger ? &flight->younger->older : &gate->youngest) = flight->older;
+    if (gate->waiters)
+        admit(run);  // Somebody else may be the oldest now.
+    ft_mutex_unlock(&gate->lock);
+    if (flight->source)
+        ft_source_landed(flight->source, flight->alone);
+    ft_free(flight);
+}
+
+// ---- life ----
+
+void ft_gate_init(ft_run *run, int64_t limit_bytes)
+{
+    ft_account_init(&run->account, limit_bytes);
+    run->account.wait = gate_wait;
+    run->account.released = gate_released;
+    run->account.host = run;
+    ft_mutex_init(&run->gate.lock);
+}
+
+void ft_gate_finish(ft_run *run)
+{
+    ft_mutex_finish(&run->gate.lock);
+}

@@ -1,0 +1,330 @@
+// A run from beginning to end: what is loaded, who waits, how it stops.
+//
+// The calling thread of ft_run_wait sleeps on a semaphore, the only thing that a signal handler may post to. It is woken
+// when all nodes have ended, when the run fails, when it is cancelled, and when its time is up.
+#include "engine/run.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <time.h>
+
+#include "engine/build.h"
+#include "engine/failure.h"
+#include "engine/flow.h"
+#include "engine/gate.h"
+#include "engine/graph.h"
+#include "engine/memory_limit.h"
+#include "engine/order.h"
+#include "engine/scheduler.h"
+#include "engine/sources.h"
+#include "engine/stats.h"
+#include "engine/trace.h"
+#include "engine/turn.h"
+#include "runtime/memory/alloc.h"
+#include "runtime/system/clock.h"
+#include "runtime/system/topology.h"
+
+enum { THREADS_MAX = 1024 };
+
+// ---- create ----
+
+static bool read_options(ft_run *run, ft_error *err)
+{
+    const ft_run_options *options = &run->plan->run;
+    ft_topology topology;
+
+    if (options->memory_bytes > 0 && options->memory_bytes < FT_MEMORY_MIN_BYTES) {
+        ft_fail(err, FT_ERROR_USAGE, "`run.memory` is less than 16 MiB");
+        ft_hint(err, "Give it at least 16MiB.");
+        return false;
+    }
+    if (options->threads > THREADS_MAX)
+        return ft_fail(err, FT_ERROR_USAGE, "`run.threads` is more than %d", THREADS_MAX);
+    run->threads = (int)options->threads;
+    if (run->threads <= 0) {
+        ft_topology_read("", &topology);
+        run->threads = topology.workers;
+    }
+    return true;
+}
+
+static bool load_stages(ft_run *run, const ft_plan_node **out_node, ft_error *err)
+{
+    ft_stage_load load = {
+        .arena = run->immortal,
+        .environment = &run->plan->environment,
+        .threads = (int)run->worker_room,
+    };
+
+    for (size_t i = 0; i < run->node_count; i++) {
+        ft_node *node = &run->nodes[i];
+        void *shared = NULL;
+        if (!node->plan->def->load)
+            continue;
+        if (!node->plan->def->load(&load, node->plan->config, &shared, err)) {
+            if (out_node)
+                *out_node = node->plan;
+            return false;
+        }
+        node->shared = shared;
+    }
+    return true;
+}
+
+static bool create_parts(ft_run *run, const ft_plan_node **out_node, ft_error *err)
+{
+    run->bell = ft_arena_zero(run->arena, 1, sizeof(sem_t));
+    if (!run->bell)
+        return ft_fail_nomem(err, sizeof(sem_t));
+    FT_ASSERT(sem_init(run->bell, 0, 0) == 0);
+    return read_options(run, err) && ft_graph_build(run, err) && ft_stats_init(run, err) &&
+           ft_scheduler_init(run, err) && load_stages(run, out_node, err);
+}
+
+ft_run *ft_run_create(const ft_plan *plan, const ft_run_settings *settings, const ft_plan_node **out_node,
+                      ft_error *err)
+{
+    ft_run *run = ft_alloc_zero(1, sizeof(*run));
+
+    if (out_node)
+        *out_node = NULL;
+    if (!run) {
+        ft_ignore(ft_fail_nomem(err, sizeof(*run)));
+        return NULL;
+    }
+    run->plan = plan;
+    if (settings)
+        run->settings = *settings;
+    ft_mutex_init(&run->error_lock);
+    ft_mutex_init(&run->enough_lock);
+    ft_gate_init(run, ft_memory_limit_of(&plan->run));
+    ft_trace_begin(run);
+    run->arena = ft_arena_create();
+    run->immortal = ft_arena_create();
+    if (!run->arena || !run->immortal)
+        ft_ignore(ft_fail_nomem(err, sizeof(ft_arena *)));
+    else if (create_parts(run, out_node, err))
+        return run;
+    ft_run_destroy(run);
+    return NULL;
+}
+
+// ---- clearing up ----
+
+static void drop_task(ft_task *task)
+{
+    if (task->kind != FT_TASK_PACKET)
+        return;
+    for (ft_packet *packet = (ft_packet *)task, *next; packet; packet = next) {
+        next = packet->next_piece;
+        ft_flow_free_packet(task->node->run, packet);
+        if (!next)
+            break;
+    }
+}
+
+// What a run that was stopped at once left standing.
+static void drop_packets(ft_run *run)
+{
+    ft_packet *packet;
+
+    ft_scheduler_drain(run, drop_task);
+    for (size_t i = 0; i < run->node_count; i++) {
+        ft_node *node = &run->nodes[i];
+        while ((packet = ft_inbox_drop(node)))
+            ft_flow_free_packet(run, packet);
+        while (node->ready_first) {
+            ft_task *task = node->ready_first;
+            node->ready_first = task->next;
+            drop_task(task);
+        }
+    }
+}
+
+static void close_instances(ft_run *run)
+{
+    for (size_t i = 0; i < run->node_count; i++)
+        for (size_t j = 0; j < run->nodes[i].instance_room; j++) {
+            ft_instance *instance = ft_atomic_load(&run->nodes[i].instances[j], FT_ACQUIRE);
+            if (instance)
+                ft_instance_close(instance);
+        }
+}
+
+void ft_run_destroy(ft_run *run)
+{
+    if (!run)
+        return;
+    if (run->nodes)
+        ft_graph_finish(run);
+    ft_scheduler_finish(run);
+    ft_trace_end(run);
+    ft_gate_finish(run);
+    ft_mutex_finish(&run->error_lock);
+    ft_mutex_finish(&run->enough_lock);
+    if (run->bell)
+        sem_destroy(run->bell);
+    ft_arena_destroy(run->arena);
+    ft_arena_destroy(run->immortal);
+    ft_free(run);
+}
+
+// ---- what became of the items ----
+
+void ft_lineage_done(ft_lineage *lineage)
+{
+    ft_run *run = lineage->host;
+    ft_lineage_totals totals = ft_lineage_sum(lineage);
+
+    // Relaxed: statistics; the last reader comes after the threads have been joined.
+    ft_atomic_add(&run->written, totals.written, FT_RELAXED);
+    ft_atomic_add(&run->dropped, totals.dropped, FT_RELAXED);
+    ft_atomic_add(&run->failed, totals.failed, FT_RELAXED);
+    ft_atomic_add(&run->held, totals.held, FT_RELAXED);
+}
+
+// Rows that a stage like gather absorbed are what became of its result.
+static void settle_held(ft_run *run)
+{
+    uint64_t held = ft_atomic_exchange(&run->held, 0, FT_RELAXED);
+
+    if (ft_atomic_load(&run->loose_failed, FT_RELAXED))
+        ft_atomic_add(&run->failed, held, FT_RELAXED);
+    else if (ft_atomic_load(&run->loose_written, FT_RELAXED))
+        ft_atomic_add(&run->written, held, FT_RELAXED);
+    else
+        ft_atomic_add(&run->dropped, held, FT_RELAXED);
+}
+
+// ---- wait ----
+
+void ft_run_ring(ft_run *run)
+{
+    sem_post(run->bell);
+}
+
+void ft_run_cancel(ft_run *run)
+{
+    ft_atomic_add(&run->cancels, 1, FT_SEQ_CST);
+    ft_run_ring(run);
+}
+
+// Sources and sinks are opened first and in the order of the file, so that a missing input or an output that cannot be
+// written is said at once. Those that block are opened on their own thread.
+static void open_ends(ft_run *run)
+{
+    for (int sinks = 0; sinks < 2; sinks++)
+        for (size_t i = 0; i < run->node_count; i++) {
+            ft_node *node = &run->nodes[i];
+            bool is_sink = node->plan->def->kind == FT_STAGE_SINK && node->mode == FT_MODE_SERIAL;
+            ft_instance *instance;
+            ft_error err = FT_ERROR_INIT;
+            if (node->plan->blocks || !(sinks ? is_sink : node->mode == FT_MODE_SOURCE))
+                continue;
+            if (ft_instance_open(node, 0, &instance, &err))
+                continue;
+            ft_run_fail(run, node, NULL, &err);
+            return;
+        }
+}
+
+static void sleep_until(ft_run *run, int64_t deadline_ns)
+{
+    int64_t left = deadline_ns - ft_clock_ns();
+    struct timespec until;
+
+    if (deadline_ns == 0) {
+        while (sem_wait(run->bell) != 0)
+            FT_ASSERT(errno == EINTR);
+        return;
+    }
+    // The semaphore knows wall time only; if that jumps, this wakes early or late and the caller looks again.
+    clock_gettime(CLOCK_REALTIME, &until);
+    int64_t ns = until.tv_nsec + (left > 0 ? left : 0);
+    until.tv_sec += (time_t)(ns / 1000000000);
+    until.tv_nsec = (long)(ns % 1000000000);
+    if (sem_timedwait(run->bell, &until) != 0)
+        FT_ASSERT(errno == EINTR || errno == ETIMEDOUT);
+}
+
+static void supervise(ft_run *run)
+{
+    int64_t timeout_ms = run->plan->run.timeout_ms;
+    int64_t deadline = timeout_ms > 0 ? run->started_ns_own + timeout_ms * 1000000 : 0;
+    ft_error late = FT_ERROR_INIT;
+
+    while (ft_atomic_load(&run->unfinished, FT_ACQUIRE) > 0 &&
+           ft_atomic_load(&run->stop, FT_ACQUIRE) != FT_STOP_NOW) {
+        uint32_t cancels = ft_atomic_load(&run->cancels, FT_SEQ_CST);
+        if (cancels > 1) {
+            ft_run_stop(run, FT_STOP_NOW);
+        } else if (deadline && ft_clock_ns() >= deadline) {
+            ft_fail(&late, FT_ERROR_LIMIT, "the run took longer than %lld ms", (long long)timeout_ms);
+            ft_hint(&late, "Raise `run.timeout`.");
+            ft_run_fail(run, NULL, NULL, &late);
+        } else {
+            if (cancels == 1)
+                ft_run_stop(run, FT_STOP_SOURCES);
+            sleep_until(run, deadline);
+        }
+    }
+}
+
+static bool commit(ft_run *run, ft_error *err)
+{
+    for (size_t i = 0; i < run->node_count; i++)
+        for (size_t j = 0; j < run->nodes[i].instance_room; j++) {
+            ft_instance *instance = ft_atomic_load(&run->nodes[i].instances[j], FT_ACQUIRE);
+            const ft_stage_def *def = run->nodes[i].plan->def;
+            if (!instance || !instance->is_open || !def->commit)
+                continue;
+            if (!def->commit(&instance->stage, err)) {
+                run->error_node = run->nodes[i].plan;
+                return false;
+            }
+        }
+    return true;
+}
+
+// All threads are gone: what is the end of it?
+static bool conclude(ft_run *run, ft_error *err)
+{
+    uint32_t cancels = ft_atomic_load(&run->cancels, FT_SEQ_CST);
+
+    if (run->error.code != FT_ERROR_NONE) {
+        *err = run->error;
+        return false;
+    }
+    if (ft_atomic_load(&run->unfinished, FT_ACQUIRE) > 0)
+        return ft_fail(err, FT_ERROR_CANCELLED, "stopped at once: nothing was committed");
+    if (!ft_failure_check_share(run, err) || !commit(run, err))
+        return false;
+    if (cancels)
+        return ft_fail(err, FT_ERROR_CANCELLED, "stopped: what had been read is written");
+    return true;
+}
+
+bool ft_run_wait(ft_run *run, const ft_plan_node **out_node, ft_error *err)
+{
+    ft_error failed = FT_ERROR_INIT;
+
+    run->started_ns_own = ft_clock_ns();
+    ft_atomic_store(&run->started_ns, run->started_ns_own, FT_RELEASE);
+    open_ends(run);
+    if (!ft_atomic_load(&run->failing, FT_ACQUIRE)) {
+        if (ft_scheduler_start(run, &failed))
+            ft_source_poke(run);  // Those that block; the others are found by the workers.
+        else
+            ft_run_fail(run, NULL, NULL, &failed);
+        supervise(run);
+    }
+    ft_scheduler_stop(run);
+    drop_packets(run);
+    bool ok = conclude(run, err);
+    close_instances(run);
+    settle_held(run);
+    if (out_node)
+        *out_node = run->error_node;
+    ft_atomic_store(&run->ended_ns, ft_clock_ns(), FT_RELEASE);
+    return ok;
+}

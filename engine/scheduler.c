@@ -1,0 +1,459 @@
+// Workers, deques and parking.
+//
+// A worker takes the task that its last turn made (its data is in the cache), else the newest of its own deque, else what
+// was injected, else it starts a source, else it steals the oldest task of another worker. So a batch runs down the
+// pipeline on one core, and sources, which only make more work, come last.
+//
+// Parking. A worker that found nothing raises `sleeping`, looks everywhere once more, each time under the lock of that
+// queue, and only then sleeps. Who puts a task up does so under the queue's lock and then reads `sleeping`. If the last
+// look came before the task, its unlock happens before the other's lock, so the other reads the raised `sleeping` and
+// wakes somebody; if it came after, the look found the task. `wake_tokens` is read in the same way: at most one worker is
+// on its way at a time, and it looks everywhere after it has taken its token, and wakes the next one if it found work.
+//
+// `active` counts the threads that can go on without being woken. Only those can make work, so whoever brings it to 0
+// knows that the run stands still, and calls ft_run_unstick (gate.c).
+#include "engine/scheduler.h"
+
+#include "engine/gate.h"
+#include "engine/sources.h"
+#include "engine/turn.h"
+#include "runtime/memory/alloc.h"
+
+#include <stdio.h>
+
+enum { THREAD_NAME_BYTES = 16 };
+
+static FT_THREAD_LOCAL ft_worker *current_worker;
+
+ft_worker *ft_worker_current(void)
+{
+    return current_worker;
+}
+
+// ---- deques ----
+
+static void deque_push(ft_deque *deque, ft_task *task)
+{
+    ft_mutex_lock(&deque->lock);
+    task->next = NULL;
+    task->prev = deque->last;
+    if (deque->last)
+        deque->last->next = task;
+    else
+        deque->first = task;
+    deque->last = task;
+    // Relaxed: a hint; who must know looks under the lock.
+    ft_atomic_add(&deque->count, 1, FT_RELAXED);
+    ft_mutex_unlock(&deque->lock);
+}
+
+// The newest for the owner, the oldest for everybody else. `thorough` looks under the lock even if it seems empty.
+static ft_task *deque_pop(ft_deque *deque, bool newest, bool thorough)
+{
+    if (!thorough && ft_atomic_load(&deque->count, FT_RELAXED) == 0)
+        return NULL;
+    ft_mutex_lock(&deque->lock);
+    ft_task *task = newest ? deque->last : deque->first;
+    if (task) {
+        *(task->prev ? &task->prev->next : &deque->first) = task->next;
+        *(task->next ? &task->next->prev : &deque->last) = task->prev;
+        ft_atomic_sub(&deque->count, 1, FT_RELAXED);
+    }
+    ft_mutex_unlock(&deque->lock);
+    return task;
+}
+
+static ft_task *steal(ft_worker *worker, bool thorough)
+{
+    ft_run *run = worker->run;
+    // Acquire: the deques were there before the threads.
+    size_t count = (size_t)ft_atomic_load(&run->workers_started, FT_ACQUIRE);
+
+    for (size_t i = 1; i < count; i++) {
+        ft_task *task = deque_pop(&run->deques[(worker->slot + i) % count], false, thorough);
+        if (task)
+            return task;
+    }
+    return NULL;
+}
+
+static ft_task *find_task(ft_worker *worker, bool thorough)
+{
+    ft_task *task = worker->next;
+
+    worker->next = NULL;
+    if (!task)
+        task = deque_pop(worker->deque, true, thorough);
+    if (!task)
+        task = deque_pop(&worker->run->injected, false, thorough);
+    if (!task)
+        task = ft_source_claim_any(worker->run);
+    if (!task)
+        task = steal(worker, thorough);
+    return task;
+}
+
+static bool has_work(const ft_run *run)
+{
+    int64_t count = ft_atomic_load(&run->workers_started, FT_ACQUIRE);
+    for (int64_t i = 0; i < count; i++)
+        if (ft_atomic_load(&run->deques[i].count, FT_RELAXED) > 0)
+            return true;
+    return ft_atomic_load(&run->injected.count, FT_RELAXED) > 0 || ft_source_any_ready(run);
+}
+
+// ---- waking and parking ----
+
+void ft_wake_one(ft_run *run)
+{
+    // Both pair with the changes under idle_lock, through the lock of the queue that the caller just pushed to.
+    if (ft_atomic_load(&run->sleeping, FT_SEQ_CST) == 0 || ft_atomic_load(&run->wake_tokens, FT_SEQ_CST) > 0)
+        return;
+    ft_mutex_lock(&run->idle_lock);
+    if (ft_atomic_load(&run->sleeping, FT_RELAXED) > 0 && ft_atomic_load(&run->wake_tokens, FT_RELAXED) == 0) {
+        ft_atomic_sub(&run->sleeping, 1, FT_SEQ_CST);
+        ft_atomic_add(&run->wake_tokens, 1, FT_SEQ_CST);
+        ft_active_enter(run);  // On behalf of the one that wakes up.
+        ft_condition_wake_one(&run->idle_wake);
+    }
+    ft_mutex_unlock(&run->idle_lock);
+}
+
+void ft_active_enter(ft_run *run)
+{
+    ft_atomic_add(&run->active, 1, FT_ACQ_REL);
+}
+
+void ft_active_leave(ft_run *run)
+{
+    // Acquire and release: who comes to 0 sees all that the others left behind.
+    if (ft_atomic_sub(&run->active, 1, FT_ACQ_REL) == 1)
+        ft_run_unstick(run);
+}
+
+static bool is_over(const ft_run *run)
+{
+    return ft_atomic_load(&run->over, FT_ACQUIRE) != 0;
+}
+
+// Sleeps until there is work: returns it, or NULL when it must be looked for or the run is over.
+static ft_task *park(ft_worker *worker)
+{
+    ft_run *run = worker->run;
+
+    ft_mutex_lock(&run->idle_lock);
+    ft_atomic_add(&run->sleeping, 1, FT_SEQ_CST);
+    ft_mutex_unlock(&run->idle_lock);
+    ft_task *task = find_task(worker, true);
+    if (task) {
+        ft_mutex_lock(&run->idle_lock);
+        if (ft_atomic_load(&run->sleeping, FT_RELAXED) > 0) {
+            ft_atomic_sub(&run->sleeping, 1, FT_SEQ_CST);
+        } else {  // All who sleep are being woken, this worker among them.
+            ft_atomic_sub(&run->wake_tokens, 1, FT_SEQ_CST);
+            ft_atomic_sub(&run->active, 1, FT_ACQ_REL);  // Cannot come to 0: this worker is active.
+        }
+        ft_mutex_unlock(&run->idle_lock);
+        return task;
+    }
+    ft_active_leave(run);
+    ft_mutex_lock(&run->idle_lock);
+    while (ft_atomic_load(&run->wake_tokens, FT_RELAXED) == 0 && !is_over(run))
+        ft_condition_wait(&run->idle_wake, &run->idle_lock);
+    if (ft_atomic_load(&run->wake_tokens, FT_RELAXED) > 0)
+        ft_atomic_sub(&run->wake_tokens, 1, FT_SEQ_CST);
+    ft_mutex_unlock(&run->idle_lock);
+    if (is_over(run))
+        return NULL;
+    task = find_task(worker, true);
+    if (task && has_work(run))
+        ft_wake_one(run);
+    return task;
+}
+
+// ---- spares ----
+
+static bool start_worker(ft_run *run, size_t slot, ft_error *err);
+
+void ft_worker_block(ft_worker *worker)
+{
+    ft_run *run = worker->run;
+
+    if (!worker->deque)
+        return;  // A thread of the pool holds up nobody.
+    if (worker->next)
+        deque_push(worker->deque, ft_take(&worker->next));
+    ft_mutex_lock(&run->idle_lock);
+    run->blocked++;
+    bool missing = ft_atomic_load(&run->sleeping, FT_RELAXED) == 0 && run->spares_out < run->blocked;
+    size_t started = (size_t)ft_atomic_load(&run->workers_started, FT_RELAXED);
+    if (missing && run->spares_parked > run->spare_tokens) {
+        run->spare_tokens++;
+        run->spares_out++;
+        ft_active_enter(run);
+        ft_condition_wake_one(&run->spare_wake);
+    } else if (missing && started < run->worker_room && !is_over(run)) {
+        ft_error err = FT_ERROR_INIT;
+        ft_active_enter(run);
+        // Without a spare the run goes on more slowly: ft_run_unstick sees to it that it does.
+        if (start_worker(run, started, &err))
+            run->spares_out++;
+        else
+            ft_atomic_sub(&run->active, 1, FT_ACQ_REL);  // Cannot come to 0: the caller is active.
+    }
+    ft_mutex_unlock(&run->idle_lock);
+    ft_wake_one(run);
+}
+
+void ft_worker_unblock(ft_worker *worker)
+{
+    if (!worker->deque)
+        return;
+    ft_mutex_lock(&worker->run->idle_lock);
+    worker->run->blocked--;
+    ft_mutex_unlock(&worker->run->idle_lock);
+}
+
+// A spare that is needed no longer sleeps until it is.
+static void park_spare(ft_worker *worker)
+{
+    ft_run *run = worker->run;
+
+    ft_mutex_lock(&run->idle_lock);
+    bool surplus = run->spares_out > run->blocked;
+    if (surplus) {
+        run->spares_out--;
+        run->spares_parked++;
+    }
+    ft_mutex_unlock(&run->idle_lock);
+    if (!surplus)
+        return;
+    if (worker->next)
+        deque_push(worker->deque, ft_take(&worker->next));
+    ft_wake_one(run);  // For what its deque holds.
+    ft_active_leave(run);
+    ft_mutex_lock(&run->idle_lock);
+    while (run->spare_tokens == 0 && !is_over(run))
+        ft_condition_wait(&run->spare_wake, &run->idle_lock);
+    if (run->spare_tokens > 0)
+        run->spare_tokens--;
+    run->spares_parked--;
+    ft_mutex_unlock(&run->idle_lock);
+}
+
+// ---- threads ----
+
+static void worker_main(void *host)
+{
+    ft_worker *worker = host;
+    ft_run *run = worker->run;
+
+    current_worker = worker;
+    while (!is_over(run)) {
+        if (worker->is_spare)
+            park_spare(worker);
+        if (is_over(run))
+            break;
+        ft_task *task = find_task(worker, false);
+        if (!task)
+            task = park(worker);
+        if (task && is_over(run))
+            deque_push(worker->deque, task);  // ft_scheduler_drain finds it.
+        else if (task)
+            ft_task_run(worker, task);
+    }
+    if (worker->next)
+        deque_push(worker->deque, ft_take(&worker->next));
+}
+
+static bool start_worker(ft_run *run, size_t slot, ft_error *err)
+{
+    ft_worker *worker = &run->workers[slot];
+    char name[THREAD_NAME_BYTES];
+
+    *worker = (ft_worker){.run = run, .deque = &run->deques[slot], .slot = (uint32_t)slot,
+                          .is_spare = slot >= (size_t)run->threads};
+    snprintf(name, sizeof(name), "ftpipe-%u", (unsigned)slot);
+    // Release pairs with the acquire of those that steal.
+    ft_atomic_store(&run->workers_started, (int64_t)slot + 1, FT_RELEASE);
+    if (ft_thread_start(&worker->thread, name, worker_main, worker, err))
+        return true;
+    ft_atomic_store(&run->workers_started, (int64_t)slot, FT_RELEASE);
+    return false;
+}
+
+static void pool_main(void *host)
+{
+    ft_worker *worker = host;
+    ft_pool *pool = &worker->run->pool;
+
+    current_worker = worker;
+    ft_mutex_lock(&pool->lock);
+    for (;;) {
+        while (!pool->first && !pool->closed) {
+            pool->idle++;
+            ft_condition_wait(&pool->come, &pool->lock);
+            pool->idle--;
+        }
+        if (pool->closed)
+            break;
+        ft_task *task = pool->first;
+        pool->first = task->next;
+        if (!pool->first)
+            pool->last = NULL;
+        pool->queued--;
+        ft_mutex_unlock(&pool->lock);
+        ft_task_run(worker, task);
+        ft_active_leave(worker->run);
+        ft_mutex_lock(&pool->lock);
+    }
+    ft_mutex_unlock(&pool->lock);
+}
+
+// One more thread for the pool. Those there are will do when it cannot be had; without any the run cannot go on.
+static bool grow_pool(ft_run *run, ft_pool *pool, ft_error *err)
+{
+    ft_worker *worker = &pool->workers[pool->started];
+    char name[THREAD_NAME_BYTES];
+
+    *worker = (ft_worker){.run = run, .slot = (uint32_t)(run->worker_room + pool->started)};
+    snprintf(name, sizeof(name), "ftpipe-io-%u", (unsigned)pool->started);
+    if (!ft_thread_start(&worker->thread, name, pool_main, worker, err))
+        return pool->started > 0;
+    pool->started++;
+    return true;
+}
+
+static void pool_submit(ft_run *run, ft_task *task)
+{
+    ft_pool *pool = &run->pool;
+    ft_node *node = task->node;
+    ft_error err = FT_ERROR_INIT;
+    bool ok = true;
+
+    ft_active_enter(run);  // For the task, until it is done.
+    ft_mutex_lock(&pool->lock);
+    task->next = NULL;
+    *(pool->last ? &pool->last->next : &pool->first) = task;
+    pool->last = task;
+    pool->queued++;
+    if (pool->idle < pool->queued && pool->started < pool->room && !pool->closed)
+        ok = grow_pool(run, pool, &err);
+    else
+        ft_condition_wake_one(&pool->come);
+    ft_mutex_unlock(&pool->lock);
+    if (!ok)
+        ft_run_fail(run, node, NULL, &err);
+}
+
+void ft_dispatch(ft_worker *worker, ft_task *task)
+{
+    ft_run *run = task->node->run;
+
+    if (task->node->plan->blocks) {
+        pool_submit(run, task);
+        return;
+    }
+    if (!worker || !worker->deque) {
+        deque_push(&run->injected, task);
+    } else if (worker->publishes) {
+        deque_push(worker->deque, task);
+    } else {
+        ft_task *before = worker->next;
+        worker->next = task;
+        if (!before)
+            return;
+        deque_push(worker->deque, before);
+    }
+    ft_wake_one(run);
+}
+
+// ---- life ----
+
+static void deque_init(ft_deque *deque)
+{
+    ft_mutex_init(&deque->lock);
+}
+
+bool ft_scheduler_init(ft_run *run, ft_error *err)
+{
+    size_t blocking = 0;
+
+    for (size_t i = 0; i < run->node_count; i++)
+        if (run->nodes[i].plan->blocks)
+            blocking += (size_t)run->nodes[i].cap;
+    ft_mutex_init(&run->idle_lock);
+    ft_condition_init(&run->idle_wake);
+    ft_condition_init(&run->spare_wake);
+    ft_mutex_init(&run->pool.lock);
+    ft_condition_init(&run->pool.come);
+    deque_init(&run->injected);
+    run->pool.room = blocking;
+    run->pool.workers = ft_arena_zero(run->arena, blocking + 1, sizeof(ft_worker));
+    run->workers = ft_arena_zero(run->arena, run->worker_room, sizeof(ft_worker));
+    ft_deque *deques =
+        ft_arena_aligned(run->arena, run->worker_room * sizeof(ft_deque), FT_CACHE_LINE_BYTES);
+    if (!run->pool.workers || !run->workers || !deques)
+        return ft_fail_nomem(err, run->worker_room * sizeof(ft_deque));
+    for (size_t i = 0; i < run->worker_room; i++) {
+        deques[i] = (ft_deque){0};
+        deque_init(&deques[i]);
+    }
+    run->deques = deques;
+    return true;
+}
+
+bool ft_scheduler_start(ft_run *run, ft_error *err)
+{
+    ft_atomic_store(&run->active, run->threads, FT_RELEASE);
+    for (int i = 0; i < run->threads; i++)
+        if (!start_worker(run, (size_t)i, err))
+            return false;
+    return true;
+}
+
+void ft_scheduler_stop(ft_run *run)
+{
+    ft_mutex_lock(&run->idle_lock);
+    ft_atomic_store(&run->over, 1, FT_RELEASE);
+    ft_condition_wake_all(&run->idle_wake);
+    ft_condition_wake_all(&run->spare_wake);
+    ft_mutex_unlock(&run->idle_lock);
+    ft_mutex_lock(&run->pool.lock);
+    run->pool.closed = true;
+    ft_condition_wake_all(&run->pool.come);
+    ft_mutex_unlock(&run->pool.lock);
+    for (size_t i = 0; i < run->worker_room; i++)
+        ft_thread_join(&run->workers[i].thread);
+    for (size_t i = 0; i < run->pool.room; i++)
+        ft_thread_join(&run->pool.workers[i].thread);
+}
+
+void ft_scheduler_finish(ft_run *run)
+{
+    if (!run->deques)
+        return;
+    for (size_t i = 0; i < run->worker_room; i++)
+        ft_mutex_finish(&run->deques[i].lock);
+    ft_mutex_finish(&run->injected.lock);
+    ft_mutex_finish(&run->idle_lock);
+    ft_condition_finish(&run->idle_wake);
+    ft_condition_finish(&run->spare_wake);
+    ft_mutex_finish(&run->pool.lock);
+    ft_condition_finish(&run->pool.come);
+}
+
+void ft_scheduler_drain(ft_run *run, void (*drop)(ft_task *task))
+{
+    ft_task *task;
+
+    for (size_t i = 0; i < run->worker_room; i++)
+        while ((task = deque_pop(&run->deques[i], false, true)))
+            drop(task);
+    while ((task = deque_pop(&run->injected, false, true)))
+        drop(task);
+    while ((task = run->pool.first)) {
+        run->pool.first = task->next;
+        drop(task);
+    }
+}

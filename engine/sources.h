@@ -1,0 +1,20 @@
+// When a source may run, and its turns.
+#pragma once
+
+#include "engine/graph.h"
+
+// A source that may run and does not block, claimed for the caller; NULL when there is none.
+ft_task *ft_source_claim_any(ft_run *run);
+bool ft_source_any_ready(const ft_run *run);
+// Something changed that a source may have waited for.
+void ft_source_poke(ft_run *run);
+// Nothing else can go on: starts a source that was held back, if there is one.
+void ft_source_force(ft_run *run);
+// A batch of it is done.
+void ft_source_landed(ft_node *node, bool alone);
+// One turn: produces one batch, or ends.
+void ft_source_turn(ft_worker *worker, ft_node *node);
+// The host's `start`.
+bool ft_source_begin(ft_instance *instance, ft_lineage *lineage, ft_error *err) FT_MUST_CHECK;
+// Cuts a batch to what --limit leaves of its lineage.
+bool ft_source_trim(ft_batch **batch, ft_error *err) FT_MUST_CHECK;
