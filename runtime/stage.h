@@ -128,6 +128,7 @@ typedef struct ft_stage_host {
     void (*enough)(ft_stage *self);
     bool (*cancelled)(const ft_stage *self);
     bool (*start)(ft_stage *self, ft_lineage *lineage, ft_error *err);
+    bool (*port_is_read)(const ft_stage *self, size_t port);  // May be NULL: then every port may be.
 } ft_stage_host;
 
 struct ft_stage {
@@ -158,6 +159,11 @@ static inline bool ft_emit(ft_stage *self, ft_batch *batch, ft_error *err)
 static inline bool ft_emit_port(ft_stage *self, size_t port, ft_batch *batch, ft_error *err)
 {
     return self->host->emit(self, port, batch, err);
+}
+// Whether somebody reads port `port`; what nobody reads need not be made.
+static inline bool ft_port_is_read(const ft_stage *self, size_t port)
+{
+    return !self->host->port_is_read || self->host->port_is_read(self, port);
 }
 // Item `item` of `batch` could not be done: by `on_error` it goes to `.errors`, is skipped, or stops the run (then this
 // returns false: return false at once). The stage leaves the item out of what it emits.

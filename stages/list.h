@@ -1,2 +1,7 @@
 // Every stage, sorted. One line here and one file beside it are all that a stage needs; CMake reads this file too.
+FT_STAGE(filter)
+FT_STAGE(gather)
+FT_STAGE(generate)
+FT_STAGE(limit)
+FT_STAGE(map)
 FT_STAGE(read)

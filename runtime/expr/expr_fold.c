@@ -28,6 +28,7 @@ struct ft_expr_fold {
     const ft_expr *expr;
     ft_account *account;
     uint64_t items;
+    bool is_torn;      // It failed in the middle of a block: what it holds is not to be used.
     gathered *states;  // [expr->aggregate_count]
 };
 
@@ -298,7 +299,7 @@ static bool fold_block(ft_expr_context *context, ft_expr_fold *const *folds, siz
             folding f = {context, folds[n]->expr->aggregates[a], all->args, &folds[n]->states[a],
                          folds[n]->account};
             if (!fold_one(&f, err))
-                return false;
+                return !(folds[n]->is_torn = true);
         }
     }
     return true;
@@ -314,8 +315,11 @@ bool ft_expr_folds_add(ft_expr_fold *const *folds, size_t count, const ft_batch 
     FT_ASSERT(count <= FT_EXPR_FOLDS_MAX);
     if (!ft_expr_scratch_get(run, &context.scratch, err))
         return false;
-    for (size_t n = 0; n < count; n++)
+    for (size_t n = 0; n < count; n++) {
+        if (folds[n]->is_torn)
+            return ft_fail(err, FT_ERROR_LIMIT, "what is gathered does not fit the memory of the run");
         aggregates += folds[n]->expr->aggregate_count;
+    }
     fold_args *all = ft_alloc_zero(aggregates + 1, sizeof(*all));
     if (!all)
         return ft_fail_nomem(err, (aggregates + 1) * sizeof(*all));

@@ -83,22 +83,28 @@ enum { NORMAL_MAX = 1 << 24 };
 
 bool ft_prepare_vector(ft_arena *arena, ft_expr_node *node, ft_error *err)
 {
-    int64_t n = node->args[0]->int_value;
+    int64_t elements = 1;
 
     (void)arena;
-    if (n >= 1 && n <= NORMAL_MAX)
-        return true;
-    ft_fail(err, FT_ERROR_USAGE, "a tensor of %lld numbers cannot be made", (long long)n);
-    ft_hint(err, "Give a number from 1 to 16777216: normal(384).");
-    err->number = 404;
-    err->offset = node->args[0]->offset;
-    err->length = node->args[0]->length;
-    return false;
+    for (size_t k = 0; k < node->arg_count; k++) {
+        int64_t n = node->args[k]->int_value;
+        if (n >= 1 && n <= NORMAL_MAX && elements * n <= NORMAL_MAX) {
+            elements *= n;
+            continue;
+        }
+        ft_fail(err, FT_ERROR_USAGE, "a tensor of this shape cannot be made");
+        ft_hint(err, "Give sizes from 1, of at most 16777216 numbers in all: normal(384).");
+        err->number = 404;
+        err->offset = node->args[k]->offset;
+        err->length = node->args[k]->length;
+        return false;
+    }
+    return true;
 }
 
 bool ft_kernel_normal(ft_expr_context *context, const ft_expr_call *call, ft_error *err)
 {
-    size_t count = (size_t)call->node->args[0]->int_value;
+    size_t count = (size_t)ft_type_elements(call->node->type);
 
     for (size_t i = 0; i < context->count; i++) {
         float *made = (float *)(void *)ft_expr_text_alloc(context, count * sizeof(*made), err);

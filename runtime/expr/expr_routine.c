@@ -95,8 +95,8 @@
     X(list, "list(x)", "o", 'X', GATHER, LIST, NULL, NULL, 0, 0, "The list of x of all items, in order.")          \
     X(words, "words(a, b)", "ii", 's', GENERATE, NONE, ft_kernel_words, NULL, 1, 0,                                \
       "From a to b random English words.")                                                                         \
-    X(normal, "normal(n)", "I", 'T', GENERATE, NONE, ft_kernel_normal, ft_prepare_vector, 1, 0,                    \
-      "A tensor f32[n] of normally distributed numbers.")                                                          \
+    X(normal, "normal(n, ...)", "I?III", 'T', GENERATE, NONE, ft_kernel_normal, ft_prepare_vector, 1, 0,           \
+      "A tensor of that shape of normally distributed numbers: f32[n].")                                                          \
     X(uniform, "uniform(a, b)", "ff", 'f', GENERATE, NONE, ft_kernel_uniform, NULL, 1, 0,                          \
       "A random number from a up to b.")                                                                           \
     X(integer, "integer(a, b)", "ii", 'i', GENERATE, NONE, ft_kernel_integer, NULL, 1, 0,                          \

@@ -23,7 +23,7 @@ typedef enum ft_gather_kind {
 //   b bool   v list or tensor of numbers   l list of text   x anything   u anything, null too   L what has a length
 //   c text or list of text   j json or any   S literal text   I literal int   h text, bytes, bool or number
 // The result: b i f s j l as above, n o x as the first argument, F as the first vector's elements (int or float),
-// V a list of those, T f32[first argument], X a list of the first argument, D first or second argument (default).
+// V a list of those, T f32 of the arguments' shape, X a list of the first argument, D first or second argument (default).
 struct ft_expr_routine {
     const char *name;
     const char *args;
@@ -50,7 +50,7 @@ ft_expr_kernel ft_kernel_words, ft_kernel_normal, ft_kernel_uniform, ft_kernel_i
 
 bool ft_prepare_pattern(ft_arena *arena, ft_expr_node *node, ft_error *err);
 bool ft_prepare_path(ft_arena *arena, ft_expr_node *node, ft_error *err);
-bool ft_prepare_vector(ft_arena *arena, ft_expr_node *node, ft_error *err);  // normal(n): a bound for n.
+bool ft_prepare_vector(ft_arena *arena, ft_expr_node *node, ft_error *err);  // normal(n, ...): a bound.
 
 // Operators.
 ft_expr_kernel ft_kernel_negate, ft_kernel_arithmetic, ft_kernel_compare, ft_kernel_concat, ft_kernel_convert;

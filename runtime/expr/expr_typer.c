@@ -651,6 +651,15 @@ static ft_type element_type(ft_type vector)
     return ft_vector_loaded_type((ft_type){.kind = FT_KIND_TENSOR, .dtype = vector.dtype});
 }
 
+static ft_type tensor_type(const ft_expr_node *node)
+{
+    ft_type type = {.kind = FT_KIND_TENSOR, .dtype = FT_DTYPE_F32, .rank = (uint8_t)node->arg_count};
+
+    for (size_t k = 0; k < node->arg_count; k++)
+        type.shape[k] = node->args[k]->int_value;
+    return type;
+}
+
 static ft_type result_type(const ft_expr_node *node)
 {
     ft_type first = node->arg_count ? node->args[0]->type : FT_TYPE(ANY);
@@ -675,7 +684,7 @@ static ft_type result_type(const ft_expr_node *node)
     case 'X':
         return (ft_type){.kind = first.kind, .list = true};
     case 'T':
-        return FT_TYPE_VECTOR(F32, node->args[0]->int_value);
+        return tensor_type(node);
     default:
         return first;
     }
