@@ -17,6 +17,7 @@ typedef struct ft_linear {
     float *panels;
     float *bias;       // [width]; zeros where the layer has none.
     size_t depth;      // Inputs.
+    size_t outputs;
     size_t width;      // Outputs, padded to whole panels.
     bool uses_blas;
 } ft_linear;
@@ -26,7 +27,13 @@ typedef struct ft_groups {
     size_t size, padded;
 } ft_groups;
 
-typedef enum ft_activation { FT_ACTIVATION_NONE, FT_ACTIVATION_GELU } ft_activation;
+typedef enum ft_activation {
+    FT_ACTIVATION_NONE,
+    FT_ACTIVATION_RELU,
+    FT_ACTIVATION_GELU,  // With the error function.
+    FT_ACTIVATION_TANH,
+    FT_ACTIVATION_SIGMOID,
+} ft_activation;
 
 typedef struct ft_linear_use {
     const float *x;
