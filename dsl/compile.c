@@ -207,6 +207,21 @@ static bool find_stages(ft_compiler *c, size_t errors_before, const ft_yaml_node
         .help = "write `stages:` and below it, indented, `- read: FILE` and `- write: FILE`"});
 }
 
+// Before the check: sources size their batches by the memory.
+static void apply_command_line(ft_compiler *c)
+{
+    const ft_run_options *given = c->settings->run;
+    ft_run_options *run = &c->plan->run;
+
+    if (!given)
+        return;
+    if (given->threads > 0)
+        run->threads = given->threads;
+    if (given->memory_bytes > 0)
+        run->memory_bytes = given->memory_bytes;
+    run->order_any = run->order_any || given->order_any;
+}
+
 static void compile_root(ft_compiler *c)
 {
     const ft_yaml_node *stages, *run = section(c, "run");
@@ -222,6 +237,7 @@ static void compile_root(ft_compiler *c)
     read_defaults(c);
     if (run && !is_null(run))
         ft_compile_run(c, run);
+    apply_command_line(c);
     if (!has_stages || !ft_compile_stages(c, stages) || !ft_compile_names(c))
         return;
     ft_compile_links(c);

@@ -11,6 +11,7 @@ typedef struct ft_compile_settings {
     const char *const *param_names, *const *param_texts;
     size_t param_count;
     const char *(*environment_variable)(const char *name);  // For ${NAME:-default}; cli/ gives getenv.
+    const ft_run_options *run;  // Of the command line: threads, memory and `order: any` before the file's; NULL: none.
 } ft_compile_settings;
 
 // The plan, checked; NULL when there is an error (in `diagnostics`). Warnings may come with a plan. The plan keeps what it
