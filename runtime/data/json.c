@@ -404,10 +404,10 @@ bool ft_json_key_is(const ft_json_value *key, const char *name)
     return matched == name_size;
 }
 
-void ft_json_put_string(ft_text *out, ft_slice text)
+void ft_json_put_escaped(ft_text *out, ft_slice text)
 {
     static const char hex[] = "0123456789abcdef";
-    ft_text_append_char(out, '"');
+    static const char letters[] = "\"\\bfnrt", meanings[] = "\"\\\b\f\n\r\t";
     for (size_t at = 0; at < text.size;) {
         bool has_high;
         const size_t stop = find_special(text.data, at, text.size, &has_high);
@@ -416,7 +416,6 @@ void ft_json_put_string(ft_text *out, ft_slice text)
         if (at == text.size)
             break;
         const unsigned char c = (unsigned char)text.data[at++];
-        static const char letters[] = "\"\\bfnrt", meanings[] = "\"\\\b\f\n\r\t";
         const char *meaning = c ? strchr(meanings, c) : NULL;
         if (meaning) {
             char escape[2] = {'\\', letters[meaning - meanings]};
@@ -426,6 +425,12 @@ void ft_json_put_string(ft_text *out, ft_slice text)
             ft_text_append(out, (ft_slice){escape, 6});
         }
     }
+}
+
+void ft_json_put_string(ft_text *out, ft_slice text)
+{
+    ft_text_append_char(out, '"');
+    ft_json_put_escaped(out, text);
     ft_text_append_char(out, '"');
 }
 

@@ -60,4 +60,6 @@ bool ft_json_get_float(const ft_json_node *node, double *out);
 
 // Appends `text` as a JSON string with quotes. `text` must be valid UTF-8 (non-ASCII is left as it is).
 void ft_json_put_string(ft_text *out, ft_slice text);
+// The same without the quotes, to put a long text in pieces.
+void ft_json_put_escaped(ft_text *out, ft_slice text);
 void ft_json_put_float(ft_text *out, double value);   // inf and nan, which JSON has not, as null.

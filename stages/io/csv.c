@@ -103,6 +103,17 @@ size_t ft_csv_unescape(ft_slice text, char *out)
     return size;
 }
 
+void ft_csv_put_escaped(ft_text *out, ft_slice text)
+{
+    for (size_t at = 0; at < text.size;) {
+        const size_t end = find_byte(text, at, text.size, '"');
+        ft_text_append(out, (ft_slice){text.data + at, end - at});
+        if (end < text.size)
+            ft_text_append_string(out, "\"\"");
+        at = end + 1;
+    }
+}
+
 void ft_csv_put(ft_text *out, ft_slice text, char delimiter)
 {
     bool plain = text.size > 0;
@@ -115,12 +126,6 @@ void ft_csv_put(ft_text *out, ft_slice text, char delimiter)
         return;
     }
     ft_text_append_char(out, '"');
-    for (size_t at = 0; at < text.size;) {
-        const size_t end = find_byte(text, at, text.size, '"');
-        ft_text_append(out, (ft_slice){text.data + at, end - at});
-        if (end < text.size)
-            ft_text_append_string(out, "\"\"");
-        at = end + 1;
-    }
+    ft_csv_put_escaped(out, text);
     ft_text_append_char(out, '"');
 }

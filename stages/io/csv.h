@@ -31,3 +31,5 @@ bool ft_csv_next(ft_csv_walk *walk, ft_csv_field *out, bool *out_more, ft_error 
 size_t ft_csv_unescape(ft_slice text, char *out);
 // Appends `text` as a field, in quotes where it must be.
 void ft_csv_put(ft_text *out, ft_slice text, char delimiter);
+// The same inside quotes that the caller writes, for a long text in pieces: doubles its quotes.
+void ft_csv_put_escaped(ft_text *out, ft_slice text);
