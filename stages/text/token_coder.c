@@ -1,0 +1,437 @@
+// Text to ids.
+//
+//   text -> raw added tokens cut out -> [normalised ones cut out] -> chunks of marked text -> words
+//   -> cache or tries -> ids
+//
+// A chunk holds CHUNK bytes of normalised text and grows only for a word that is longer than half
+// of it, which max_input_chars_per_word allows only in odd tokenizers. So memory does not depend on
+// the text, but for tokenizers that have added tokens with `normalized: true`: those are looked for
+// in the normalised text, which is then made as a whole.
+#include "stages/text/tokenizer.h"
+
+#include <string.h>
+
+#include "runtime/memory/alloc.h"
+#include "stages/text/tokenizer_parts.h"
+#include "stages/text/word_cache.h"
+
+// One block of 64 bytes gives at most 64 words; BLOCK_IDS ids are reserved for it, four being
+// written at a time.
+enum { CHUNK = 16384, BLOCK_IDS = 64 * FT_WORD_SHORT_IDS + 8, SEEN_MAX = 63 };
+
+struct ft_token_coder {
+    const ft_tokenizer *tokenizer;
+    ft_token_settings settings;
+    ft_account *account;
+    ft_ascii_scan *scan;
+    ft_word_cache cache;
+    ft_buffer *chunk;  // Of `text`: bytes, then the two rows of bits.
+    ft_marked_text text;
+    ft_bert bert;
+    ft_ids *ids;    // Of the text at work.
+    size_t enough;  // Stop at so many ids; SIZE_MAX: never.
+};
+
+void ft_ids_finish(ft_ids *ids)
+{
+    ft_buffer_unref(ids->buffer);
+    ids->buffer = NULL;
+    ids->count = 0;
+}
+
+bool ft_ids_reserve(ft_ids *ids, size_t more, ft_error *err)
+{
+    size_t wanted, bytes;
+    size_t have = ids->buffer ? ids->buffer->size_bytes / sizeof(int32_t) : 0;
+
+    if (FT_ADD_OVERFLOWS(ids->count, more, &wanted) || wanted > INT32_MAX)
+        return ft_fail(err, FT_ERROR_LIMIT, "more than %d ids in a batch", INT32_MAX);
+    if (wanted <= have)
+        return true;
+    wanted = wanted > have + have / 2 ? wanted : have + have / 2;
+    bytes = wanted * sizeof(int32_t);
+    if (ids->buffer)
+        return ft_buffer_resize(ids->buffer, bytes, err);
+    ids->buffer = ft_buffer_create(ids->account, bytes, err);
+    return ids->buffer != NULL;
+}
+
+// Gives the chunk room for `capacity` bytes (a multiple of 64); keeps what is written.
+static bool chunk_grow(ft_token_coder *coder, size_t capacity, ft_error *err)
+{
+    size_t words = capacity / 64 + 2, bits_bytes, size;
+
+    if (FT_MUL_OVERFLOWS(words, 2 * sizeof(uint64_t), &bits_bytes) ||
+        FT_ADD_OVERFLOWS(capacity + 64, bits_bytes, &size))
+        return ft_fail_nomem(err, capacity);
+    ft_buffer *buffer = ft_buffer_create(coder->account, size, err);
+    if (!buffer)
+        return false;
+    ft_marked_text grown = {.bytes = buffer->data, .at = coder->text.at, .capacity = capacity};
+    grown.word = (uint64_t *)(void *)(grown.bytes + capacity + 64);
+    grown.single = grown.word + words;
+    memset(grown.bytes, 0, size);
+    if (coder->chunk) {
+        size_t old_words = coder->text.capacity / 64 + 2;
+        memcpy(grown.bytes, coder->text.bytes, coder->text.at);
+        memcpy(grown.word, coder->text.word, old_words * sizeof(uint64_t));
+        memcpy(grown.single, coder->text.single, old_words * sizeof(uint64_t));
+    }
+    ft_buffer_unref(coder->chunk);
+    coder->chunk = buffer;
+    coder->text = grown;
+    return true;
+}
+
+ft_token_coder *ft_token_coder_create(const ft_tokenizer *tokenizer, ft_token_settings settings,
+                                      ft_account *account, ft_error *err)
+{
+    size_t special = settings.add_special ? tokenizer->info.special_count : 0;
+
+    if (settings.max_length > 0 && settings.max_length < special) {
+        ft_fail(err, FT_ERROR_USAGE, "%zu ids a text leave no room for the %zu special ones",
+                settings.max_length, special);
+        return NULL;
+    }
+    ft_token_coder *coder = ft_alloc_zero(1, sizeof(*coder));
+    if (!coder) {
+        ft_fail_nomem(err, sizeof(*coder));
+        return NULL;
+    }
+    coder->tokenizer = tokenizer;
+    coder->settings = settings;
+    coder->account = account;
+    coder->scan = ft_ascii_scan_choose();
+    if (!ft_word_cache_init(&coder->cache, account, err) || !chunk_grow(coder, CHUNK, err)) {
+        ft_token_coder_destroy(coder);
+        return NULL;
+    }
+    return coder;
+}
+
+void ft_token_coder_destroy(ft_token_coder *coder)
+{
+    if (!coder)
+        return;
+    ft_word_cache_finish(&coder->cache);
+    ft_buffer_unref(coder->chunk);
+    ft_free(coder);
+}
+
+// The end of the word at `from`; `end` is where the marks end.
+static size_t word_end(const ft_marked_text *text, size_t from, size_t end)
+{
+    while (from < end) {
+        uint64_t bits = ~(text->word[from / 64] >> (from % 64));
+        size_t left = 64 - from % 64;
+        size_t run = bits ? FT_TRAILING_ZEROS_64(bits) : 64;
+        if (run < left)
+            return from + run;
+        from += left;
+    }
+    return end;
+}
+
+// A word that the table of short words does not know.
+static bool add_word(ft_token_coder *coder, size_t from, size_t size, ft_error *err)
+{
+    const ft_wordpiece *model = &coder->tokenizer->model;
+    const uint8_t *word = coder->text.bytes + from;
+    bool cached = size <= FT_WORD_LONG && !coder->bert.wrote_nul;
+    uint64_t key[4];
+    ft_word_long *place = NULL;
+
+    if (cached) {
+        place = ft_word_cache_long(&coder->cache, word, size, key);
+        if (place->count > 0 && memcmp(place->key, key, sizeof(key)) == 0) {
+            memcpy(ft_ids_data(coder->ids) + coder->ids->count, place->ids,
+                   place->count * sizeof(int32_t));
+            coder->ids->count += place->count;
+            return true;
+        }
+    }
+    if (!ft_ids_reserve(coder->ids, size + BLOCK_IDS, err))
+        return false;
+    int32_t *out = ft_ids_data(coder->ids) + coder->ids->count;
+    size_t count = ft_wordpiece_split(model, word, size, out);
+    coder->ids->count += count;
+    if (!cached)
+        return true;
+    if (size <= FT_WORD_SHORT && count <= FT_WORD_SHORT_IDS) {
+        ft_word_cache_add_short(ft_word_cache_bucket(&coder->cache, key), key, out, count);
+    } else if (count <= FT_WORD_LONG_IDS) {
+        memcpy(place->key, key, sizeof(key));
+        memcpy(place->ids, out, count * sizeof(*out));
+        place->count = (uint32_t)count;
+    }
+    return true;
+}
+
+static bool is_key(const ft_word_short *entry, const uint64_t key[2])
+{
+    return ((entry->key[0] ^ key[0]) | (entry->key[1] ^ key[1])) == 0;
+}
+
+// The words that begin in block `index` at the bits of `starts`.
+static bool add_block(ft_token_coder *coder, size_t index, uint64_t starts, size_t end,
+                      ft_error *err)
+{
+    const ft_marked_text *text = &coder->text;
+    const uint64_t word = text->word[index], next = text->word[index + 1],
+                   single = text->single[index];
+
+    // A padded key cannot tell "a" from "a" and a NUL.
+    const size_t short_max = coder->bert.wrote_nul ? 0 : FT_WORD_SHORT;
+
+    if (!ft_ids_reserve(coder->ids, BLOCK_IDS, err))
+        return false;
+    int32_t *out = ft_ids_data(coder->ids) + coder->ids->count;
+    for (; starts; starts &= starts - 1) {
+        unsigned bit = FT_TRAILING_ZEROS_64(starts);
+        size_t from = index * 64 + bit;
+        uint64_t run = word >> bit | next << 1 << (63 - bit);
+        size_t size = FT_TRAILING_ZEROS_64(~run | UINT64_C(1) << SEEN_MAX) + (single >> bit & 1);
+        if (FT_LIKELY(size <= short_max)) {
+            uint64_t key[2];
+            ft_word_key(text->bytes + from, size, key);
+            const ft_word_short *entry = ft_word_cache_bucket(&coder->cache, key);
+            if (is_key(entry, key) || is_key(++entry, key)) {
+                // Four are written, `count` stay.
+                memcpy(out, entry->ids, 4 * sizeof(*out));
+                out += entry->count;
+                continue;
+            }
+        }
+        if (size == SEEN_MAX)
+            size = word_end(text, from, end) - from;
+        coder->ids->count = (size_t)(out - ft_ids_data(coder->ids));
+        if (!add_word(coder, from, size, err))
+            return false;
+        if (!ft_ids_reserve(coder->ids, BLOCK_IDS, err))
+            return false;
+        out = ft_ids_data(coder->ids) + coder->ids->count;
+    }
+    coder->ids->count = (size_t)(out - ft_ids_data(coder->ids));
+    return true;
+}
+
+// Where the word begins that reaches to the end of the marks; the end when none does.
+static size_t open_word_start(const ft_marked_text *text)
+{
+    size_t at = text->at;
+
+    while (at > 0) {
+        unsigned last = (unsigned)((at - 1) % 64);
+        uint64_t gaps = ~(text->word[(at - 1) / 64] << (63 - last));
+        size_t run = gaps ? FT_LEADING_ZEROS_64(gaps) : 64;
+        if (run <= last)
+            return at - run;
+        at -= last + 1;
+    }
+    return 0;
+}
+
+// Moves the open word [from, at) to the front, as much of it as can still matter.
+static bool keep_open_word(ft_token_coder *coder, size_t from, ft_error *err)
+{
+    ft_marked_text *text = &coder->text;
+    size_t size = text->at - from;
+    size_t max_chars = coder->tokenizer->model.max_chars;
+
+    memmove(text->bytes, text->bytes + from, size);
+    if (size > text->capacity / 2) {
+        // Of a word that is unknown for its length, so much stays that it is too long.
+        size_t chars = 0, at = 0;
+        while (at < size && chars <= max_chars) {
+            chars += (text->bytes[at] & 0xc0) != 0x80;
+            at++;
+        }
+        size = at;
+    }
+    text->at = 0;
+    text->word[0] = text->single[0] = 0;
+    while (text->at < size) {
+        size_t count = size - text->at < 64 ? size - text->at : 64;
+        ft_marked_put(text, count == 64 ? ~UINT64_C(0) : (UINT64_C(1) << count) - 1, 0, count);
+    }
+    return size <= text->capacity / 2 || chunk_grow(coder, text->capacity * 2, err);
+}
+
+// Ids of all words in the chunk; unless it is the last, one that may go on is kept.
+static bool chunk_flush(ft_token_coder *coder, bool last, ft_error *err)
+{
+    ft_marked_text *text = &coder->text;
+    size_t end = last ? text->at : open_word_start(text);
+    uint64_t carry = 0;
+
+    for (size_t i = 0; i * 64 < end && coder->ids->count < coder->enough; i++) {
+        uint64_t word = text->word[i];
+        uint64_t starts = text->single[i] | (word & ~(word << 1 | carry));
+        carry = word >> 63;
+        if (end - i * 64 < 64)
+            starts &= (UINT64_C(1) << (end - i * 64)) - 1;
+        if (!add_block(coder, i, starts, text->at, err))
+            return false;
+    }
+    if (!last)
+        return keep_open_word(coder, end, err);
+    text->at = 0;
+    text->word[0] = text->single[0] = 0;
+    return true;
+}
+
+// Ids of text without added tokens.
+static bool add_plain(ft_token_coder *coder, ft_bert_rules rules, ft_slice part, ft_error *err)
+{
+    const uint8_t *in = (const uint8_t *)part.data;
+    ft_marked_text *text = &coder->text;
+    ft_bert *bert = &coder->bert;
+    size_t at = 0;
+
+    bert->rules = rules;
+    bert->out = text;
+    while (at < part.size && coder->ids->count < coder->enough) {
+        if (text->capacity - text->at < ft_bert_room(bert) && !chunk_flush(coder, false, err))
+            return false;
+        if (bert->held_count == 0)
+            at += coder->scan(text, in + at, part.size - at, rules.lowercase);
+        if (at < part.size)
+            at += ft_bert_take(bert, in + at, part.size - at);
+    }
+    if (text->capacity - text->at < ft_bert_room(bert) && !chunk_flush(coder, false, err))
+        return false;
+    ft_bert_flush(bert);
+    return chunk_flush(coder, true, err);
+}
+
+static bool add_token(ft_token_coder *coder, const ft_added_token *token, ft_error *err)
+{
+    if (token->special && coder->settings.special_tokens == FT_SPECIAL_ERROR) {
+        ft_fail(err, FT_ERROR_DATA, "the text holds the special token `%.*s`",
+                (int)token->content.size, token->content.data);
+        ft_hint(
+            err,
+            "Set `special_tokens: text` to take it as text, or `parse` to take it as the token.");
+        return false;
+    }
+    if (!ft_ids_reserve(coder->ids, 1, err))
+        return false;
+    ft_ids_data(coder->ids)[coder->ids->count++] = token->id;
+    return true;
+}
+
+// Ids of text in which normalised added tokens are to be found.
+static bool add_normalized(ft_token_coder *coder, ft_slice part, ft_error *err)
+{
+    size_t size = 0;
+    ft_buffer *buffer = ft_buffer_create(coder->account, part.size + 8 * FT_BERT_ROOM, err);
+
+    if (!buffer)
+        return false;
+    bool done = ft_bert_normalize(&coder->bert, coder->tokenizer->rules, part, buffer, &size, err);
+    ft_added_walk walk = {.set = &coder->tokenizer->added_normalized,
+                          .text = {buffer->data, size},
+                          .skip_special = coder->settings.special_tokens == FT_SPECIAL_TEXT};
+    const ft_added_token *token;
+    ft_slice before;
+    while (done && coder->ids->count < coder->enough && ft_added_next(&walk, &before, &token)) {
+        // It is normalised already: only cut into words.
+        done = add_plain(coder, (ft_bert_rules){false}, before, err) &&
+               (!token || add_token(coder, token, err));
+    }
+    ft_buffer_unref(buffer);
+    return done;
+}
+
+static bool add_text(ft_token_coder *coder, ft_slice text, ft_error *err)
+{
+    const ft_tokenizer *tokenizer = coder->tokenizer;
+    ft_added_walk walk = {.set = &tokenizer->added,
+                          .text = text,
+                          .skip_special = coder->settings.special_tokens == FT_SPECIAL_TEXT};
+    const ft_added_token *token;
+    ft_slice before;
+
+    while (coder->ids->count < coder->enough && ft_added_next(&walk, &before, &token)) {
+        if (before.size > 0) {
+            bool done = tokenizer->added_normalized.count > 0
+                            ? add_normalized(coder, before, err)
+                            : add_plain(coder, tokenizer->rules, before, err);
+            if (!done)
+                return false;
+        }
+        if (token && !add_token(coder, token, err))
+            return false;
+    }
+    return true;
+}
+
+// Cuts what was added behind `start` to `budget` ids.
+static bool cut(ft_token_coder *coder, size_t start, size_t budget, bool *out_cut, ft_error *err)
+{
+    ft_ids *ids = coder->ids;
+    size_t count = ids->count - start;
+
+    if (count <= budget)
+        return true;
+    if (coder->settings.truncation == FT_TRUNCATE_ERROR) {
+        ft_fail(err, FT_ERROR_DATA, "the text has more than %zu tokens",
+                coder->settings.max_length);
+        ft_hint(err, "Set `truncation: right` to cut it, or a larger `max_length`.");
+        return false;
+    }
+    int32_t *data = ft_ids_data(ids) + start;
+    if (coder->settings.truncation == FT_TRUNCATE_LEFT)
+        memmove(data, data + count - budget, budget * sizeof(*data));
+    ids->count = start + budget;
+    *out_cut = true;
+    return true;
+}
+
+static bool add_all(ft_token_coder *coder, ft_slice text, bool *out_cut, ft_error *err)
+{
+    const ft_tokenizer *tokenizer = coder->tokenizer;
+    const ft_token_settings *settings = &coder->settings;
+    ft_ids *ids = coder->ids;
+    size_t before = settings->add_special ? tokenizer->before_count : 0;
+    size_t after = settings->add_special ? tokenizer->after_count : 0;
+    bool limited = settings->max_length > 0 && settings->truncation != FT_TRUNCATE_NONE;
+    size_t budget = limited ? settings->max_length - before - after : SIZE_MAX;
+
+    if (!ft_ids_reserve(ids, before + after + 1, err))
+        return false;
+    memcpy(ft_ids_data(ids) + ids->count, tokenizer->before, before * sizeof(int32_t));
+    ids->count += before;
+    size_t start = ids->count;
+    // Special tokens anywhere in the text are to be found even where ids are enough.
+    bool stops = limited && settings->truncation != FT_TRUNCATE_LEFT &&
+                 settings->special_tokens != FT_SPECIAL_ERROR;
+    if (!stops || FT_ADD_OVERFLOWS(start, budget, &coder->enough) || coder->enough == SIZE_MAX)
+        coder->enough = SIZE_MAX;
+    else
+        coder->enough++;
+    if (text.size > 0 && !add_text(coder, text, err))
+        return false;
+    if (!cut(coder, start, budget, out_cut, err) || !ft_ids_reserve(ids, after, err))
+        return false;
+    memcpy(ft_ids_data(ids) + ids->count, tokenizer->after, after * sizeof(int32_t));
+    ids->count += after;
+    return true;
+}
+
+bool ft_token_coder_add(ft_token_coder *coder, ft_slice text, ft_ids *ids, bool *out_cut,
+                        ft_error *err)
+{
+    size_t start = ids->count;
+
+    coder->ids = ids;
+    coder->text.at = 0;
+    coder->text.word[0] = coder->text.single[0] = 0;
+    coder->bert.held_count = 0;
+    coder->bert.wrote_nul = false;
+    *out_cut = false;
+    if (add_all(coder, text, out_cut, err))
+        return true;
+    ids->count = start;
+    return false;
+}

@@ -1,0 +1,186 @@
+// From a path to a tokenizer: which file it is, what the files beside it say of the model's length.
+#include "stages/text/tokenizer.h"
+
+#include <string.h>
+
+#include "runtime/data/json.h"
+#include "runtime/system/file.h"
+#include "stages/text/tokenizer_parts.h"
+
+enum { CONFIG_FILE_MAX = 1 << 24 };
+// tokenizer_config.json says 1e30 for "no limit".
+#define LENGTH_SAID_MAX INT64_C(1000000000)
+
+static const char *folder_of(const char *path, ft_arena *arena)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (!slash)
+        return ".";
+    return ft_arena_text(arena, (ft_slice){path, (size_t)(slash - path) + (slash == path)});
+}
+
+bool ft_tokenizer_read_beside(const char *path, const char *name, ft_arena *arena,
+                              const ft_json_node **out, ft_error *err)
+{
+    const char *folder = folder_of(path, arena);
+    const char *file = folder ? ft_path_join(arena, folder, name) : NULL;
+    ft_slice text;
+    ft_json_node *node;
+
+    *out = NULL;
+    if (!file)
+        return ft_fail_nomem(err, strlen(path) + strlen(name) + 2);
+    if (ft_file_find(file) == FT_FILE_MISSING)
+        return true;
+    if (!ft_file_read(file, arena, CONFIG_FILE_MAX, &text, err))
+        return false;
+    if (!ft_json_parse(text, arena, &node, err)) {
+        ft_error_while(err, "reading `%s`", file);
+        err->number = err->number ? err->number : FT_TOKENIZER_ERROR;
+        return false;
+    }
+    if (node->kind != FT_JSON_OBJECT)
+        return ft_tokenizer_fault(err, file, NULL, "not an object");
+    *out = node;
+    return true;
+}
+
+// The length that `member` of a file beside the tokenizer says; unchanged when it says none or "no
+// limit".
+static bool read_length(const char *path, const char *name, const char *member, ft_arena *arena,
+                        size_t *length, ft_error *err)
+{
+    const ft_json_node *config;
+    int64_t said;
+
+    if (!ft_tokenizer_read_beside(path, name, arena, &config, err))
+        return false;
+    const ft_json_node *node = config ? ft_json_find(config, member) : NULL;
+    if (!node || node->kind != FT_JSON_NUMBER || !ft_json_get_int(node, &said))
+        return true;
+    if (said > 0 && said < LENGTH_SAID_MAX && (*length == 0 || (size_t)said < *length))
+        *length = (size_t)said;
+    return true;
+}
+
+// What sentence-transformers cuts at comes first, then the shorter of what tokenizer and model say.
+static bool find_length(ft_tokenizer_info *info, ft_arena *arena, ft_error *err)
+{
+    if (!read_length(info->path, "sentence_bert_config.json", "max_seq_length", arena,
+                     &info->max_length, err))
+        return false;
+    if (info->max_length > 0)
+        return true;
+    return read_length(info->path, "tokenizer_config.json", "model_max_length", arena,
+                       &info->max_length, err) &&
+           read_length(info->path, "config.json", "max_position_embeddings", arena,
+                       &info->max_length, err);
+}
+
+static bool find_file(const char *path, ft_arena *arena, const char **out, ft_error *err)
+{
+    static const char *const names[] = {"tokenizer.json", "vocab.txt"};
+    ft_file_kind kind = ft_file_find(path);
+
+    *out = path;
+    if (kind != FT_FILE_FOLDER)
+        return true;
+    for (size_t i = 0; i < FT_COUNT_OF(names); i++) {
+        *out = ft_path_join(arena, path, names[i]);
+        if (!*out)
+            return ft_fail_nomem(err, strlen(path) + strlen(names[i]) + 2);
+        if (ft_file_find(*out) != FT_FILE_MISSING)
+            return true;
+    }
+    ft_tokenizer_fault(err, path, NULL, "no tokenizer in this folder");
+    ft_hint(err, "A tokenizer.json or a vocab.txt is read.");
+    return false;
+}
+
+// A JSON file begins with a brace; a vocab.txt is known by its name, since a token may be one.
+static bool is_json(const char *path, ft_slice text)
+{
+    ft_slice trimmed = ft_slice_trim(text);
+
+    if (ft_slice_ends_with(ft_slice_of(path), FT_SLICE(".txt")))
+        return false;
+    return ft_slice_ends_with(ft_slice_of(path), FT_SLICE(".json")) ||
+           (trimmed.size > 0 && trimmed.data[0] == '{');
+}
+
+static bool read_file(ft_tokenizer *tokenizer, bool with_vocabulary, ft_arena *scratch,
+                      ft_arena *arena, ft_error *err)
+{
+    const char *path = tokenizer->info.path;
+    ft_slice text;
+
+    if (!ft_file_read(path, scratch, FT_TOKENIZER_FILE_MAX, &text, err)) {
+        err->number = err->number ? err->number : FT_TOKENIZER_ERROR;
+        return false;
+    }
+    if (is_json(path, text)) {
+        if (ft_tokenizer_read_json(tokenizer, text, with_vocabulary, scratch, arena, err))
+            return true;
+        // What the JSON reader finds fault with knows no file yet.
+        if (err->number == 0 && err->code == FT_ERROR_DATA) {
+            ft_error_while(err, "reading `%s`", path);
+            err->number = FT_TOKENIZER_ERROR;
+        }
+        return false;
+    }
+    if (ft_slice_ends_with(ft_slice_of(path), FT_SLICE(".txt")))
+        return ft_tokenizer_read_vocab(tokenizer, text, with_vocabulary, scratch, arena, err);
+    ft_tokenizer_fault(err, path, NULL, "not a tokenizer that this version reads");
+    ft_hint(err, "A tokenizer.json or a vocab.txt is read, or a folder that holds one.");
+    return false;
+}
+
+static bool read_tokenizer(const char *path, bool with_vocabulary, ft_arena *arena,
+                           ft_tokenizer **out, ft_error *err)
+{
+    static const int32_t none[1] = {0};
+    ft_tokenizer *tokenizer = ft_arena_zero(arena, 1, sizeof(*tokenizer));
+    const char *own_path = ft_arena_text(arena, ft_slice_of(path));
+    ft_arena *scratch = ft_arena_create();
+
+    bool done = tokenizer && own_path && scratch ? true : ft_fail_nomem(err, sizeof(*tokenizer));
+    if (done) {
+        tokenizer->before = tokenizer->after = none;
+        done = find_file(own_path, arena, &tokenizer->info.path, err) &&
+               read_file(tokenizer, with_vocabulary, scratch, arena, err) &&
+               find_length(&tokenizer->info, scratch, err);
+    }
+    if (done) {
+        tokenizer->info.special_count = tokenizer->before_count + tokenizer->after_count;
+        *out = tokenizer;
+    }
+    if (scratch)
+        ft_arena_destroy(scratch);
+    return done;
+}
+
+bool ft_tokenizer_describe(const char *path, ft_arena *arena, ft_tokenizer_info *out, ft_error *err)
+{
+    ft_tokenizer *tokenizer;
+
+    if (!read_tokenizer(path, false, arena, &tokenizer, err))
+        return false;
+    *out = tokenizer->info;
+    return true;
+}
+
+bool ft_tokenizer_load(const char *path, ft_arena *arena, const ft_tokenizer **out, ft_error *err)
+{
+    ft_tokenizer *tokenizer;
+
+    if (!read_tokenizer(path, true, arena, &tokenizer, err))
+        return false;
+    *out = tokenizer;
+    return true;
+}
+
+const ft_tokenizer_info *ft_tokenizer_get_info(const ft_tokenizer *tokenizer)
+{
+    return &tokenizer->info;
+}

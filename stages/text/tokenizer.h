@@ -1,0 +1,82 @@
+// Tokenizers: a text to the ids that a model was trained on, exactly as the reference library
+// (tokenizers 0.23.3) has it.
+//
+//   ft_tokenizer        a vocabulary and its rules, read from files once, read-only, shared by all
+//   threads ft_token_coder      one instance's scratch memory and cache of words; makes ids
+//
+// What is read: tokenizer.json 1.0 with BertNormalizer (or none), BertPreTokenizer, WordPiece,
+// TemplateProcessing or BertProcessing (or none), and added tokens; vocab.txt, with
+// tokenizer_config.json beside it. All else is refused by its name. Truncation and padding of the
+// file are not used: they are the stage's to say.
+#pragma once
+
+#include "runtime/memory/arena.h"
+#include "runtime/memory/buffer.h"
+
+typedef struct ft_tokenizer ft_tokenizer;
+
+// What can be said of a tokenizer without its vocabulary.
+typedef struct ft_tokenizer_info {
+    const char *path;      // The file that is read.
+    size_t max_length;     // Ids of one text that the model takes, special ones included; 0 when
+                           // nothing says.
+    size_t special_count;  // Ids that are added to one text.
+} ft_tokenizer_info;
+
+// `path` is a tokenizer.json, a vocab.txt, or a folder that holds one (the .json is preferred).
+// Checks the rules of the file, not its vocabulary: quick, for `check`. What `out` points to lives
+// in the arena.
+bool ft_tokenizer_describe(const char *path, ft_arena *arena, ft_tokenizer_info *out,
+                           ft_error *err) FT_MUST_CHECK;
+// All of it, into the arena.
+bool ft_tokenizer_load(const char *path, ft_arena *arena, const ft_tokenizer **out,
+                       ft_error *err) FT_MUST_CHECK;
+const ft_tokenizer_info *ft_tokenizer_get_info(const ft_tokenizer *tokenizer);
+
+typedef enum ft_truncation {
+    FT_TRUNCATE_RIGHT,  // Keeps the first ids.
+    FT_TRUNCATE_LEFT,   // Keeps the last ones.
+    FT_TRUNCATE_NONE,
+    FT_TRUNCATE_ERROR,  // A text that is too long fails.
+} ft_truncation;
+
+// What to do with special tokens that are written in a text: "[SEP]".
+typedef enum ft_special_tokens {
+    FT_SPECIAL_PARSE,  // They become their ids.
+    FT_SPECIAL_TEXT,   // They are text like any other.
+    FT_SPECIAL_ERROR,  // The text fails.
+} ft_special_tokens;
+
+typedef struct ft_token_settings {
+    size_t max_length;  // Special ids included; 0: no limit.
+    ft_truncation truncation;
+    ft_special_tokens special_tokens;
+    bool add_special;  // The tokenizer's own around each text: [CLS] ... [SEP].
+} ft_token_settings;
+
+// Ids that grow; memory is charged to the account.
+typedef struct ft_ids {
+    ft_buffer *buffer;
+    size_t count;
+    ft_account *account;  // May be NULL.
+} ft_ids;
+
+static inline int32_t *ft_ids_data(const ft_ids *ids)
+{
+    return ids->buffer ? ids->buffer->data : NULL;
+}
+// Room for `more` ids behind those there are.
+bool ft_ids_reserve(ft_ids *ids, size_t more, ft_error *err) FT_MUST_CHECK;
+void ft_ids_finish(ft_ids *ids);  // A zeroed one is fine.
+
+typedef struct ft_token_coder ft_token_coder;
+
+// About 4 MiB at most, charged to `account` (may be NULL). Fails (USAGE) when max_length leaves no
+// room for special ids.
+ft_token_coder *ft_token_coder_create(const ft_tokenizer *tokenizer, ft_token_settings settings,
+                                      ft_account *account, ft_error *err) FT_MUST_CHECK;
+void ft_token_coder_destroy(ft_token_coder *coder);
+// Adds the ids of one text of valid UTF-8 behind those that are there. `*out_cut` says whether
+// truncation took some. On failure `ids` is as before; DATA is this text's fault.
+bool ft_token_coder_add(ft_token_coder *coder, ft_slice text, ft_ids *ids, bool *out_cut,
+                        ft_error *err) FT_MUST_CHECK;

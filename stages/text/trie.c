@@ -1,0 +1,262 @@
+// Building a double-array trie from sorted keys, breadth first.
+//
+// Nodes are given out in blocks of 256, so that base ^ byte stays in its block. A node's children
+// go to the first block among the OPEN_MAX newest whose free places fit them; a block in which a
+// search failed TRIES_MAX times is closed. So a build is linear in the number of nodes, and some 5
+// % of the places stay empty.
+#include "stages/text/trie.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/memory/alloc.h"
+
+enum { BLOCK = 256, OPEN_MAX = 16, TRIES_MAX = 24, BITS = BLOCK / 64 };
+
+// Children to be placed: the keys [from, to) agree in `depth` bytes.
+typedef struct task {
+    int32_t node;
+    uint32_t from, to;
+    uint32_t depth;
+} task;
+
+typedef struct open_block {
+    int32_t first;        // Its first node.
+    int tries;            // Searches that found no room.
+    uint64_t free[BITS];  // One bit a place.
+} open_block;
+
+typedef struct builder {
+    const ft_trie_key *keys;
+    ft_trie_node *nodes;
+    size_t count, capacity;
+    task *tasks;  // A ring would save memory; a stack keeps it small, since depth is what it holds.
+    size_t task_count, task_capacity;
+    open_block open[OPEN_MAX];
+    size_t open_count;
+} builder;
+
+ft_trie_key ft_trie_make_key(ft_slice text, int32_t value)
+{
+    uint64_t head = 0;
+
+    for (size_t i = 0; i < sizeof(head); i++)
+        head = head << 8 | (i < text.size ? (unsigned char)text.data[i] : 0u);
+    return (ft_trie_key){.head = head, .text = text, .value = value};
+}
+
+static int compare_keys(const void *left, const void *right)
+{
+    const ft_trie_key *a = left, *b = right;
+
+    if (a->head != b->head)
+        return a->head < b->head ? -1 : 1;
+    int order = ft_slice_compare(a->text, b->text);
+    if (order != 0)
+        return order;
+    return (a->value > b->value) - (a->value < b->value);
+}
+
+void ft_trie_sort(ft_trie_key *keys, size_t count)
+{
+    if (count > 1)
+        qsort(keys, count, sizeof(*keys), compare_keys);
+}
+
+// Makes room for one more of `size_bytes`; false without memory.
+static bool grow(void *items, size_t count, size_t *capacity, size_t size_bytes)
+{
+    void **block = items;
+
+    if (count < *capacity)
+        return true;
+    size_t wanted = *capacity ? *capacity * 2 : 1024;
+    size_t bytes;
+    if (FT_MUL_OVERFLOWS(wanted, size_bytes, &bytes))
+        return false;
+    void *moved = ft_realloc(*block, bytes);
+    if (!moved)
+        return false;
+    *block = moved;
+    *capacity = wanted;
+    return true;
+}
+
+static bool add_task(builder *b, task one)
+{
+    void *tasks = b->tasks;
+    bool done = grow(&tasks, b->task_count, &b->task_capacity, sizeof(*b->tasks));
+
+    b->tasks = tasks;
+    if (done)
+        b->tasks[b->task_count++] = one;
+    return done;
+}
+
+// A block of empty nodes; the oldest open one is closed when there are too many.
+static open_block *add_block(builder *b)
+{
+    void *nodes = b->nodes;
+    bool done = grow(&nodes, b->count + BLOCK - 1, &b->capacity, sizeof(*b->nodes));
+
+    b->nodes = nodes;
+    if (!done || b->count > INT32_MAX - BLOCK)
+        return NULL;
+    for (size_t i = 0; i < BLOCK; i++)
+        b->nodes[b->count + i] =
+            (ft_trie_node){.base = 0, .check = FT_TRIE_NONE, .value = FT_TRIE_NONE};
+    if (b->open_count == OPEN_MAX) {
+        memmove(b->open, b->open + 1, (OPEN_MAX - 1) * sizeof(b->open[0]));
+        b->open_count--;
+    }
+    open_block *block = &b->open[b->open_count++];
+    *block = (open_block){.first = (int32_t)b->count};
+    memset(block->free, 0xff, sizeof(block->free));
+    b->count += BLOCK;
+    return block;
+}
+
+static bool is_free(const open_block *block, unsigned place)
+{
+    return block->free[place / 64] >> (place % 64) & 1;
+}
+
+// A base in `block` for all `bytes`; -1 when there is none.
+static int32_t find_base(const open_block *block, const uint8_t *bytes, size_t count)
+{
+    for (size_t i = 0; i < BITS; i++) {
+        for (uint64_t left = block->free[i]; left; left &= left - 1) {
+            unsigned base = ((unsigned)i * 64 + FT_TRAILING_ZEROS_64(left)) ^ bytes[0];
+            size_t fit = 1;
+            while (fit < count && is_free(block, base ^ bytes[fit]))
+                fit++;
+            if (fit == count)
+                return block->first + (int32_t)base;
+        }
+    }
+    return -1;
+}
+
+static void close_block(builder *b, size_t index)
+{
+    memmove(b->open + index, b->open + index + 1, (b->open_count - index - 1) * sizeof(b->open[0]));
+    b->open_count--;
+}
+
+// Takes places for the children of `node`. False without memory.
+static bool place(builder *b, int32_t node, const uint8_t *bytes, size_t count)
+{
+    int32_t base = -1;
+    size_t at = 0;
+
+    while (at < b->open_count && base < 0) {
+        open_block *block = &b->open[at];
+        base = find_base(block, bytes, count);
+        if (base >= 0)
+            break;
+        if (++block->tries >= TRIES_MAX)
+            close_block(b, at);
+        else
+            at++;
+    }
+    if (base < 0) {
+        if (!add_block(b))
+            return false;
+        at = b->open_count - 1;
+        base = find_base(&b->open[at], bytes, count);
+    }
+    b->nodes[node].base = base;
+    for (size_t i = 0; i < count; i++) {
+        unsigned spot = ((unsigned)base & (BLOCK - 1)) ^ bytes[i];
+        b->open[at].free[spot / 64] &= ~(UINT64_C(1) << (spot % 64));
+        b->nodes[base ^ bytes[i]].check = node;
+    }
+    return true;
+}
+
+static uint8_t key_byte(const builder *b, uint32_t key, uint32_t depth)
+{
+    return (uint8_t)b->keys[key].text.data[depth];
+}
+
+static bool expand(builder *b, task one)
+{
+    uint8_t bytes[BLOCK];
+    uint32_t starts[BLOCK + 1];
+    size_t count = 0;
+
+    if (one.from < one.to && b->keys[one.from].text.size == one.depth)
+        b->nodes[one.node].value = b->keys[one.from++].value;
+    if (one.from == one.to)
+        return true;
+    for (uint32_t i = one.from; i < one.to; i++) {
+        uint8_t byte = key_byte(b, i, one.depth);
+        if (count == 0 || bytes[count - 1] != byte) {
+            starts[count] = i;
+            bytes[count++] = byte;
+        }
+    }
+    starts[count] = one.to;
+    if (!place(b, one.node, bytes, count))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        task child = {.node = b->nodes[one.node].base ^ bytes[i],
+                      .from = starts[i],
+                      .to = starts[i + 1],
+                      .depth = one.depth + 1};
+        if (!add_task(b, child))
+            return false;
+    }
+    return true;
+}
+
+static bool build(builder *b, size_t count)
+{
+    open_block *first = add_block(b);
+
+    if (!first)
+        return false;
+    first->free[0] &= ~UINT64_C(1);  // The root's place.
+    if (!add_task(b, (task){.node = FT_TRIE_ROOT, .from = 0, .to = (uint32_t)count, .depth = 0}))
+        return false;
+    while (b->task_count > 0) {
+        if (!expand(b, b->tasks[--b->task_count]))
+            return false;
+    }
+    return true;
+}
+
+bool ft_trie_build(const ft_trie_key *keys, size_t count, ft_arena *arena, ft_trie *out,
+                   ft_error *err)
+{
+    builder b = {.keys = keys};
+    ft_trie_node *nodes = NULL;
+
+    if (count < UINT32_MAX && build(&b, count))
+        nodes = ft_arena_aligned(arena, b.count * sizeof(*nodes), 64);
+    if (nodes) {
+        memcpy(nodes, b.nodes, b.count * sizeof(*nodes));
+        *out = (ft_trie){.nodes = nodes, .count = b.count};
+    }
+    size_t wanted = (b.count + BLOCK) * sizeof(*nodes);
+    ft_free(b.nodes);
+    ft_free(b.tasks);
+    return nodes || ft_fail_nomem(err, wanted);
+}
+
+int32_t ft_trie_longest(const ft_trie *trie, const uint8_t *text, size_t size, size_t *out_size)
+{
+    int32_t value = FT_TRIE_NONE;
+    int32_t node = FT_TRIE_ROOT;
+
+    for (size_t i = 0; i < size; i++) {
+        node = ft_trie_step(trie, node, text[i]);
+        if (node == FT_TRIE_NONE)
+            break;
+        if (trie->nodes[node].value != FT_TRIE_NONE) {
+            value = trie->nodes[node].value;
+            *out_size = i + 1;
+        }
+    }
+    return value;
+}

@@ -1,0 +1,71 @@
+// What words became last time: a bounded table of an instance, so that a word that is seen again
+// costs one look.
+//
+// Two tables, keys padded with zeros (no word has a NUL byte that is looked up here):
+//   short  keys to 16 bytes, to 3 ids, entries of 32 bytes, buckets of two in one cache line
+//   long   keys to 32 bytes, to 7 ids, entries of 64 bytes, one place each
+// A newcomer displaces what is in its place; nothing else is ever moved, so the size is fixed from
+// the start.
+#pragma once
+
+#include "runtime/memory/account.h"
+#include "runtime/memory/buffer.h"
+
+enum { FT_WORD_SHORT = 16, FT_WORD_SHORT_IDS = 3, FT_WORD_LONG = 32, FT_WORD_LONG_IDS = 7 };
+
+typedef struct ft_word_short {
+    uint64_t key[2];
+    int32_t ids[FT_WORD_SHORT_IDS];
+    uint32_t count;
+} ft_word_short;
+
+typedef struct ft_word_long {
+    uint64_t key[4];
+    int32_t ids[FT_WORD_LONG_IDS];
+    uint32_t count;  // 0: nothing is here.
+} ft_word_long;
+
+typedef struct ft_word_cache {
+    ft_buffer *buffer;
+    ft_word_short *shorts;             // [2 << short_bits]
+    ft_word_long *longs;               // [1 << long_bits]
+    unsigned short_shift, long_shift;  // 64 - bits.
+} ft_word_cache;
+
+// At most 4 MiB, and at most a 64th of what the account allows, down to 16 KiB.
+bool ft_word_cache_init(ft_word_cache *cache, ft_account *account, ft_error *err) FT_MUST_CHECK;
+void ft_word_cache_finish(ft_word_cache *cache);  // A zeroed one is fine.
+
+// [n] masks the first n bytes of 16.
+extern const uint64_t ft_word_masks[FT_WORD_SHORT + 1][2];
+
+// The first `size` bytes at `word`, at most 16, padded with zeros; 16 bytes may be read there.
+static inline void ft_word_key(const uint8_t *word, size_t size, uint64_t out[2])
+{
+    __builtin_memcpy(out, word, 16);
+    out[0] &= ft_word_masks[size][0];
+    out[1] &= ft_word_masks[size][1];
+}
+
+static inline uint64_t ft_word_mix(uint64_t a, uint64_t b)
+{
+    uint64_t high;
+    uint64_t low =
+        ft_mul_wide(a ^ UINT64_C(0xa0761d6478bd642f), b ^ UINT64_C(0xe7037ed1a0b428db), &high);
+
+    return (low ^ high) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+// The bucket of two for a key.
+static inline ft_word_short *ft_word_cache_bucket(const ft_word_cache *cache, const uint64_t key[2])
+{
+    return cache->shorts + 2 * (ft_word_mix(key[0], key[1]) >> cache->short_shift);
+}
+
+// Makes `key` the newest of its bucket.
+void ft_word_cache_add_short(ft_word_short *bucket, const uint64_t key[2], const int32_t *ids,
+                             size_t count);
+
+// The place of a word of 17 to 32 bytes, or of a short one with many ids; `key` is filled.
+ft_word_long *ft_word_cache_long(const ft_word_cache *cache, const uint8_t *word, size_t size,
+                                 uint64_t key[4]);

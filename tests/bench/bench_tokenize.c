@@ -1,0 +1,176 @@
+// WordPiece rate of the library on one thread, and the driver of tests/fuzz_tokenize.py.
+//
+//   bench_tokenize TOKENIZER TEXTS.jsonl     MB/s over the `text` of each line: the first pass, and
+//   the best of later ones bench_tokenize --ids TOKENIZER [special=parse|text] [add]
+//                                            stdin: texts as u32 size and bytes; stdout: u32 count
+//                                            and i32 ids of each
+//
+// Measure beside the peers in one run: tokenize_peers.py --vocab wordpiece --threads 1 --also
+// 'ftpipe=bench_tokenize ...'.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/data/json.h"
+#include "runtime/memory/alloc.h"
+#include "runtime/system/clock.h"
+#include "runtime/system/file.h"
+#include "stages/nn/isa.h"
+#include "stages/text/tokenizer.h"
+
+static int fail(const ft_error *err)
+{
+    fprintf(stderr, "bench_tokenize: %s\n", err->message);
+    return 1;
+}
+
+static int answer_ids(int argc, char **argv)
+{
+    ft_error err = FT_ERROR_INIT;
+    ft_arena *arena = ft_arena_create();
+    ft_token_settings settings = {.truncation = FT_TRUNCATE_NONE};
+    const ft_tokenizer *tokenizer;
+    ft_ids ids = {0};
+    uint32_t size;
+    bool was_cut;
+
+    for (int i = 3; i < argc; i++) {
+        settings.add_special |= strcmp(argv[i], "add") == 0;
+        if (strcmp(argv[i], "special=text") == 0)
+            settings.special_tokens = FT_SPECIAL_TEXT;
+    }
+    if (!ft_tokenizer_load(argv[2], arena, &tokenizer, &err))
+        return fail(&err);
+    ft_token_coder *coder = ft_token_coder_create(tokenizer, settings, NULL, &err);
+    if (!coder)
+        return fail(&err);
+    while (fread(&size, sizeof(size), 1, stdin) == 1) {
+        // Exactly as large as the text, so that a sanitizer sees a read behind it.
+        char *text = ft_alloc(size);
+        if (!text || fread(text, 1, size, stdin) != size)
+            return 1;
+        ids.count = 0;
+        if (!ft_token_coder_add(coder, (ft_slice){text, size}, &ids, &was_cut, &err))
+            return fail(&err);
+        uint32_t count = (uint32_t)ids.count;
+        fwrite(&count, sizeof(count), 1, stdout);
+        fwrite(ft_ids_data(&ids), sizeof(int32_t), ids.count, stdout);
+        ft_free(text);
+    }
+    ft_ids_finish(&ids);
+    ft_token_coder_destroy(coder);
+    ft_arena_destroy(arena);
+    return 0;
+}
+
+typedef struct texts {
+    ft_slice *items;
+    size_t count, bytes;
+} texts;
+
+static bool read_texts(const char *path, ft_arena *arena, texts *out, ft_error *err)
+{
+    ft_slice file, line;
+    size_t lines = 1;
+
+    if (!ft_file_read(path, arena, (size_t)1 << 31, &file, err))
+        return false;
+    for (size_t i = 0; i < file.size; i++)
+        lines += file.data[i] == '\n';
+    out->items = ft_arena_zero(arena, lines, sizeof(*out->items));
+    if (!out->items)
+        return ft_fail_nomem(err, lines * sizeof(*out->items));
+    while (ft_slice_cut(&file, '\n', &line)) {
+        ft_json json;
+        ft_json_value value, key;
+        bool first = true, more = true;
+        if (line.size == 0)
+            continue;
+        ft_json_init(&json, line);
+        if (!ft_json_read(&json, &value, err))
+            return false;
+        while (more) {
+            if (!ft_json_next_member(&json, &first, &more, &key, err))
+                return false;
+            if (!more)
+                break;
+            if (!ft_json_key_is(&key, "text")) {
+                if (!ft_json_skip(&json, NULL, err))
+                    return false;
+                continue;
+            }
+            if (!ft_json_read(&json, &value, err))
+                return false;
+            char *text = ft_arena_alloc(arena, value.text.size + 1);
+            size_t size;
+            if (!text || !ft_json_unescape(value.text, text, &size, err))
+                return false;
+            out->items[out->count++] = (ft_slice){text, size};
+            out->bytes += size;
+        }
+    }
+    return true;
+}
+
+static double pass(ft_token_coder *coder, const texts *all, ft_ids *ids, size_t *out_ids)
+{
+    ft_error err = FT_ERROR_INIT;
+    int64_t start = ft_clock_ns();
+    bool was_cut;
+
+    *out_ids = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        // Batches of 256 texts, as the peers get them.
+        if (i % 256 == 0) {
+            *out_ids += ids->count;
+            ids->count = 0;
+        }
+        if (!ft_token_coder_add(coder, all->items[i], ids, &was_cut, &err))
+            exit(fail(&err));
+    }
+    *out_ids += ids->count;
+    ids->count = 0;
+    return (double)all->bytes * 1e3 / (double)(ft_clock_ns() - start);
+}
+
+int main(int argc, char **argv)
+{
+    enum { PASSES = 15 };
+    ft_error err = FT_ERROR_INIT;
+    ft_token_settings settings = {.truncation = FT_TRUNCATE_NONE};
+    const ft_tokenizer *tokenizer;
+    ft_ids ids = {0};
+    texts all = {0};
+    size_t count;
+
+    if (argc >= 3 && strcmp(argv[1], "--ids") == 0)
+        return answer_ids(argc, argv);
+    if (argc != 3) {
+        fprintf(stderr, "usage: bench_tokenize TOKENIZER TEXTS.jsonl\n");
+        return 2;
+    }
+    ft_arena *arena = ft_arena_create();
+    int64_t start = ft_clock_ns();
+    if (!ft_tokenizer_load(argv[1], arena, &tokenizer, &err))
+        return fail(&err);
+    double load_ms = (double)(ft_clock_ns() - start) / 1e6;
+    if (!read_texts(argv[2], arena, &all, &err))
+        return fail(&err);
+    ft_token_coder *coder = ft_token_coder_create(tokenizer, settings, NULL, &err);
+    if (!coder)
+        return fail(&err);
+    double cold = pass(coder, &all, &ids, &count), warm = 0;
+    for (int i = 0; i < PASSES; i++) {
+        double rate = pass(coder, &all, &ids, &count);
+        warm = rate > warm ? rate : warm;
+    }
+    printf("{\"work\": \"wordpiece\", \"isa\": \"%s\", \"texts\": %zu, \"mb\": %.2f, \"tokens\": "
+           "%zu, \"load_ms\": %.2f, "
+           "\"cold_mb_s\": %.1f, \"warm_mb_s\": %.1f}\n",
+           ft_isa_name(ft_isa_level()), all.count, (double)all.bytes / 1e6, count, load_ms, cold,
+           warm);
+    ft_ids_finish(&ids);
+    ft_token_coder_destroy(coder);
+    ft_arena_destroy(arena);
+    return 0;
+}
