@@ -56,6 +56,10 @@ const char *ft_quote(ft_arena *arena, ft_slice text);
 // Sorted by place. `color` only for text. Writes to `out` (a memory stream or stderr; cli/ decides).
 void ft_diagnostics_print(const ft_diagnostics *all, ft_diagnostic_format format, bool color, FILE *out);
 
+// `check --fix`: the source with every replacement made; `*out_count` says how many.
+bool ft_diagnostics_fix(const ft_diagnostics *all, const ft_source *source, ft_text *out, size_t *out_count,
+                        ft_error *err) FT_MUST_CHECK;
+
 // The catalogue behind `ftpipe explain` and docs/errors.md.
 typedef struct ft_explanation { int number; const char *title, *text; } ft_explanation;
 extern const ft_explanation ft_explanations[];  // Sorted; ends with number 0.

@@ -53,18 +53,23 @@ static void put_span(ft_text *out, const char *name, const ft_mark *mark, const 
 }
 
 // In bytes: the edit replaces [offset, end) by `text`.
-static void put_edit(ft_text *out, const ft_diagnostic *d)
+static size_t edit_end(const ft_diagnostic *d)
 {
     size_t end = d->mark.offset;
     ft_slice text = d->source->text;
 
-    if (!d->replacement)
-        return;
     for (uint32_t i = 0; i < d->mark.length && end < text.size; i++)
         do
             end++;
         while (end < text.size && ((unsigned char)text.data[end] & 0xC0) == 0x80);
-    ft_text_format(out, ",\"edits\":[{\"offset\":%zu,\"end\":%zu,\"text\":", d->mark.offset, end);
+    return end;
+}
+
+static void put_edit(ft_text *out, const ft_diagnostic *d)
+{
+    if (!d->replacement)
+        return;
+    ft_text_format(out, ",\"edits\":[{\"offset\":%zu,\"end\":%zu,\"text\":", d->mark.offset, edit_end(d));
     put_json_string(out, ft_slice_of(d->replacement));
     ft_text_append_string(out, "}]");
 }
@@ -145,6 +150,28 @@ void ft_diagnostics_print_github(const ft_diagnostics *all, ft_text *out)
         }
         ft_text_append_char(out, '\n');
     }
+}
+
+// ---- edits and output ----
+
+bool ft_diagnostics_fix(const ft_diagnostics *all, const ft_source *source, ft_text *out, size_t *out_count,
+                        ft_error *err)
+{
+    const ft_diagnostic *d;
+    size_t at = 0;
+
+    *out_count = 0;
+    for (size_t i = 0; (d = ft_diagnostics_get(all, i)); i++) {
+        // Two edits of one place: the first counts, a second call makes the other if it is still wrong.
+        if (!d->replacement || d->source != source || d->mark.offset < at)
+            continue;
+        ft_text_append(out, (ft_slice){source->text.data + at, d->mark.offset - at});
+        ft_text_append_string(out, d->replacement);
+        at = edit_end(d);
+        (*out_count)++;
+    }
+    ft_text_append(out, (ft_slice){source->text.data + at, source->text.size - at});
+    return ft_text_check(out, err);
 }
 
 void ft_diagnostics_print(const ft_diagnostics *all, ft_diagnostic_format format, bool color, FILE *out)

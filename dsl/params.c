@@ -162,7 +162,9 @@ bool ft_params_read(ft_compiler *c)
     const ft_yaml_pair *section = ft_yaml_find(c->root, "params");
     const ft_yaml_node *params = section ? section->value : NULL;
 
-    if (params && params->kind != FT_YAML_MAP && params->type != FT_YAML_NULL)
+    if (params && params->kind == FT_YAML_SCALAR && params->type == FT_YAML_NULL)
+        params = NULL;
+    if (params && params->kind != FT_YAML_MAP)
         return ft_compiler_refuse(c, &(ft_diagnostic){
             .number = 102, .mark = params->mark, .message = "`params` must be a map of names and defaults",
             .help = "write `params:` and below it, indented, `docs: docs.jsonl`"});

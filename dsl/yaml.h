@@ -16,11 +16,11 @@ enum {
 typedef enum ft_yaml_kind { FT_YAML_SCALAR, FT_YAML_LIST, FT_YAML_MAP } ft_yaml_kind;
 
 typedef enum ft_yaml_type {
+    FT_YAML_STRING,  // First, so that lists and maps are nothing else by mistake.
     FT_YAML_NULL,
     FT_YAML_BOOL,
     FT_YAML_INT,
     FT_YAML_FLOAT,
-    FT_YAML_STRING,
 } ft_yaml_type;
 
 typedef enum ft_yaml_style {

@@ -8,7 +8,7 @@
 #include "tests/dsl/fake_stages.h"
 
 typedef struct compiled {
-    ft_source source;
+    ft_source *source;
     ft_diagnostics *diagnostics;
     ft_plan *plan;  // NULL when there was an error.
 } compiled;
@@ -21,13 +21,16 @@ static inline const char *fake_variable(const char *name)
 static inline compiled compile_slice_with(ft_slice text, const char *param, const char *value)
 {
     static const ft_environment environment = {.pipeline_folder = ""};
-    compiled done = {.source = {"test.yaml", text}, .diagnostics = ft_diagnostics_create()};
+    compiled done = {.diagnostics = ft_diagnostics_create()};
     ft_compile_settings settings = {.stages = fake_stages, .environment = &environment, .param_names = &param,
                                     .param_texts = &value, .param_count = param != NULL,
                                     .environment_variable = fake_variable};
 
     check_true(done.diagnostics != NULL);
-    done.plan = ft_compile(&done.source, &settings, done.diagnostics);
+    done.source = ft_arena_alloc(ft_diagnostics_arena(done.diagnostics), sizeof(*done.source));
+    check_true(done.source != NULL);
+    *done.source = (ft_source){"test.yaml", text};
+    done.plan = ft_compile(done.source, &settings, done.diagnostics);
     return done;
 }
 
