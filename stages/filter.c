@@ -1,5 +1,6 @@
-// Lets the items pass for which a condition is true. The others are dropped, or go to the port `rest` when a stage
-// reads it. Items for which it cannot be said (null, a value of another type) fail.
+// Lets the items pass for which a condition is true. The others are dropped, or go to the port
+// `rest` when a stage reads it. Items for which it cannot be said (null, a value of another type)
+// fail.
 #include <string.h>
 
 #include "runtime/expr/item_failures.h"
@@ -15,8 +16,8 @@ typedef struct filter_config {
 
 typedef struct filter_state {
     ft_item_failures failures;
-    uint8_t *passes;     // [capacity]
-    uint32_t *indices;   // [capacity]
+    uint8_t *passes;    // [capacity]
+    uint32_t *indices;  // [capacity]
     size_t capacity;
 } filter_state;
 

@@ -1,7 +1,9 @@
-// Gathers all items into one, which it gives when everything has come: sums, counts, the first, the largest, lists.
+// Gathers all items into one, which it gives when everything has come: sums, counts, the first, the
+// largest, lists.
 //
-// Items are folded in as they come and are not kept (but for what `list`, `first` and the like keep of them), so memory
-// does not grow with their number. The item is given also when none came: counts are 0, and means are null.
+// Items are folded in as they come and are not kept (but for what `list`, `first` and the like keep
+// of them), so memory does not grow with their number. The item is given also when none came:
+// counts are 0, and means are null.
 #include <string.h>
 
 #include "runtime/expr/item_failures.h"
@@ -24,11 +26,15 @@ typedef struct gather_state {
 } gather_state;
 
 static const ft_option options[] = {
-    FT_OPT_FIELD(gather_config, key, .is_main = true,
-                 .doc = "Left empty: all items become one. Gathering by a field's value is not available yet."),
+    FT_OPT_FIELD(
+        gather_config, key, .is_main = true,
+        .doc =
+            "Left empty: all items become one. Gathering by a field's value is not available yet."),
     FT_OPT_MAP(gather_config, fields, .required = true,
-               .doc = "Fields of the result and the expressions over all items that give them: sum(x), mean(x), "
-                      "min(x), max(x), count(), first(x), last(x), arg_max(x, by), list(x) and more."),
+               .doc =
+                   "Fields of the result and the expressions over all items that give them: "
+                   "sum(x), mean(x), "
+                   "min(x), max(x), count(), first(x), last(x), arg_max(x, by), list(x) and more."),
     FT_OPT_END,
 };
 
@@ -37,7 +43,8 @@ static bool gather_plan(ft_stage_plan *plan, void *config, ft_error *err)
     gather_config *own = config;
 
     if (own->key && *own->key) {
-        ft_fail(err, FT_ERROR_USAGE, "`gather` by a key (`%s`) is not available in this version", own->key);
+        ft_fail(err, FT_ERROR_USAGE, "`gather` by a key (`%s`) is not available in this version",
+                own->key);
         ft_hint(err, "Leave the key away: `gather:` makes one item of all.");
         err->option = "key";
         err->number = 320;
@@ -59,7 +66,8 @@ static bool gather_plan(ft_stage_plan *plan, void *config, ft_error *err)
         const char *option = ft_arena_format(plan->arena, "fields.%s", name);
         if (!option)
             return ft_fail_nomem(err, strlen(name));
-        if (!ft_plan_expr(plan, option, own->fields.texts[i], FT_EXPR_GATHER, &own->exprs[i], err) ||
+        if (!ft_plan_expr(plan, option, own->fields.texts[i], FT_EXPR_GATHER, &own->exprs[i],
+                          err) ||
             !ft_plan_add(plan, name, ft_expr_type(own->exprs[i]), &own->columns[i], err))
             return false;
     }
@@ -95,12 +103,13 @@ static bool gather_process(ft_stage *self, ft_batch **in, ft_error *err)
            ft_expr_folds_add(state->folds, state->count, *in, &state->failures.run, err);
 }
 
-static bool make_column(ft_expr_fold *fold, ft_type type, ft_account *account, ft_column *out, ft_error *err)
+static bool make_column(ft_expr_fold *fold, ft_type type, ft_account *account, ft_column *out,
+                        ft_error *err)
 {
     ft_builder builder = {0};
 
-    bool ok = ft_builder_init(&builder, type, account, 1, 0, err) && ft_expr_fold_end(fold, &builder, err) &&
-              ft_builder_take(&builder, out, err);
+    bool ok = ft_builder_init(&builder, type, account, 1, 0, err) &&
+              ft_expr_fold_end(fold, &builder, err) && ft_builder_take(&builder, out, err);
     ft_builder_finish(&builder);
     return ok;
 }
@@ -118,7 +127,8 @@ static bool gather_flush(ft_stage *self, ft_error *err)
     for (size_t i = 0; i < state->count; i++) {
         size_t field = state->fields[i];
         ft_column made = {0};
-        if (!make_column(state->folds[i], ft_expr_type(config->exprs[field]), self->account, &made, err)) {
+        if (!make_column(state->folds[i], ft_expr_type(config->exprs[field]), self->account, &made,
+                         err)) {
             ft_batch_unref(total);
             return false;
         }

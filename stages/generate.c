@@ -1,8 +1,9 @@
-// Makes items: numbers, texts and tensors by expressions of the item's `index` and of random functions.
+// Makes items: numbers, texts and tensors by expressions of the item's `index` and of random
+// functions.
 //
-// The source itself only hands out ranges of indices; what the fields hold is computed behind it on all cores. Random
-// values are a function of the run's seed and the item's index alone. A column that is the same for all items is made
-// once for each size of batch and then shared.
+// The source itself only hands out ranges of indices; what the fields hold is computed behind it on
+// all cores. Random values are a function of the run's seed and the item's index alone. A column
+// that is the same for all items is made once for each size of batch and then shared.
 #include <string.h>
 
 #include "runtime/expr/item_failures.h"
@@ -36,26 +37,29 @@ static const ft_option options[] = {
     FT_OPT_COUNT(generate_config, count, .is_main = true, .required = true, .max = INT64_MAX,
                  .doc = "How many items."),
     FT_OPT_MAP(generate_config, fields,
-               .doc = "Fields and their expressions; beside the usual functions there are `index` (from 0), words(a, b), "
-                      "normal(n), uniform(a, b) and integer(a, b). A text stands in quotes: '\"some text\"'. Without "
+               .doc = "Fields and their expressions; beside the usual functions there are `index` "
+                      "(from 0), words(a, b), "
+                      "normal(n), uniform(a, b) and integer(a, b). A text stands in quotes: "
+                      "'\"some text\"'. Without "
                       "it an item has its `index`."),
     FT_OPT_END,
 };
 
-static bool add_field(ft_stage_plan *plan, generate_config *config, const char *name, const char *text, bool quoted,
-                      ft_error *err)
+static bool add_field(ft_stage_plan *plan, generate_config *config, const char *name,
+                      const char *text, bool quoted, ft_error *err)
 {
     size_t i = config->field_count++;
     const char *option = ft_arena_format(plan->arena, "fields.%s", name);
 
     if (!option)
         return ft_fail_nomem(err, strlen(name));
-    if (!ft_plan_expr(plan, config->fields.count ? option : NULL, text, FT_EXPR_GENERATE, &config->exprs[i], err)) {
+    if (!ft_plan_expr(plan, config->fields.count ? option : NULL, text, FT_EXPR_GENERATE,
+                      &config->exprs[i], err)) {
         // The usual slip: YAML's own quotes are gone when the expression is read.
         if (quoted && (err->number == 401 || err->number == 402)) {
             err->hint[0] = '\0';
-            ft_hint(err, "A text needs quotes of its own inside of YAML's: `%.40s: '\"%.80s%s\"'`.", name, text,
-                    strlen(text) > 80 ? "..." : "");
+            ft_hint(err, "A text needs quotes of its own inside of YAML's: `%.40s: '\"%.80s%s\"'`.",
+                    name, text, strlen(text) > 80 ? "..." : "");
         }
         return false;
     }
@@ -85,7 +89,9 @@ static int64_t choose_batch_items(const ft_stage_plan *plan, const generate_conf
     int64_t items = BATCH_BYTES / item;
     int64_t share = plan->memory_bytes / MEMORY_SHARE / item;
 
-    items = items < BATCH_ITEMS_MIN ? BATCH_ITEMS_MIN : items > BATCH_ITEMS_MAX ? BATCH_ITEMS_MAX : items;
+    items = items < BATCH_ITEMS_MIN   ? BATCH_ITEMS_MIN
+            : items > BATCH_ITEMS_MAX ? BATCH_ITEMS_MAX
+                                      : items;
     if (plan->memory_bytes > 0 && items > share)
         items = share < 1 ? 1 : share;
     return items;
@@ -103,7 +109,8 @@ static bool generate_plan(ft_stage_plan *plan, void *config, ft_error *err)
     if (own->fields.count == 0 && !add_field(plan, own, "index", "index", false, err))
         return false;
     for (size_t i = 0; i < own->fields.count; i++)
-        if (!add_field(plan, own, own->fields.names[i], own->fields.texts[i], own->fields.quoted[i], err))
+        if (!add_field(plan, own, own->fields.names[i], own->fields.texts[i], own->fields.quoted[i],
+                       err))
             return false;
     own->batch_items = choose_batch_items(plan, own);
     return true;
@@ -159,7 +166,8 @@ static void forget_constants(const ft_stage *self)
         ft_column_finish(&state->constants[i]);
 }
 
-static bool make_column(ft_stage *self, const ft_batch *batch, size_t i, ft_column *out, ft_error *err)
+static bool make_column(ft_stage *self, const ft_batch *batch, size_t i, ft_column *out,
+                        ft_error *err)
 {
     const generate_config *config = self->config;
     fill_state *state = self->state;

@@ -1,5 +1,6 @@
-// Adds fields, or gives fields new values, by an expression each. All expressions see the item as it came in, so the
-// order in which they are written does not matter. What no stage below reads is not computed.
+// Adds fields, or gives fields new values, by an expression each. All expressions see the item as
+// it came in, so the order in which they are written does not matter. What no stage below reads is
+// not computed.
 #include <string.h>
 
 #include "runtime/expr/item_failures.h"
@@ -20,7 +21,8 @@ typedef struct map_state {
 
 static const ft_option options[] = {
     FT_OPT_MAP(map_config, fields, .is_main = true, .required = true,
-               .doc = "New fields and the expressions that give their values. Names of fields that come in replace them."),
+               .doc = "New fields and the expressions that give their values. Names of fields that "
+                      "come in replace them."),
     FT_OPT_END,
 };
 
@@ -41,7 +43,8 @@ static bool map_plan(ft_stage_plan *plan, void *config, ft_error *err)
             return false;
     }
     for (size_t i = 0; i < own->fields.count; i++)
-        if (!ft_plan_add(plan, own->fields.names[i], ft_expr_type(own->exprs[i]), &own->columns[i], err))
+        if (!ft_plan_add(plan, own->fields.names[i], ft_expr_type(own->exprs[i]), &own->columns[i],
+                         err))
             return false;
     return true;
 }

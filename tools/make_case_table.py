@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes runtime/expr/expr_case_table.h from Unicode's UnicodeData.txt.
+"""Makes runtime/expr/expr_case_tables.h from Unicode's UnicodeData.txt.
 
-    python3 tools/make_case_table.py UnicodeData.txt > runtime/expr/expr_case_table.h
+    python3 tools/make_case_table.py UnicodeData.txt > runtime/expr/expr_case_tables.h
 
 Simple mappings (fields 12 and 13) of everything outside of ASCII, as runs of code points with one distance.
 """

@@ -1,9 +1,11 @@
-// Compiling and running: blocks of items through the tree, a node at a time, each node a loop over the block.
+// Compiling and running: blocks of items through the tree, a node at a time, each node a loop over
+// the block.
 //
-// Whether an item fails is noted in a byte each; the first failure of an item wins, as if its expression had been run
-// from left to right. The message is made afterwards, by running the expression once more on that item alone: no kernel
-// formats text unless somebody will read it. `and`, `or` and `c and a or b` run their right side for all items of the
-// block, and let it fail only those that it decides about.
+// Whether an item fails is noted in a byte each; the first failure of an item wins, as if its
+// expression had been run from left to right. The message is made afterwards, by running the
+// expression once more on that item alone: no kernel formats text unless somebody will read it.
+// `and`, `or` and `c and a or b` run their right side for all items of the block, and let it fail
+// only those that it decides about.
 #include "runtime/expr/expr.h"
 
 #include <string.h>
@@ -28,7 +30,8 @@ bool ft_expr_compile(ft_arena *arena, ft_slice text, const ft_schema *schema, ft
         text.data = copy;
     }
     expr->text = text;
-    if (!ft_expr_parse(arena, text, &root, err) || !ft_expr_type_tree(expr, arena, schema, root, err))
+    if (!ft_expr_parse(arena, text, &root, err) ||
+        !ft_expr_type_tree(expr, arena, schema, root, err))
         return false;
     *out = expr;
     return true;
@@ -51,7 +54,8 @@ bool ft_expr_is_constant(const ft_expr *expr)
 
 // ---- nodes ----
 
-static bool eval_literal(ft_expr_context *context, const ft_expr_node *node, ft_vector *out, ft_error *err)
+static bool eval_literal(ft_expr_context *context, const ft_expr_node *node, ft_vector *out,
+                         ft_error *err)
 {
     size_t count = context->count;
 
@@ -75,7 +79,8 @@ static bool eval_literal(ft_expr_context *context, const ft_expr_node *node, ft_
     return true;
 }
 
-static bool eval_field(ft_expr_context *context, const ft_expr_node *node, ft_vector *out, ft_error *err)
+static bool eval_field(ft_expr_context *context, const ft_expr_node *node, ft_vector *out,
+                       ft_error *err)
 {
     const ft_batch *batch = context->batch;
 
@@ -110,7 +115,8 @@ static bool eval_masked(ft_expr_context *context, const ft_expr_node *node, cons
 }
 
 // mask[i]: item i counts and has `values[i] == wanted`.
-static bool make_mask(ft_expr_context *context, const bool *values, bool wanted, ft_vector *out, ft_error *err)
+static bool make_mask(ft_expr_context *context, const bool *values, bool wanted, ft_vector *out,
+                      ft_error *err)
 {
     if (!ft_vector_take(context, out, err))
         return false;
@@ -119,7 +125,8 @@ static bool make_mask(ft_expr_context *context, const bool *values, bool wanted,
     return true;
 }
 
-static bool eval_logic(ft_expr_context *context, const ft_expr_node *node, ft_vector *out, ft_error *err)
+static bool eval_logic(ft_expr_context *context, const ft_expr_node *node, ft_vector *out,
+                       ft_error *err)
 {
     ft_vector left, right = {0}, mask = {0};
     bool is_and = node->op == FT_OP_AND;
@@ -152,7 +159,8 @@ static bool eval_logic(ft_expr_context *context, const ft_expr_node *node, ft_ve
 }
 
 // `c and a or b`: b where c is false, and where a is null or (of type any) false, as in Lua.
-static bool eval_select(ft_expr_context *context, const ft_expr_node *node, ft_vector *out, ft_error *err)
+static bool eval_select(ft_expr_context *context, const ft_expr_node *node, ft_vector *out,
+                        ft_error *err)
 {
     size_t bytes = ft_vector_item_bytes(node->type);
     ft_vector choice = {0}, mask = {0}, a = {0}, b = {0};
@@ -183,7 +191,8 @@ static bool eval_select(ft_expr_context *context, const ft_expr_node *node, ft_v
     return ok;
 }
 
-static bool eval_null_test(ft_expr_context *context, const ft_expr_node *node, ft_vector *out, ft_error *err)
+static bool eval_null_test(ft_expr_context *context, const ft_expr_node *node, ft_vector *out,
+                           ft_error *err)
 {
     ft_vector arg;
     bool wanted = node->op == FT_OP_IS_NULL;
@@ -197,7 +206,8 @@ static bool eval_null_test(ft_expr_context *context, const ft_expr_node *node, f
     return ok;
 }
 
-static bool eval_not(ft_expr_context *context, const ft_expr_node *node, ft_vector *out, ft_error *err)
+static bool eval_not(ft_expr_context *context, const ft_expr_node *node, ft_vector *out,
+                     ft_error *err)
 {
     ft_vector arg;
 
@@ -230,7 +240,8 @@ static bool takes_null(const ft_expr_node *node)
     return node->op == FT_OP_EQUAL || node->op == FT_OP_NOT_EQUAL || node->op == FT_OP_CONVERT;
 }
 
-static bool eval_kernel(ft_expr_context *context, const ft_expr_node *node, ft_vector *out, ft_error *err)
+static bool eval_kernel(ft_expr_context *context, const ft_expr_node *node, ft_vector *out,
+                        ft_error *err)
 {
     ft_vector args[FT_EXPR_ARGS_MAX] = {{0}};
     ft_expr_call call = {.node = node, .args = args, .out = out};
@@ -248,7 +259,8 @@ static bool eval_kernel(ft_expr_context *context, const ft_expr_node *node, ft_v
 }
 
 // len(field) of a list is the difference of two offsets; no spans are needed for it.
-static bool eval_list_length(ft_expr_context *context, const ft_expr_node *node, ft_vector *out, ft_error *err)
+static bool eval_list_length(ft_expr_context *context, const ft_expr_node *node, ft_vector *out,
+                             ft_error *err)
 {
     const ft_column *column = &context->batch->columns[node->args[0]->field];
     const int32_t *offsets = ft_tensor_i32(column->offsets) + context->first;
@@ -268,7 +280,8 @@ static bool is_list_length(const ft_expr_context *context, const ft_expr_node *n
     return !context->batch->columns[node->args[0]->field].validity;
 }
 
-bool ft_expr_node_eval(ft_expr_context *context, const ft_expr_node *node, ft_vector *out, ft_error *err)
+bool ft_expr_node_eval(ft_expr_context *context, const ft_expr_node *node, ft_vector *out,
+                       ft_error *err)
 {
     *out = (ft_vector){0};
     switch ((int)node->op) {
@@ -328,12 +341,16 @@ static bool eval_for_failure(ft_expr_context *context, const ft_expr *expr, ft_e
     return true;
 }
 
-static bool report_one(ft_expr_context *context, size_t i, const ft_expr *const *exprs, size_t count,
-                       ft_error *err)
+static bool report_one(ft_expr_context *context, size_t i, const ft_expr *const *exprs,
+                       size_t count, ft_error *err)
 {
     ft_error why = FT_ERROR_INIT;
-    ft_expr_context alone = {.batch = context->batch, .run = context->run, .scratch = context->scratch,
-                             .first = context->first + i, .count = 1, .why = &why};
+    ft_expr_context alone = {.batch = context->batch,
+                             .run = context->run,
+                             .scratch = context->scratch,
+                             .first = context->first + i,
+                             .count = 1,
+                             .why = &why};
 
     for (size_t k = 0; k < count && !alone.any_failed; k++)
         if (!eval_for_failure(&alone, exprs[k], err))
@@ -358,7 +375,8 @@ bool ft_expr_report_failed(ft_expr_context *context, const ft_expr *const *exprs
 
 // ---- columns ----
 
-// The column that is made, block by block: numbers are written where they stay, all else goes through a builder.
+// The column that is made, block by block: numbers are written where they stay, all else goes
+// through a builder.
 typedef struct maker {
     ft_column column;
     ft_builder builder;
@@ -381,13 +399,15 @@ static bool maker_init(maker *m, ft_type type, size_t total, ft_account *account
     return m->column.values;
 }
 
-static bool maker_add_nulls(maker *m, const ft_expr_context *context, const ft_vector *value, ft_error *err)
+static bool maker_add_nulls(maker *m, const ft_expr_context *context, const ft_vector *value,
+                            ft_error *err)
 {
     for (size_t i = 0; i < context->count; i++) {
         if (!context->failed[i] && !ft_vector_is_null(value, i))
             continue;
         if (!m->column.validity) {
-            m->column.validity = ft_tensor_create_1d(m->account, FT_DTYPE_U8, (m->total + 7) / 8, err);
+            m->column.validity =
+                ft_tensor_create_1d(m->account, FT_DTYPE_U8, (m->total + 7) / 8, err);
             if (!m->column.validity)
                 return false;
             memset(m->column.validity->data, 0xFF, (m->total + 7) / 8);
@@ -398,7 +418,8 @@ static bool maker_add_nulls(maker *m, const ft_expr_context *context, const ft_v
     return true;
 }
 
-bool ft_vector_put(const ft_vector *value, ft_type type, size_t i, ft_builder *builder, ft_error *err)
+bool ft_vector_put(const ft_vector *value, ft_type type, size_t i, ft_builder *builder,
+                   ft_error *err)
 {
     if (ft_expr_is(type, FT_KIND_BOOL))
         return ft_builder_add_bool(builder, ft_vector_bools(value)[i], err);
@@ -412,20 +433,23 @@ bool ft_vector_put(const ft_vector *value, ft_type type, size_t i, ft_builder *b
     if (type.kind == FT_KIND_TENSOR || !ft_type_is_text((ft_type){.kind = type.kind}))
         return ft_builder_add_numbers(builder, span->base, span->count, err);
     for (size_t j = 0; j < span->count; j++) {
-        ft_slice element = {span->base + span->inner[j], (size_t)(span->inner[j + 1] - span->inner[j])};
+        ft_slice element = {span->base + span->inner[j],
+                            (size_t)(span->inner[j + 1] - span->inner[j])};
         if (!ft_builder_add_element(builder, element, err))
             return false;
     }
     return ft_builder_end_list(builder, err);
 }
 
-static bool maker_add(maker *m, const ft_expr_context *context, const ft_vector *value, ft_error *err)
+static bool maker_add(maker *m, const ft_expr_context *context, const ft_vector *value,
+                      ft_error *err)
 {
     ft_type type = context->expr->root->type;
 
     if (m->is_number) {
         size_t bytes = ft_vector_item_bytes(type);
-        memcpy(m->column.values->data + context->first * bytes, value->data, context->count * bytes);
+        memcpy(m->column.values->data + context->first * bytes, value->data,
+               context->count * bytes);
         return (!value->nulls && !context->any_failed) || maker_add_nulls(m, context, value, err);
     }
     for (size_t i = 0; i < context->count; i++) {
@@ -438,7 +462,8 @@ static bool maker_add(maker *m, const ft_expr_context *context, const ft_vector 
     return true;
 }
 
-static bool eval_blocks(const ft_expr *expr, const ft_batch *batch, ft_expr_run *run, maker *m, ft_error *err)
+static bool eval_blocks(const ft_expr *expr, const ft_batch *batch, ft_expr_run *run, maker *m,
+                        ft_error *err)
 {
     ft_expr_context context = {.expr = expr, .batch = batch, .run = run};
 
@@ -452,7 +477,8 @@ static bool eval_blocks(const ft_expr *expr, const ft_batch *batch, ft_expr_run 
         context.any_failed = false;
         memset(context.failed, 0, context.count);
         bool ok = ft_expr_node_eval(&context, expr->root, &value, err) &&
-                  ft_expr_report_failed(&context, &expr, 1, err) && maker_add(m, &context, &value, err);
+                  ft_expr_report_failed(&context, &expr, 1, err) &&
+                  maker_add(m, &context, &value, err);
         ft_vector_give(&context, &value);
         ft_expr_scratch_reset(context.scratch);
         if (!ok)
@@ -462,12 +488,14 @@ static bool eval_blocks(const ft_expr *expr, const ft_batch *batch, ft_expr_run 
 }
 
 // One text for all items, made once and then copied in doubling pieces.
-static bool repeat_text(ft_slice text, size_t count, ft_account *account, ft_column *out, ft_error *err)
+static bool repeat_text(ft_slice text, size_t count, ft_account *account, ft_column *out,
+                        ft_error *err)
 {
     size_t size;
 
     if (FT_MUL_OVERFLOWS(text.size, count, &size) || size > INT32_MAX)
-        return ft_fail(err, FT_ERROR_LIMIT, "%zu texts of %zu bytes do not fit one batch", count, text.size);
+        return ft_fail(err, FT_ERROR_LIMIT, "%zu texts of %zu bytes do not fit one batch", count,
+                       text.size);
     *out = (ft_column){.type = FT_TYPE(STRING)};
     out->values = ft_tensor_create_1d(account, FT_DTYPE_U8, size, err);
     out->offsets = out->values ? ft_tensor_create_1d(account, FT_DTYPE_I32, count + 1, err) : NULL;
@@ -489,7 +517,8 @@ static bool repeat_text(ft_slice text, size_t count, ft_account *account, ft_col
     return true;
 }
 
-bool ft_expr_eval(const ft_expr *expr, const ft_batch *batch, ft_expr_run *run, ft_column *out, ft_error *err)
+bool ft_expr_eval(const ft_expr *expr, const ft_batch *batch, ft_expr_run *run, ft_column *out,
+                  ft_error *err)
 {
     const ft_expr_node *root = expr->root;
     maker m;
@@ -513,11 +542,25 @@ bool ft_expr_eval(const ft_expr *expr, const ft_batch *batch, ft_expr_run *run, 
     return ok;
 }
 
-bool ft_expr_test(const ft_expr *expr, const ft_batch *batch, ft_expr_run *run, uint8_t *out, ft_error *err)
+bool ft_expr_test(const ft_expr *expr, const ft_batch *batch, ft_expr_run *run, uint8_t *out,
+                  ft_error *err)
 {
-    ft_expr_context context = {.expr = expr, .batch = batch, .run = run};
+    ft_expr_node *inner = expr->root;
+    ft_expr_node as_bool = {.op = FT_OP_CONVERT,
+                            .type = FT_TYPE(BOOL),
+                            .offset = inner->offset,
+                            .length = inner->length,
+                            .arg_count = 1,
+                            .args = &inner};
+    ft_expr condition = *expr;
+    ft_expr_context context = {.expr = &condition, .batch = batch, .run = run};
 
-    FT_ASSERT(ft_expr_is(expr->type, FT_KIND_BOOL));
+    // Compiled as ITEM it may still be of type any.
+    condition.use = FT_EXPR_CONDITION;
+    if (ft_expr_is_dynamic(expr->root->type))
+        condition.root = &as_bool;
+    expr = &condition;
+    FT_ASSERT(ft_expr_is(condition.root->type, FT_KIND_BOOL));
     if (!ft_expr_scratch_get(run, &context.scratch, err))
         return false;
     for (size_t first = 0; first < batch->count; first += FT_EXPR_BLOCK) {

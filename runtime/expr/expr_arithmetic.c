@@ -1,7 +1,7 @@
 // Kernels for numbers: operators, comparisons, and the functions of one or more numbers.
 //
-// Where an item can fail (overflow, division by zero) the loop first runs over all of the block without a branch and
-// notes whether any did; only then is each item looked at.
+// Where an item can fail (overflow, division by zero) the loop first runs over all of the block
+// without a branch and notes whether any did; only then is each item looked at.
 #include "runtime/expr/expr_routine.h"
 
 #include <math.h>
@@ -135,32 +135,32 @@ bool ft_kernel_negate(ft_expr_context *context, const ft_expr_call *call, ft_err
 
 // ---- comparisons ----
 
-#define COMPARE_EACH(a, b)                         \
-    switch ((int)op) {                             \
-    case FT_OP_EQUAL:                              \
-        for (size_t i = 0; i < count; i++)         \
-            out[i] = (a)[i] == (b)[i];             \
-        return;                                    \
-    case FT_OP_NOT_EQUAL:                          \
-        for (size_t i = 0; i < count; i++)         \
-            out[i] = (a)[i] != (b)[i];             \
-        return;                                    \
-    case FT_OP_LESS:                               \
-        for (size_t i = 0; i < count; i++)         \
-            out[i] = (a)[i] < (b)[i];              \
-        return;                                    \
-    case FT_OP_LESS_EQUAL:                         \
-        for (size_t i = 0; i < count; i++)         \
-            out[i] = (a)[i] <= (b)[i];             \
-        return;                                    \
-    case FT_OP_GREATER:                            \
-        for (size_t i = 0; i < count; i++)         \
-            out[i] = (a)[i] > (b)[i];              \
-        return;                                    \
-    default:                                       \
-        for (size_t i = 0; i < count; i++)         \
-            out[i] = (a)[i] >= (b)[i];             \
-        return;                                    \
+#define COMPARE_EACH(a, b)                 \
+    switch ((int)op) {                     \
+    case FT_OP_EQUAL:                      \
+        for (size_t i = 0; i < count; i++) \
+            out[i] = (a)[i] == (b)[i];     \
+        return;                            \
+    case FT_OP_NOT_EQUAL:                  \
+        for (size_t i = 0; i < count; i++) \
+            out[i] = (a)[i] != (b)[i];     \
+        return;                            \
+    case FT_OP_LESS:                       \
+        for (size_t i = 0; i < count; i++) \
+            out[i] = (a)[i] < (b)[i];      \
+        return;                            \
+    case FT_OP_LESS_EQUAL:                 \
+        for (size_t i = 0; i < count; i++) \
+            out[i] = (a)[i] <= (b)[i];     \
+        return;                            \
+    case FT_OP_GREATER:                    \
+        for (size_t i = 0; i < count; i++) \
+            out[i] = (a)[i] > (b)[i];      \
+        return;                            \
+    default:                               \
+        for (size_t i = 0; i < count; i++) \
+            out[i] = (a)[i] >= (b)[i];     \
+        return;                            \
     }
 
 static void compare_ints(ft_expr_op op, const int64_t *a, const int64_t *b, size_t count, bool *out)
@@ -178,7 +178,8 @@ static void compare_bools(ft_expr_op op, const bool *a, const bool *b, size_t co
     COMPARE_EACH(a, b)
 }
 
-static void compare_texts(ft_expr_op op, const ft_slice *a, const ft_slice *b, size_t count, bool *out)
+static void compare_texts(ft_expr_op op, const ft_slice *a, const ft_slice *b, size_t count,
+                          bool *out)
 {
     for (size_t i = 0; i < count; i++) {
         if (op == FT_OP_EQUAL || op == FT_OP_NOT_EQUAL) {

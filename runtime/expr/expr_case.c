@@ -1,5 +1,5 @@
 // Simple case mapping by binary search in runs of code points; ASCII without a search.
-#include "runtime/expr/expr_case_table.h"
+#include "runtime/expr/expr_case_tables.h"
 #include "runtime/expr/expr_routine.h"
 
 static uint32_t map(const case_run *runs, size_t count, uint32_t point)

@@ -1,4 +1,5 @@
-// Values whose type is only known when the item comes (any, json: JSON text), and conversions between types.
+// Values whose type is only known when the item comes (any, json: JSON text), and conversions
+// between types.
 #include "runtime/expr/expr_routine.h"
 
 #include <math.h>
@@ -85,8 +86,8 @@ static void fail_kind(ft_expr_context *context, const ft_expr_node *node, size_t
 {
     ft_slice text = ft_expr_node_text(context, node);
 
-    ft_expr_item_fail(context, node, i, "`%.*s` is %s in this item, and %s is wanted", (int)text.size,
-                      text.data, ft_dynamic_kind_name(value), wanted);
+    ft_expr_item_fail(context, node, i, "`%.*s` is %s in this item, and %s is wanted",
+                      (int)text.size, text.data, ft_dynamic_kind_name(value), wanted);
 }
 
 static void put_dynamic(ft_expr_context *context, const ft_expr_call *call, size_t i,
@@ -156,8 +157,8 @@ static bool copy_text(ft_expr_context *context, const char *text, size_t size, f
     return true;
 }
 
-static bool scalar_to_text(ft_expr_context *context, const ft_expr_call *call, ft_type from, size_t i,
-                           ft_error *err)
+static bool scalar_to_text(ft_expr_context *context, const ft_expr_call *call, ft_type from,
+                           size_t i, ft_error *err)
 {
     const ft_vector *arg = &call->args[0];
     ft_slice *out = &ft_vector_texts(call->out)[i];
@@ -212,17 +213,17 @@ static bool convert_static(ft_expr_context *context, const ft_expr_call *call, f
             ft_vector_texts(call->out)[i] = (ft_slice){0};
             continue;
         }
-        bool ok = from.kind == FT_KIND_STRING
-                      ? text_to_json(context, ft_vector_texts(arg)[i],
-                                     &ft_vector_texts(call->out)[i], err)
-                      : scalar_to_text(context, call, from, i, err);
+        bool ok = from.kind == FT_KIND_STRING ? text_to_json(context, ft_vector_texts(arg)[i],
+                                                             &ft_vector_texts(call->out)[i], err)
+                                              : scalar_to_text(context, call, from, i, err);
         if (!ok)
             return false;
     }
     return true;
 }
 
-// int to float; int, float and bool to text; those and text to any; any to bool, int, float or text.
+// int to float; int, float and bool to text; those and text to any; any to bool, int, float or
+// text.
 bool ft_kernel_convert(ft_expr_context *context, const ft_expr_call *call, ft_error *err)
 {
     ft_type from = call->node->args[0]->type;
@@ -297,7 +298,8 @@ bool ft_kernel_int(ft_expr_context *context, const ft_expr_call *call, ft_error 
     return to_number(context, call, true, err);
 }
 
-static bool dynamic_to_text(ft_expr_context *context, const ft_expr_call *call, size_t i, ft_error *err)
+static bool dynamic_to_text(ft_expr_context *context, const ft_expr_call *call, size_t i,
+                            ft_error *err)
 {
     ft_slice json = ft_vector_texts(&call->args[0])[i];
     ft_dynamic value;

@@ -1,10 +1,11 @@
 // Folding batches into one value: `sum(len(tokens)) / count()`.
 //
-// For a block, the arguments of every aggregate of every fold are evaluated first; items that one of them cannot take
-// are told of and left out of all; then the rest is folded in, item after item in input order, so that sums of floats
-// depend on neither threads nor batches. What an aggregate keeps of single items (first, last, arg_max, list, the
-// largest text) is in a builder that is charged to the account. At the end each aggregate gives a column of one item,
-// and the expression around them is evaluated as for any item.
+// For a block, the arguments of every aggregate of every fold are evaluated first; items that one
+// of them cannot take are told of and left out of all; then the rest is folded in, item after item
+// in input order, so that sums of floats depend on neither threads nor batches. What an aggregate
+// keeps of single items (first, last, arg_max, list, the largest text) is in a builder that is
+// charged to the account. At the end each aggregate gives a column of one item, and the expression
+// around them is evaluated as for any item.
 #include "runtime/expr/expr.h"
 
 #include <math.h>
@@ -14,8 +15,8 @@
 #include "runtime/memory/alloc.h"
 
 typedef struct gathered {
-    uint64_t items;        // That were folded in.
-    int64_t int_value;     // Sum, or the best so far.
+    uint64_t items;     // That were folded in.
+    int64_t int_value;  // Sum, or the best so far.
     double float_value;
     bool has_best;
     bool is_true;          // any, all.
@@ -77,7 +78,8 @@ typedef struct folding {
     ft_account *account;
 } folding;
 
-static bool replace_kept(ft_builder *builder, bool *has, const folding *f, size_t arg, size_t i, ft_error *err)
+static bool replace_kept(ft_builder *builder, bool *has, const folding *f, size_t arg, size_t i,
+                         ft_error *err)
 {
     ft_type type = f->node->args[arg]->type;
 
@@ -96,7 +98,8 @@ static bool fail_sum(const folding *f, ft_error *err)
 {
     ft_slice text = ft_expr_node_text(f->context, f->node);
 
-    ft_fail(err, FT_ERROR_DATA, "`%.*s` does not fit a whole number of 64 bits", (int)text.size, text.data);
+    ft_fail(err, FT_ERROR_DATA, "`%.*s` does not fit a whole number of 64 bits", (int)text.size,
+            text.data);
     ft_hint(err, "Sum floats: `sum(number(x))`.");
     err->number = 409;
     err->offset = f->node->offset;
@@ -128,7 +131,8 @@ static ft_slice get_text(const ft_builder *builder)
     return (ft_slice){builder->values->data, builder->values_bytes};
 }
 
-// The block's best item by its last argument if it beats the state's, else SIZE_MAX. NaN beats nothing.
+// The block's best item by its last argument if it beats the state's, else SIZE_MAX. NaN beats
+// nothing.
 static size_t find_best(const folding *f, bool most)
 {
     size_t arg = f->node->arg_count - 1, best = SIZE_MAX;
@@ -189,7 +193,8 @@ static bool fold_end(const folding *f, bool is_first, ft_error *err)
     for (size_t i = 0; i < count && !(is_first && found != SIZE_MAX); i++)
         if (!f->context->failed[i])
             found = i;
-    return found == SIZE_MAX || replace_kept(&f->state->kept, &f->state->has_kept, f, 0, found, err);
+    return found == SIZE_MAX ||
+           replace_kept(&f->state->kept, &f->state->has_kept, f, 0, found, err);
 }
 
 static bool fold_list(const folding *f, ft_error *err)
@@ -264,8 +269,8 @@ typedef struct fold_args {
     ft_vector args[ARGS_MAX];
 } fold_args;
 
-static bool eval_args(ft_expr_context *context, ft_expr_fold *const *folds, size_t count, fold_args *all,
-                      ft_error *err)
+static bool eval_args(ft_expr_context *context, ft_expr_fold *const *folds, size_t count,
+                      fold_args *all, ft_error *err)
 {
     for (size_t n = 0; n < count; n++) {
         context->expr = folds[n]->expr;
@@ -282,14 +287,15 @@ static bool eval_args(ft_expr_context *context, ft_expr_fold *const *folds, size
     return true;
 }
 
-static bool fold_block(ft_expr_context *context, ft_expr_fold *const *folds, size_t count, fold_args *all,
-                       ft_error *err)
+static bool fold_block(ft_expr_context *context, ft_expr_fold *const *folds, size_t count,
+                       fold_args *all, ft_error *err)
 {
     const ft_expr *exprs[FT_EXPR_FOLDS_MAX];
 
     for (size_t n = 0; n < count; n++)
         exprs[n] = folds[n]->expr;
-    if (!eval_args(context, folds, count, all, err) || !ft_expr_report_failed(context, exprs, count, err))
+    if (!eval_args(context, folds, count, all, err) ||
+        !ft_expr_report_failed(context, exprs, count, err))
         return false;
     for (size_t n = 0; n < count; n++) {
         context->expr = folds[n]->expr;
@@ -305,8 +311,8 @@ static bool fold_block(ft_expr_context *context, ft_expr_fold *const *folds, siz
     return true;
 }
 
-bool ft_expr_folds_add(ft_expr_fold *const *folds, size_t count, const ft_batch *batch, ft_expr_run *run,
-                       ft_error *err)
+bool ft_expr_folds_add(ft_expr_fold *const *folds, size_t count, const ft_batch *batch,
+                       ft_expr_run *run, ft_error *err)
 {
     ft_expr_context context = {.batch = batch, .run = run};
     size_t aggregates = 0;
@@ -317,7 +323,8 @@ bool ft_expr_folds_add(ft_expr_fold *const *folds, size_t count, const ft_batch 
         return false;
     for (size_t n = 0; n < count; n++) {
         if (folds[n]->is_torn)
-            return ft_fail(err, FT_ERROR_LIMIT, "what is gathered does not fit the memory of the run");
+            return ft_fail(err, FT_ERROR_LIMIT,
+                           "what is gathered does not fit the memory of the run");
         aggregates += folds[n]->expr->aggregate_count;
     }
     fold_args *all = ft_alloc_zero(aggregates + 1, sizeof(*all));
@@ -401,8 +408,8 @@ static bool add_result(ft_builder *out, gathered *state, const ft_expr_node *nod
     return ft_builder_add_null(out, err);
 }
 
-static bool make_result(gathered *state, const ft_expr_node *node, ft_account *account, ft_column *out,
-                        ft_error *err)
+static bool make_result(gathered *state, const ft_expr_node *node, ft_account *account,
+                        ft_column *out, ft_error *err)
 {
     ft_builder builder = {0};
     ft_gather_kind kind = node->routine->gather;
@@ -417,20 +424,26 @@ static bool make_result(gathered *state, const ft_expr_node *node, ft_account *a
     return ok;
 }
 
-static bool eval_result(ft_expr_fold *fold, const ft_column *results, ft_builder *out, ft_error *err)
+static bool eval_result(ft_expr_fold *fold, const ft_column *results, ft_builder *out,
+                        ft_error *err)
 {
     ft_batch none = {.count = 1};
     ft_expr_run run = {.account = fold->account};
     ft_error why = FT_ERROR_INIT;
-    ft_expr_context context = {.expr = fold->expr, .batch = &none, .run = &run, .count = 1,
-                               .aggregates = results, .why = &why};
+    ft_expr_context context = {.expr = fold->expr,
+                               .batch = &none,
+                               .run = &run,
+                               .count = 1,
+                               .aggregates = results,
+                               .why = &why};
     ft_vector value = {0};
 
     bool ok = ft_expr_scratch_get(&run, &context.scratch, err) &&
               ft_expr_node_eval(&context, fold->expr->root, &value, err);
     if (ok && (context.failed[0] || ft_vector_is_null(&value, 0))) {
         // Of no items at all there is no mean and no largest: null, and no fault.
-        ok = !context.failed[0] || !fold->items ? ft_builder_add_null(out, err) : (*err = why, false);
+        ok = !context.failed[0] || !fold->items ? ft_builder_add_null(out, err)
+                                                : (*err = why, false);
     } else if (ok) {
         ok = ft_vector_put(&value, fold->expr->root->type, 0, out, err);
     }
@@ -449,7 +462,8 @@ bool ft_expr_fold_end(ft_expr_fold *fold, ft_builder *out, ft_error *err)
     if (!results)
         return ft_fail_nomem(err, (count + 1) * sizeof(*results));
     for (size_t a = 0; ok && a < count; a++)
-        ok = make_result(&fold->states[a], fold->expr->aggregates[a], fold->account, &results[a], err);
+        ok = make_result(&fold->states[a], fold->expr->aggregates[a], fold->account, &results[a],
+                         err);
     ok = ok && eval_result(fold, results, out, err);
     for (size_t a = 0; a < count; a++)
         ft_column_finish(&results[a]);

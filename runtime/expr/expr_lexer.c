@@ -1,4 +1,5 @@
-// Cuts an expression's text into words. What a user of another language would type is refused here with what Lua writes.
+// Cuts an expression's text into words. What a user of another language would type is refused here
+// with what Lua writes.
 #include "runtime/expr/expr_lexer.h"
 
 #include <stdio.h>
@@ -45,26 +46,14 @@ static int hex_value(char c)
 static const struct {
     const char *theirs, *ours;
 } foreign[] = {
-    {"&&", "`and`"},
-    {"||", "`or`"},
-    {"===", "`==`"},
-    {"!==", "`~=`"},
-    {"=>", "`>=`"},
-    {"=<", "`<=`"},
-    {"<>", "`~=`"},
-    {"**", "`^`"},
-    {"++", "`x + 1`"},
-    {"<<", "`x * 2 ^ n`"},
-    {">>", "`x // 2 ^ n`"},
-    {"??", "`default(x, y)`"},
-    {"&", "`and`"},
-    {"|", "`or`"},
-    {"=", "`==`"},
-    {"!", "`not`"},
+    {"&&", "`and`"},   {"||", "`or`"},        {"===", "`==`"},        {"!==", "`~=`"},
+    {"=>", "`>=`"},    {"=<", "`<=`"},        {"<>", "`~=`"},         {"**", "`^`"},
+    {"++", "`x + 1`"}, {"<<", "`x * 2 ^ n`"}, {">>", "`x // 2 ^ n`"}, {"??", "`default(x, y)`"},
+    {"&", "`and`"},    {"|", "`or`"},         {"=", "`==`"},          {"!", "`not`"},
 };
 
-static const char *const signs[] = {"==", "~=", "!=", "<=", ">=", "..", "//", "+", "-", "*",
-                                    "/",  "%",  "^",  "<",  ">",  "(",  ")",  ","};
+static const char *const signs[] = {"==", "~=", "!=", "<=", ">=", "..", "//", "+", "-",
+                                    "*",  "/",  "%",  "^",  "<",  ">",  "(",  ")", ","};
 
 static bool fail_unknown(ft_lexer *lexer, ft_error *err)
 {
@@ -78,7 +67,8 @@ static bool fail_unknown(ft_lexer *lexer, ft_error *err)
     else if (c == '?')
         hint = "Write `condition and a or b`.";
     else if (c == '[')
-        hint = "Lists are opened by functions: first of all `top`, `argmax`, `join`; JSON by `get(x, \"a.1\")`.";
+        hint = "Lists are opened by functions: first of all `top`, `argmax`, `join`; JSON by "
+               "`get(x, \"a.1\")`.";
     else if (c == '$')
         hint = "`${...}` is filled in only when the file is read: check its spelling there.";
     else if (c == ':')
@@ -135,7 +125,8 @@ static bool read_number(ft_lexer *lexer, ft_word *out, ft_error *err)
     bool is_float = false;
 
     if (is_hexadecimal)
-        for (at += 2; at < size && is_hex(text[at]); at++) {}
+        for (at += 2; at < size && is_hex(text[at]); at++) {
+        }
     while (!is_hexadecimal && at < size) {
         bool is_exponent = (text[at] | 32) == 'e';
         if (text[at] == '.' && at + 1 < size && text[at + 1] == '.')
@@ -167,8 +158,9 @@ static bool read_number(ft_lexer *lexer, ft_word *out, ft_error *err)
     if (!fits) {
         ft_expr_syntax_error(err, from, number.size, "`%.*s` is not a number",
                              (int)(number.size > 60 ? 60 : number.size), number.data);
-        ft_hint(err, "%s", "Whole numbers go up to 9223372036854775807; larger ones are written "
-                           "with a point: 1e20.");
+        ft_hint(err, "%s",
+                "Whole numbers go up to 9223372036854775807; larger ones are written "
+                "with a point: 1e20.");
         return false;
     }
     out->kind = is_float ? FT_WORD_FLOAT : FT_WORD_INT;
@@ -221,8 +213,9 @@ static bool read_escape(ft_lexer *lexer, char *out, size_t *out_size, ft_error *
         return read_code_point(lexer, out, out_size, err);
     }
     ft_expr_syntax_error(err, lexer->at - 1, c ? 2 : 1, "unrecognized escape in a text");
-    ft_hint(err, "%s", "Known are \\n \\r \\t \\a \\b \\f \\v \\\\ \\\" \\' and \\u{XXXX}; a backslash itself "
-                       "is `\\\\`.");
+    ft_hint(err, "%s",
+            "Known are \\n \\r \\t \\a \\b \\f \\v \\\\ \\\" \\' and \\u{XXXX}; a backslash itself "
+            "is `\\\\`.");
     return false;
 }
 
@@ -248,8 +241,9 @@ static bool read_string(ft_lexer *lexer, ft_word *out, ft_error *err)
             return false;
     }
     ft_expr_syntax_error(err, from, lexer->text.size - from, "this text has no closing %c", quote);
-    ft_hint(err, "%s", "In YAML, an expression with quotes at both ends loses them: "
-                       "put the other kind around it.");
+    ft_hint(err, "%s",
+            "In YAML, an expression with quotes at both ends loses them: "
+            "put the other kind around it.");
     return false;
 }
 

@@ -1,5 +1,5 @@
-// Kernels for lists and tensors. Sums run from the first element to the last in double precision, so that a result
-// depends on neither the batch nor the machine's vector width.
+// Kernels for lists and tensors. Sums run from the first element to the last in double precision,
+// so that a result depends on neither the batch nor the machine's vector width.
 #include "runtime/expr/expr_routine.h"
 
 #include <math.h>
@@ -40,7 +40,8 @@ static bool json_length(ft_slice text, int64_t *out, ft_error *why)
     }
 }
 
-static bool dynamic_length(ft_expr_context *context, const ft_expr_call *call, size_t i, ft_error *err)
+static bool dynamic_length(ft_expr_context *context, const ft_expr_call *call, size_t i,
+                           ft_error *err)
 {
     ft_dynamic value;
     ft_error why = FT_ERROR_INIT;
@@ -83,7 +84,8 @@ static double dot(const ft_span *a, ft_dtype a_dtype, const ft_span *b, ft_dtype
     double sum = 0;
 
     if (a_dtype == FT_DTYPE_F32 && b_dtype == FT_DTYPE_F32) {
-        const float *x = (const float *)(const void *)a->base, *y = (const float *)(const void *)b->base;
+        const float *x = (const float *)(const void *)a->base,
+                    *y = (const float *)(const void *)b->base;
         for (size_t j = 0; j < a->count; j++)
             sum += (double)x[j] * (double)y[j];
         return sum;
@@ -141,7 +143,8 @@ bool ft_kernel_cosine(ft_expr_context *context, const ft_expr_call *call, ft_err
 
 static bool is_int_dtype(ft_dtype dtype)
 {
-    return dtype == FT_DTYPE_U8 || dtype == FT_DTYPE_I8 || dtype == FT_DTYPE_I32 || dtype == FT_DTYPE_I64;
+    return dtype == FT_DTYPE_U8 || dtype == FT_DTYPE_I8 || dtype == FT_DTYPE_I32 ||
+           dtype == FT_DTYPE_I64;
 }
 
 static int64_t int_at(const char *base, ft_dtype dtype, size_t j)
@@ -164,7 +167,8 @@ static bool fail_empty(ft_expr_context *context, const ft_expr_call *call, size_
 {
     ft_slice text = ft_expr_node_text(context, call->node->args[0]);
 
-    ft_expr_item_fail(context, call->node, i, "`%.*s` is empty in this item", (int)text.size, text.data);
+    ft_expr_item_fail(context, call->node, i, "`%.*s` is empty in this item", (int)text.size,
+                      text.data);
     return true;
 }
 
@@ -174,7 +178,8 @@ static size_t find_extreme(const ft_span *span, ft_dtype dtype, bool most)
     size_t best = 0;
 
     for (size_t j = 1; j < span->count; j++) {
-        bool wins = most ? is_larger(span->base, dtype, j, best) : is_larger(span->base, dtype, best, j);
+        bool wins =
+            most ? is_larger(span->base, dtype, j, best) : is_larger(span->base, dtype, best, j);
         bool is_nan = !is_int_dtype(dtype) && isnan(ft_number_at(span->base, dtype, j));
         bool best_nan = !is_int_dtype(dtype) && isnan(ft_number_at(span->base, dtype, best));
         if (!is_nan && (wins || best_nan))
@@ -209,7 +214,8 @@ static void extreme_of(ft_expr_context *context, const ft_expr_call *call, bool 
         if (call->node->type.kind == FT_KIND_INT)
             ft_vector_ints(call->out)[i] = span->count ? int_at(span->base, dtype, best) : 0;
         else
-            ft_vector_floats(call->out)[i] = span->count ? ft_number_at(span->base, dtype, best) : 0;
+            ft_vector_floats(call->out)[i] =
+                span->count ? ft_number_at(span->base, dtype, best) : 0;
     }
 }
 
@@ -255,7 +261,8 @@ bool ft_kernel_sum_of(ft_expr_context *context, const ft_expr_call *call, ft_err
         if (call->node->type.kind == FT_KIND_FLOAT)
             ft_vector_floats(call->out)[i] = float_sum(span, dtype);
         else if (!int_sum(span, dtype, &ft_vector_ints(call->out)[i]))
-            ft_expr_item_fail(context, call->node, i, "the sum does not fit a whole number of 64 bits");
+            ft_expr_item_fail(context, call->node, i,
+                              "the sum does not fit a whole number of 64 bits");
     }
     return true;
 }
@@ -269,7 +276,8 @@ bool ft_kernel_mean_of(ft_expr_context *context, const ft_expr_call *call, ft_er
         const ft_span *span = &ft_vector_spans(&call->args[0])[i];
         if (!span->count)
             fail_empty(context, call, i);
-        ft_vector_floats(call->out)[i] = float_sum(span, dtype) / (double)(span->count ? span->count : 1);
+        ft_vector_floats(call->out)[i] =
+            float_sum(span, dtype) / (double)(span->count ? span->count : 1);
     }
     return true;
 }

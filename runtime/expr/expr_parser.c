@@ -1,6 +1,7 @@
 // Precedence climbing over the lexer's words, lowest first, as in Lua:
 //
-//   or   and   < > <= >= ~= ==   .. (to the right)   + -   * / // %   not - (unary)   ^ (to the right)
+//   or   and   < > <= >= ~= ==   .. (to the right)   + -   * / // %   not - (unary)   ^ (to the
+//   right)
 //
 // Bounds: FT_EXPR_BYTES_MAX bytes of text; nesting and the tree's height FT_EXPR_HEIGHT_MAX.
 #include "runtime/expr/expr_parser.h"
@@ -12,13 +13,22 @@
 typedef struct parser {
     ft_arena *arena;
     ft_lexer lexer;
-    ft_word word;        // The one that is looked at.
-    size_t last_end;     // Where the one before it ended.
+    ft_word word;     // The one that is looked at.
+    size_t last_end;  // Where the one before it ended.
     size_t depth;
     size_t calls;
 } parser;
 
-enum { LEVEL_OR = 1, LEVEL_AND, LEVEL_COMPARE, LEVEL_CONCAT, LEVEL_ADD, LEVEL_MULTIPLY, LEVEL_UNARY, LEVEL_POWER };
+enum {
+    LEVEL_OR = 1,
+    LEVEL_AND,
+    LEVEL_COMPARE,
+    LEVEL_CONCAT,
+    LEVEL_ADD,
+    LEVEL_MULTIPLY,
+    LEVEL_UNARY,
+    LEVEL_POWER
+};
 
 static const struct {
     const char *sign;
@@ -169,10 +179,12 @@ static bool parse_name(parser *p, ft_expr_node **out, ft_error *err)
         node.is_nil = true;
     } else if (p->word.kind == FT_WORD_NAME || p->word.kind == FT_WORD_STRING ||
                p->word.kind == FT_WORD_INT || p->word.kind == FT_WORD_FLOAT) {
-        ft_expr_syntax_error(err, p->word.offset, p->word.length, "expected an operator behind `%.*s`",
+        ft_expr_syntax_error(err, p->word.offset, p->word.length,
+                             "expected an operator behind `%.*s`",
                              (int)(name.text.size > 60 ? 60 : name.text.size), name.text.data);
-        ft_hint(err, "%s", "A text must stand in quotes inside the expression, and in YAML in a second "
-                           "pair around it: '\"some text\"'.");
+        ft_hint(err, "%s",
+                "A text must stand in quotes inside the expression, and in YAML in a second "
+                "pair around it: '\"some text\"'.");
         return false;
     }
     return make(p, node, name.offset, NULL, out, err);
@@ -198,7 +210,9 @@ static bool parse_parentheses(parser *p, ft_expr_node **out, ft_error *err)
 static bool parse_operand(parser *p, ft_expr_node **out, ft_error *err)
 {
     ft_word word = p->word;
-    ft_expr_node node = {.op = FT_OP_LITERAL, .text = word.text, .int_value = word.int_value,
+    ft_expr_node node = {.op = FT_OP_LITERAL,
+                         .text = word.text,
+                         .int_value = word.int_value,
                          .float_value = word.float_value};
 
     switch (word.kind) {

@@ -1,5 +1,5 @@
-// Random values of `generate`. Each is a function of the run's seed, the item's index and the call's place in the
-// expression, so that no number of threads and no batch size changes it.
+// Random values of `generate`. Each is a function of the run's seed, the item's index and the
+// call's place in the expression, so that no number of threads and no batch size changes it.
 #include "runtime/expr/expr_routine.h"
 
 #include <string.h>
@@ -8,22 +8,24 @@
 
 // Frequent words of plain English, so that tokenizers see words of their vocabulary.
 static const char *const vocabulary[] = {
-    "the",    "of",     "and",    "to",      "in",     "is",      "that",   "for",    "it",      "as",
-    "was",    "with",   "be",     "by",      "on",     "not",     "he",     "his",    "but",     "at",
-    "are",    "this",   "have",   "from",    "or",     "had",     "an",     "they",   "which",   "one",
-    "you",    "were",   "her",    "all",     "she",    "there",   "would",  "their",  "we",      "him",
-    "been",   "has",    "when",   "who",     "will",   "more",    "no",     "if",     "out",     "so",
-    "said",   "what",   "up",     "its",     "about",  "into",    "than",   "them",   "can",     "only",
-    "other",  "new",    "some",   "could",   "time",   "these",   "two",    "may",    "then",    "do",
-    "first",  "any",    "my",     "now",     "such",   "like",    "our",    "over",   "man",     "me",
-    "even",   "most",   "made",   "after",   "also",   "did",     "many",   "before", "must",    "through",
-    "years",  "where",  "much",   "your",    "way",    "well",    "down",   "should", "because", "each",
-    "just",   "those",  "people", "how",     "too",    "little",  "state",  "good",   "very",    "make",
-    "world",  "still",  "own",    "see",     "men",    "work",    "long",   "get",    "here",    "between",
-    "both",   "life",   "being",  "under",   "never",  "day",     "same",   "another", "know",   "while",
-    "last",   "might",  "us",     "great",   "old",    "year",    "off",    "come",   "since",   "against",
-    "go",     "came",   "right",  "used",    "take",   "three",   "water",  "house",  "river",   "stone",
-    "garden", "letter", "window", "morning", "bridge", "village", "forest", "summer", "winter",  "machine",
+    "the",     "of",      "and",     "to",     "in",      "is",     "that",    "for",    "it",
+    "as",      "was",     "with",    "be",     "by",      "on",     "not",     "he",     "his",
+    "but",     "at",      "are",     "this",   "have",    "from",   "or",      "had",    "an",
+    "they",    "which",   "one",     "you",    "were",    "her",    "all",     "she",    "there",
+    "would",   "their",   "we",      "him",    "been",    "has",    "when",    "who",    "will",
+    "more",    "no",      "if",      "out",    "so",      "said",   "what",    "up",     "its",
+    "about",   "into",    "than",    "them",   "can",     "only",   "other",   "new",    "some",
+    "could",   "time",    "these",   "two",    "may",     "then",   "do",      "first",  "any",
+    "my",      "now",     "such",    "like",   "our",     "over",   "man",     "me",     "even",
+    "most",    "made",    "after",   "also",   "did",     "many",   "before",  "must",   "through",
+    "years",   "where",   "much",    "your",   "way",     "well",   "down",    "should", "because",
+    "each",    "just",    "those",   "people", "how",     "too",    "little",  "state",  "good",
+    "very",    "make",    "world",   "still",  "own",     "see",    "men",     "work",   "long",
+    "get",     "here",    "between", "both",   "life",    "being",  "under",   "never",  "day",
+    "same",    "another", "know",    "while",  "last",    "might",  "us",      "great",  "old",
+    "year",    "off",     "come",    "since",  "against", "go",     "came",    "right",  "used",
+    "take",    "three",   "water",   "house",  "river",   "stone",  "garden",  "letter", "window",
+    "morning", "bridge",  "village", "forest", "summer",  "winter", "machine",
 };
 
 static uint64_t item_index(const ft_expr_context *context, size_t i)
@@ -56,7 +58,8 @@ bool ft_kernel_words(ft_expr_context *context, const ft_expr_call *call, ft_erro
         if (from < 0 || to < from || to > WORDS_MAX) {
             ft_expr_item_fail(context, call->node, i, "cannot make from %lld to %lld words",
                               (long long)from, (long long)to);
-            ft_expr_item_hint(context, "Give the fewest and the most of them, up to 1000000: words(20, 400).");
+            ft_expr_item_hint(
+                context, "Give the fewest and the most of them, up to 1000000: words(20, 400).");
         }
         if (!ft_expr_counts(context, i))
             continue;

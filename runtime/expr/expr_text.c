@@ -1,15 +1,18 @@
-// Kernels for text: case, trimming, searching, cutting and joining. All of them keep valid UTF-8 valid.
+// Kernels for text: case, trimming, searching, cutting and joining. All of them keep valid UTF-8
+// valid.
 //
-// lower and upper use Unicode's simple mapping, one code point for one (so ß stays, and İ becomes i).
-// match is a POSIX extended regular expression, compiled once when the plan is made; it works on bytes (no locale is
-// set), so `.` is one byte of a longer character. regcomp and regexec take their memory from libc, not from our door:
-// patterns are bounded, for a hostile one could ask for any amount.
+// lower and upper use Unicode's simple mapping, one code point for one (so ß stays, and İ becomes
+// i). match is a POSIX extended regular expression, compiled once when the plan is made; it works
+// on bytes (no locale is set), so `.` is one byte of a longer character. regcomp and regexec take
+// their memory from libc, not from our door: patterns are bounded, for a hostile one could ask for
+// any amount.
 #include "runtime/expr/expr_routine.h"
 
 #include <regex.h>
 #include <string.h>
 
-static bool append_text(ft_expr_context *context, ft_slice a, ft_slice b, ft_slice *out, ft_error *err)
+static bool append_text(ft_expr_context *context, ft_slice a, ft_slice b, ft_slice *out,
+                        ft_error *err)
 {
     char *joined = ft_expr_text_alloc(context, a.size + b.size, err);
 
@@ -136,14 +139,15 @@ bool ft_kernel_ends(ft_expr_context *context, const ft_expr_call *call, ft_error
     return true;
 }
 
-// Where `part` first stands in `text` from `from` on; text.size when nowhere. Linear but for unlikely repeats of the
-// first byte.
+// Where `part` first stands in `text` from `from` on; text.size when nowhere. Linear but for
+// unlikely repeats of the first byte.
 static size_t find_from(ft_slice text, ft_slice part, size_t from)
 {
     if (part.size == 0)
         return from;
     while (from < text.size && part.size <= text.size - from) {
-        const char *found = memchr(text.data + from, part.data[0], text.size - from - part.size + 1);
+        const char *found =
+            memchr(text.data + from, part.data[0], text.size - from - part.size + 1);
         if (!found)
             break;
         if (memcmp(found, part.data, part.size) == 0)
@@ -156,7 +160,8 @@ static size_t find_from(ft_slice text, ft_slice part, size_t from)
 static bool list_contains(const ft_span *list, ft_slice wanted)
 {
     for (size_t j = 0; j < list->count; j++) {
-        ft_slice element = {list->base + list->inner[j], (size_t)(list->inner[j + 1] - list->inner[j])};
+        ft_slice element = {list->base + list->inner[j],
+                            (size_t)(list->inner[j + 1] - list->inner[j])};
         if (ft_slice_equal(element, wanted))
             return true;
     }
@@ -191,7 +196,8 @@ enum { PATTERN_BYTES_MAX = 1024, PATTERN_DEPTH_MAX = 32, PATTERN_REPEATS_MAX = 1
 static bool fail_pattern(ft_error *err, const ft_expr_node *pattern, const char *why)
 {
     ft_fail(err, FT_ERROR_USAGE, "this pattern is not one that `match` takes: %s", why);
-    ft_hint(err, "`match` takes POSIX extended regular expressions: [0-9]+ where others write \\d+.");
+    ft_hint(err,
+            "`match` takes POSIX extended regular expressions: [0-9]+ where others write \\d+.");
     err->number = 401;
     err->offset = pattern->offset;
     err->length = pattern->length;
@@ -282,7 +288,8 @@ bool ft_kernel_match(ft_expr_context *context, const ft_expr_call *call, ft_erro
         if (!ft_expr_counts(context, i))
             continue;
         if (text.size && memchr(text.data, 0, text.size)) {
-            ft_expr_item_fail(context, call->node, i, "this text has a NUL byte, which `match` cannot see past");
+            ft_expr_item_fail(context, call->node, i,
+                              "this text has a NUL byte, which `match` cannot see past");
             continue;
         }
         if (text.size >= capacity) {
@@ -349,7 +356,8 @@ bool ft_kernel_replace(ft_expr_context *context, const ft_expr_call *call, ft_er
     return true;
 }
 
-// As string.sub in Lua, but in code points: from 1, negative counts from the end, both ends included.
+// As string.sub in Lua, but in code points: from 1, negative counts from the end, both ends
+// included.
 static ft_slice sub_text(ft_slice text, int64_t from, int64_t to)
 {
     int64_t length = from < 0 || to < 0 ? (int64_t)ft_utf8_count(text) : INT64_MAX;
@@ -375,8 +383,8 @@ bool ft_kernel_sub(ft_expr_context *context, const ft_expr_call *call, ft_error 
         if (!ft_expr_counts(context, i))
             continue;
         int64_t to = call->node->arg_count > 2 ? ft_vector_ints(&call->args[2])[i] : -1;
-        ft_vector_texts(call->out)[i] = sub_text(ft_vector_texts(&call->args[0])[i],
-                                                 ft_vector_ints(&call->args[1])[i], to);
+        ft_vector_texts(call->out)[i] =
+            sub_text(ft_vector_texts(&call->args[0])[i], ft_vector_ints(&call->args[1])[i], to);
     }
     return true;
 }
@@ -409,7 +417,8 @@ bool ft_kernel_repeat(ft_expr_context *context, const ft_expr_call *call, ft_err
 // ---- lists of text ----
 
 // Cuts at `separator`; without one, at runs of white space, and empty parts are left out.
-static bool cut(ft_expr_context *context, ft_slice text, ft_slice separator, ft_span *out, ft_error *err)
+static bool cut(ft_expr_context *context, ft_slice text, ft_slice separator, ft_span *out,
+                ft_error *err)
 {
     bool at_space = separator.size == 0;
     size_t parts = 1, at;
@@ -450,8 +459,8 @@ static bool cut(ft_expr_context *context, ft_slice text, ft_slice separator, ft_
 static bool cut_all(ft_expr_context *context, const ft_expr_call *call, ft_error *err)
 {
     for (size_t i = 0; i < context->count; i++) {
-        ft_slice separator = call->node->arg_count > 1 ? ft_vector_texts(&call->args[1])[i]
-                                                       : (ft_slice){0};
+        ft_slice separator =
+            call->node->arg_count > 1 ? ft_vector_texts(&call->args[1])[i] : (ft_slice){0};
         ft_slice text = ft_vector_texts(&call->args[0])[i];
         ft_vector_spans(call->out)[i] = (ft_span){0};
         if (!ft_expr_counts(context, i))
@@ -462,7 +471,8 @@ static bool cut_all(ft_expr_context *context, const ft_expr_call *call, ft_error
             continue;
         }
         if (text.size > INT32_MAX / 4) {
-            ft_expr_item_fail(context, call->node, i, "a text of %zu bytes is too long for a list", text.size);
+            ft_expr_item_fail(context, call->node, i, "a text of %zu bytes is too long for a list",
+                              text.size);
             continue;
         }
         if (!cut(context, text, separator, &ft_vector_spans(call->out)[i], err))
@@ -513,11 +523,11 @@ static bool join(ft_expr_context *context, const ft_span *list, ft_slice between
 bool ft_kernel_join(ft_expr_context *context, const ft_expr_call *call, ft_error *err)
 {
     for (size_t i = 0; i < context->count; i++) {
-        ft_slice between = call->node->arg_count > 1 ? ft_vector_texts(&call->args[1])[i] : FT_SLICE(" ");
+        ft_slice between =
+            call->node->arg_count > 1 ? ft_vector_texts(&call->args[1])[i] : FT_SLICE(" ");
         ft_vector_texts(call->out)[i] = (ft_slice){0};
-        if (ft_expr_counts(context, i) &&
-            !join(context, &ft_vector_spans(&call->args[0])[i], between,
-                  &ft_vector_texts(call->out)[i], err))
+        if (ft_expr_counts(context, i) && !join(context, &ft_vector_spans(&call->args[0])[i],
+                                                between, &ft_vector_texts(call->out)[i], err))
             return false;
     }
     return true;

@@ -1,6 +1,8 @@
-// The tree of an expression: what the parser makes, the typer types and the kernels run. Inside of runtime/expr only.
+// The tree of an expression: what the parser makes, the typer types and the kernels run. Inside of
+// runtime/expr only.
 //
-// Heights are bounded by FT_EXPR_HEIGHT_MAX when a node is made, so every walk over a tree may recurse.
+// Heights are bounded by FT_EXPR_HEIGHT_MAX when a node is made, so every walk over a tree may
+// recurse.
 #pragma once
 
 #include "runtime/expr/expr.h"
@@ -14,13 +16,13 @@ enum {
 
 typedef enum ft_expr_op {
     FT_OP_LITERAL,
-    FT_OP_NAME,       // Until typed: a field, or `index`.
+    FT_OP_NAME,  // Until typed: a field, or `index`.
     FT_OP_FIELD,
     FT_OP_INDEX,
     FT_OP_AGGREGATE,  // args: what is gathered; `site` is its number.
     FT_OP_CALL,
-    FT_OP_CONVERT,    // args[0] as this node's type.
-    FT_OP_SELECT,     // `a and b or c`: args condition, b, c.
+    FT_OP_CONVERT,  // args[0] as this node's type.
+    FT_OP_SELECT,   // `a and b or c`: args condition, b, c.
     FT_OP_NOT,
     FT_OP_AND,
     FT_OP_OR,
@@ -48,17 +50,19 @@ typedef struct ft_expr_node ft_expr_node;
 
 struct ft_expr_node {
     ft_expr_op op;
-    ft_type type;      // Of its value, once typed.
-    bool is_nil;       // The literal `nil`; its type is any.
+    ft_type type;             // Of its value, once typed.
+    bool is_nil;              // The literal `nil`; its type is any.
     uint32_t offset, length;  // Its text.
     uint32_t height;
-    size_t field;      // FIELD.
-    size_t site;       // CALL: number of the call in the text, for random streams; AGGREGATE: of the aggregate.
-    ft_slice text;     // LITERAL of text, NAME and CALL: without quotes, escapes undone.
+    size_t field;   // FIELD.
+    size_t site;    // CALL: number of the call in the text, for random streams; AGGREGATE: of the
+                    // aggregate.
+    ft_slice text;  // LITERAL of text, NAME and CALL: without quotes, escapes undone.
     int64_t int_value;
     double float_value;
     const ft_expr_routine *routine;
-    const void *prepared;  // What the routine made of a literal argument: a compiled pattern, a path.
+    const void
+        *prepared;  // What the routine made of a literal argument: a compiled pattern, a path.
     size_t arg_count;
     ft_expr_node **args;
 };
@@ -67,9 +71,9 @@ struct ft_expr {
     ft_expr_use use;
     ft_slice text;
     ft_expr_node *root;
-    ft_type type;            // Of the value; a field alone keeps its own.
+    ft_type type;  // Of the value; a field alone keeps its own.
     size_t field_count;
-    bool *reads;             // [field_count]
+    bool *reads;  // [field_count]
     bool is_constant;
     size_t aggregate_count;
     ft_expr_node **aggregates;  // [aggregate_count]

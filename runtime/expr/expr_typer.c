@@ -1,5 +1,6 @@
-// Types from the leaves up. A value of type any is converted to what its place wants, item by item; two values of any
-// in one comparison cannot be typed and are refused. int becomes float beside a float.
+// Types from the leaves up. A value of type any is converted to what its place wants, item by item;
+// two values of any in one comparison cannot be typed and are refused. int becomes float beside a
+// float.
 //
 //   where a name is looked for        functions of use
 //   ITEM, CONDITION                   ITEM
@@ -13,19 +14,7 @@
 
 #include "runtime/expr/expr_routine.h"
 
-typedef struct typer {
-    ft_expr *expr;
-    ft_arena *arena;
-    const ft_schema *schema;
-    bool in_aggregate;
-} typer;
-
-static bool type_node(typer *t, ft_expr_node **slot, ft_error *err);
-
-static bool fail_at(ft_error *err, const ft_expr_node *node, int number, const char *format, ...)
-    FT_PRINTF(4, 5);
-
-static bool fail_at(ft_error *err, const ft_expr_node *node, int number, const char *format, ...)
+bool ft_typer_fail(ft_error *err, const ft_expr_node *node, int number, const char *format, ...)
 {
     char text[FT_ERROR_MESSAGE_BYTES];
     va_list args;
@@ -41,21 +30,21 @@ static bool fail_at(ft_error *err, const ft_expr_node *node, int number, const c
 }
 
 // The node's text, cut to what a message can show.
-static ft_slice shown(const typer *t, const ft_expr_node *node)
+ft_slice ft_typer_text(const ft_typer *t, const ft_expr_node *node)
 {
     ft_expr_context context = {.expr = t->expr};
 
     return ft_expr_node_text(&context, node);
 }
 
-static const char *type_name(const ft_expr_node *node, char out[FT_TYPE_TEXT_BYTES])
+const char *ft_typer_type_name(const ft_expr_node *node, char out[FT_TYPE_TEXT_BYTES])
 {
     return node->is_nil ? "nil" : ft_type_print(node->type, out);
 }
 
 // A node over `args`, in the place of `like`.
-static bool wrap(typer *t, ft_expr_node made, const ft_expr_node *like, ft_expr_node *const *args,
-                 ft_expr_node **out, ft_error *err)
+static bool wrap(ft_typer *t, ft_expr_node made, const ft_expr_node *like,
+                 ft_expr_node *const *args, ft_expr_node **out, ft_error *err)
 {
     size_t bytes = made.arg_count * sizeof(*args);
     ft_expr_node *node = ft_arena_alloc(t->arena, sizeof(*node));
@@ -73,7 +62,7 @@ static bool wrap(typer *t, ft_expr_node made, const ft_expr_node *like, ft_expr_
     return true;
 }
 
-static bool convert(typer *t, ft_expr_node **slot, ft_type type, ft_error *err)
+bool ft_typer_convert(ft_typer *t, ft_expr_node **slot, ft_type type, ft_error *err)
 {
     ft_expr_node made = {.op = FT_OP_CONVERT, .type = type, .arg_count = 1};
 
@@ -88,16 +77,16 @@ static bool convert(typer *t, ft_expr_node **slot, ft_type type, ft_error *err)
 
 // ---- what is wrong with an operand ----
 
-static bool fail_operand(typer *t, const ft_expr_node *node, const ft_expr_node *operand,
+static bool fail_operand(ft_typer *t, const ft_expr_node *node, const ft_expr_node *operand,
                          const char *wanted, ft_error *err)
 {
     char type[FT_TYPE_TEXT_BYTES];
-    ft_slice text = shown(t, operand);
+    ft_slice text = ft_typer_text(t, operand);
     bool is_list = operand->type.list || operand->type.kind == FT_KIND_TENSOR;
 
     (void)node;
-    fail_at(err, operand, 404, "`%.*s` is %s, and %s is wanted here", (int)text.size, text.data,
-            type_name(operand, type), wanted);
+    ft_typer_fail(err, operand, 404, "`%.*s` is %s, and %s is wanted here", (int)text.size,
+                  text.data, ft_typer_type_name(operand, type), wanted);
     if (operand->is_nil)
         ft_hint(err, "Only `==`, `~=`, `not` and `default` take nil.");
     else if (is_list)
@@ -109,12 +98,12 @@ static bool fail_operand(typer *t, const ft_expr_node *node, const ft_expr_node 
     return false;
 }
 
-static bool want_number(typer *t, const ft_expr_node *node, ft_expr_node **slot, ft_error *err)
+static bool want_number(ft_typer *t, const ft_expr_node *node, ft_expr_node **slot, ft_error *err)
 {
     if (ft_expr_is_number((*slot)->type) && !(*slot)->is_nil)
         return true;
     if (ft_expr_is_dynamic((*slot)->type) && !(*slot)->is_nil)
-        return convert(t, slot, FT_TYPE(FLOAT), err);
+        return ft_typer_convert(t, slot, FT_TYPE(FLOAT), err);
     fail_operand(t, node, *slot, "a number", err);
     if (node->op == FT_OP_ADD && ft_expr_is((*slot)->type, FT_KIND_STRING)) {
         err->hint[0] = 0;
@@ -123,45 +112,48 @@ static bool want_number(typer *t, const ft_expr_node *node, ft_expr_node **slot,
     return false;
 }
 
-static bool want_bool(typer *t, const ft_expr_node *node, ft_expr_node **slot, ft_error *err)
+static bool want_bool(ft_typer *t, const ft_expr_node *node, ft_expr_node **slot, ft_error *err)
 {
     char type[FT_TYPE_TEXT_BYTES];
     const ft_expr_node *operand = *slot;
-    ft_slice text = shown(t, operand);
+    ft_slice text = ft_typer_text(t, operand);
 
     if (ft_expr_is(operand->type, FT_KIND_BOOL))
         return true;
     if (ft_expr_is_dynamic(operand->type) && !operand->is_nil)
-        return convert(t, slot, FT_TYPE(BOOL), err);
+        return ft_typer_convert(t, slot, FT_TYPE(BOOL), err);
     const char *sign = node->op == FT_OP_AND ? "and" : node->op == FT_OP_OR ? "or" : "not";
-    fail_at(err, operand, 404, "`%s` wants true or false, and `%.*s` is %s", sign, (int)text.size,
-            text.data, type_name(operand, type));
+    ft_typer_fail(err, operand, 404, "`%s` wants true or false, and `%.*s` is %s", sign,
+                  (int)text.size, text.data, ft_typer_type_name(operand, type));
     if (ft_expr_is_number(operand->type))
         ft_hint(err, "Write `%.*s ~= 0`.", (int)text.size, text.data);
     else if (node->op == FT_OP_OR && operand->type.kind == FT_KIND_STRING)
-        ft_hint(err, "Each side of `or` is a whole condition: `x == \"a\" or x == \"b\"`; for a value where there "
+        ft_hint(err, "Each side of `or` is a whole condition: `x == \"a\" or x == \"b\"`; for a "
+                     "value where there "
                      "is none write `default(x, y)`.");
     else
-        ft_hint(err, "Write what it is compared with, such as `%.*s ~= nil`.", (int)text.size, text.data);
+        ft_hint(err, "Write what it is compared with, such as `%.*s ~= nil`.", (int)text.size,
+                text.data);
     return false;
 }
 
 // ---- operators ----
 
-static bool both_to_float(typer *t, ft_expr_node **a, ft_expr_node **b, ft_error *err)
+static bool both_to_float(ft_typer *t, ft_expr_node **a, ft_expr_node **b, ft_error *err)
 {
     if ((*a)->type.kind == (*b)->type.kind)
         return true;
-    return convert(t, a, FT_TYPE(FLOAT), err) && convert(t, b, FT_TYPE(FLOAT), err);
+    return ft_typer_convert(t, a, FT_TYPE(FLOAT), err) &&
+           ft_typer_convert(t, b, FT_TYPE(FLOAT), err);
 }
 
-static bool type_arithmetic(typer *t, ft_expr_node *node, ft_error *err)
+static bool type_arithmetic(ft_typer *t, ft_expr_node *node, ft_error *err)
 {
     if (!want_number(t, node, &node->args[0], err) || !want_number(t, node, &node->args[1], err))
         return false;
     if (node->op == FT_OP_DIVIDE || node->op == FT_OP_POWER) {
-        if (!convert(t, &node->args[0], FT_TYPE(FLOAT), err) ||
-            !convert(t, &node->args[1], FT_TYPE(FLOAT), err))
+        if (!ft_typer_convert(t, &node->args[0], FT_TYPE(FLOAT), err) ||
+            !ft_typer_convert(t, &node->args[1], FT_TYPE(FLOAT), err))
             return false;
     }
     if (!both_to_float(t, &node->args[0], &node->args[1], err))
@@ -170,16 +162,17 @@ static bool type_arithmetic(typer *t, ft_expr_node *node, ft_error *err)
     return true;
 }
 
-static bool fail_comparison(typer *t, const ft_expr_node *node, ft_error *err)
+static bool fail_comparison(ft_typer *t, const ft_expr_node *node, ft_error *err)
 {
     char a_type[FT_TYPE_TEXT_BYTES], b_type[FT_TYPE_TEXT_BYTES];
     const ft_expr_node *a = node->args[0], *b = node->args[1];
-    ft_slice a_text = shown(t, a), b_text = shown(t, b);
+    ft_slice a_text = ft_typer_text(t, a), b_text = ft_typer_text(t, b);
     bool a_number = ft_expr_is_number(a->type), b_number = ft_expr_is_number(b->type);
     const ft_expr_node *text = b_number ? a : b;
 
-    fail_at(err, node, 404, "cannot compare `%.*s` (%s) with `%.*s` (%s)", (int)a_text.size, a_text.data,
-            type_name(a, a_type), (int)b_text.size, b_text.data, type_name(b, b_type));
+    ft_typer_fail(err, node, 404, "cannot compare `%.*s` (%s) with `%.*s` (%s)", (int)a_text.size,
+                  a_text.data, ft_typer_type_name(a, a_type), (int)b_text.size, b_text.data,
+                  ft_typer_type_name(b, b_type));
     if (a->type.list || a->type.kind == FT_KIND_TENSOR)
         ft_hint(err, "Compare its length: `len(%.*s)`.", (int)a_text.size, a_text.data);
     else if (b->type.list || b->type.kind == FT_KIND_TENSOR)
@@ -188,11 +181,12 @@ static bool fail_comparison(typer *t, const ft_expr_node *node, ft_error *err)
         ft_hint(err, "Comparisons do not chain: write `1 < x and x < 5`.");
     else if (ft_expr_is_dynamic(a->type) && ft_expr_is_dynamic(b->type))
         ft_hint(err, "Say what they are: `number(x)` or `string(x)`.");
-    else if ((a_number || b_number) && text->op == FT_OP_LITERAL && text->type.kind == FT_KIND_STRING)
+    else if ((a_number || b_number) && text->op == FT_OP_LITERAL &&
+             text->type.kind == FT_KIND_STRING)
         ft_hint(err, "Leave the quotes away: a number is written without them.");
     else if ((a_number || b_number) && text->type.kind == FT_KIND_STRING)
         ft_hint(err, "Write `number(%.*s)` to compare numbers, or put the number in quotes.",
-                (int)shown(t, text).size, shown(t, text).data);
+                (int)ft_typer_text(t, text).size, ft_typer_text(t, text).data);
     return false;
 }
 
@@ -201,7 +195,7 @@ static bool is_comparable(ft_type type)
     return !type.list && type.kind != FT_KIND_TENSOR;
 }
 
-static bool type_equality(typer *t, ft_expr_node *node, ft_error *err)
+static bool type_equality(ft_typer *t, ft_expr_node *node, ft_error *err)
 {
     ft_expr_node *a = node->args[0], *b = node->args[1];
 
@@ -220,7 +214,7 @@ static bool type_equality(typer *t, ft_expr_node *node, ft_error *err)
     return a->type.kind == b->type.kind || fail_comparison(t, node, err);
 }
 
-static bool type_order(typer *t, ft_expr_node *node, ft_error *err)
+static bool type_order(ft_typer *t, ft_expr_node *node, ft_error *err)
 {
     ft_expr_node **a = &node->args[0], **b = &node->args[1];
     bool a_dynamic = ft_expr_is_dynamic((*a)->type), b_dynamic = ft_expr_is_dynamic((*b)->type);
@@ -230,7 +224,8 @@ static bool type_order(typer *t, ft_expr_node *node, ft_error *err)
         return fail_comparison(t, node, err);
     ft_type other = a_dynamic ? (*b)->type : (*a)->type;
     if (a_dynamic || b_dynamic)
-        if (!convert(t, a_dynamic ? a : b, ft_expr_is_number(other) ? FT_TYPE(FLOAT) : other, err))
+        if (!ft_typer_convert(t, a_dynamic ? a : b,
+                              ft_expr_is_number(other) ? FT_TYPE(FLOAT) : other, err))
             return false;
     if (ft_expr_is_number((*a)->type) && ft_expr_is_number((*b)->type))
         return both_to_float(t, a, b, err);
@@ -248,7 +243,7 @@ static const ft_expr_routine *find_routine(const char *name)
     return routine;
 }
 
-static bool type_concat(typer *t, ft_expr_node *node, ft_error *err)
+static bool type_concat(ft_typer *t, ft_expr_node *node, ft_error *err)
 {
     for (size_t k = 0; k < 2; k++) {
         ft_expr_node **slot = &node->args[k];
@@ -257,9 +252,11 @@ static bool type_concat(typer *t, ft_expr_node *node, ft_error *err)
         if (ft_expr_is(type, FT_KIND_STRING))
             continue;
         if (ft_expr_is_number(type) && !(*slot)->is_nil) {
-            ok = convert(t, slot, FT_TYPE(STRING), err);
+            ok = ft_typer_convert(t, slot, FT_TYPE(STRING), err);
         } else if (ft_expr_is_dynamic(type) && !(*slot)->is_nil) {
-            ft_expr_node made = {.op = FT_OP_CALL, .type = FT_TYPE(STRING), .arg_count = 1,
+            ft_expr_node made = {.op = FT_OP_CALL,
+                                 .type = FT_TYPE(STRING),
+                                 .arg_count = 1,
                                  .routine = find_routine("string")};
             ok = wrap(t, made, *slot, slot, slot, err);
         } else {
@@ -277,49 +274,51 @@ static bool type_concat(typer *t, ft_expr_node *node, ft_error *err)
     return true;
 }
 
-// Makes two values that may stand in one place alike: int beside float is float, nil is null of the other's type.
-// any and a known type: `any_gives_way` converts the any, else the known one becomes any.
-static bool unify(typer *t, const ft_expr_node *node, ft_expr_node **a, ft_expr_node **b, bool any_gives_way,
-                  ft_error *err)
+bool ft_typer_unify(ft_typer *t, const ft_expr_node *node, ft_expr_node *pair[2],
+                    bool any_gives_way, ft_error *err)
 {
+    ft_expr_node **a = &pair[0], **b = &pair[1];
     ft_type x = (*a)->type, y = (*b)->type;
     char x_name[FT_TYPE_TEXT_BYTES], y_name[FT_TYPE_TEXT_BYTES];
 
     if ((*a)->is_nil)
-        return convert(t, a, y, err);
+        return ft_typer_convert(t, a, y, err);
     if ((*b)->is_nil)
-        return convert(t, b, x, err);
+        return ft_typer_convert(t, b, x, err);
     if (ft_type_equal(x, y))
         return true;
     if (ft_expr_is_number(x) && ft_expr_is_number(y))
         return both_to_float(t, a, b, err);
-    if (is_comparable(x) && is_comparable(y) && x.kind != FT_KIND_BYTES && y.kind != FT_KIND_BYTES) {
+    if (is_comparable(x) && is_comparable(y) && x.kind != FT_KIND_BYTES &&
+        y.kind != FT_KIND_BYTES) {
         if (ft_expr_is_dynamic(x))
-            return any_gives_way ? convert(t, a, y, err) : convert(t, b, x, err);
+            return any_gives_way ? ft_typer_convert(t, a, y, err) : ft_typer_convert(t, b, x, err);
         if (ft_expr_is_dynamic(y))
-            return any_gives_way ? convert(t, b, x, err) : convert(t, a, y, err);
+            return any_gives_way ? ft_typer_convert(t, b, x, err) : ft_typer_convert(t, a, y, err);
     }
-    return fail_at(err, node, 404, "the two values have different types: %s and %s",
-                   type_name(*a, x_name), type_name(*b, y_name));
+    return ft_typer_fail(err, node, 404, "the two values have different types: %s and %s",
+                         ft_typer_type_name(*a, x_name), ft_typer_type_name(*b, y_name));
 }
 
 // `c and a or b`, Lua's way to choose a value, where a and b are not conditions.
-static bool type_or(typer *t, ft_expr_node *node, ft_error *err)
+static bool type_or(ft_typer *t, ft_expr_node *node, ft_error *err)
 {
     ft_expr_node *both = node->args[0];
 
     if (both->op != FT_OP_AND) {
-        if (!type_node(t, &node->args[0], err) || !type_node(t, &node->args[1], err))
+        if (!ft_typer_node(t, &node->args[0], err) || !ft_typer_node(t, &node->args[1], err))
             return false;
     } else {
-        if (!type_node(t, &both->args[0], err) || !type_node(t, &both->args[1], err) ||
-            !type_node(t, &node->args[1], err))
+        if (!ft_typer_node(t, &both->args[0], err) || !ft_typer_node(t, &both->args[1], err) ||
+            !ft_typer_node(t, &node->args[1], err))
             return false;
         ft_expr_node *args[3] = {both->args[0], both->args[1], node->args[1]};
-        bool is_condition = ft_expr_is(args[1]->type, FT_KIND_BOOL) || ft_expr_is(args[2]->type, FT_KIND_BOOL);
+        bool is_condition =
+            ft_expr_is(args[1]->type, FT_KIND_BOOL) || ft_expr_is(args[2]->type, FT_KIND_BOOL);
         if (!is_condition) {
             ft_expr_node made = {.op = FT_OP_SELECT, .arg_count = 3};
-            if (!want_bool(t, both, &args[0], err) || !unify(t, node, &args[1], &args[2], false, err))
+            if (!want_bool(t, both, &args[0], err) ||
+                !ft_typer_unify(t, node, &args[1], false, err))
                 return false;
             made.type = args[1]->type;
             made.is_nil = args[1]->is_nil && args[2]->is_nil;
@@ -337,12 +336,12 @@ static bool type_or(typer *t, ft_expr_node *node, ft_error *err)
     return want_bool(t, node, &node->args[0], err) && want_bool(t, node, &node->args[1], err);
 }
 
-static bool type_operator(typer *t, ft_expr_node *node, ft_error *err)
+static bool type_operator(ft_typer *t, ft_expr_node *node, ft_error *err)
 {
     if (node->op == FT_OP_OR)
         return type_or(t, node, err);
     for (size_t k = 0; k < node->arg_count; k++)
-        if (!type_node(t, &node->args[k], err))
+        if (!ft_typer_node(t, &node->args[k], err))
             return false;
     if (node->op == FT_OP_NOT || node->op == FT_OP_AND) {
         node->type = FT_TYPE(BOOL);
@@ -373,12 +372,14 @@ static bool type_operator(typer *t, ft_expr_node *node, ft_error *err)
 
 // ---- names ----
 
-static bool fail_name(typer *t, const ft_expr_node *node, ft_error *err)
+static bool fail_name(ft_typer *t, const ft_expr_node *node, ft_error *err)
 {
-    static const struct { const char *theirs, *ours; } words[] = {
-        {"null", "nil"}, {"NULL", "nil"}, {"None", "nil"}, {"Null", "nil"}, {"True", "true"},
-        {"TRUE", "true"}, {"False", "false"}, {"FALSE", "false"}, {"AND", "and"}, {"OR", "or"},
-        {"NOT", "not"},
+    static const struct {
+        const char *theirs, *ours;
+    } words[] = {
+        {"null", "nil"},  {"NULL", "nil"},  {"None", "nil"},    {"Null", "nil"},
+        {"True", "true"}, {"TRUE", "true"}, {"False", "false"}, {"FALSE", "false"},
+        {"AND", "and"},   {"OR", "or"},     {"NOT", "not"},
     };
     size_t count = 0;
     int size = (int)(node->text.size > 60 ? 60 : node->text.size);
@@ -392,7 +393,7 @@ static bool fail_name(typer *t, const ft_expr_node *node, ft_error *err)
     bool has_fields = count > 0;
     if (t->expr->use == FT_EXPR_GENERATE)
         names[count++] = "index";
-    fail_at(err, node, 402, "no field `%.*s` comes in", size, node->text.data);
+    ft_typer_fail(err, node, 402, "no field `%.*s` comes in", size, node->text.data);
     for (size_t i = 0; i < FT_COUNT_OF(words); i++)
         if (ft_slice_is(node->text, words[i].theirs))
             ft_hint(err, "Write `%s`.", words[i].ours);
@@ -403,8 +404,10 @@ static bool fail_name(typer *t, const ft_expr_node *node, ft_error *err)
         if (ft_slice_is(node->text, f->name))
             ft_hint(err, "`%s` is a function: write `%s`.", f->name, f->signature);
     if (t->expr->use == FT_EXPR_GENERATE)
-        ft_hint(err, "%s", "A text stands in quotes inside the expression, and in YAML in a second pair around "
-                           "it: '\"some text\"'.");
+        ft_hint(
+            err, "%s",
+            "A text stands in quotes inside the expression, and in YAML in a second pair around "
+            "it: '\"some text\"'.");
     const char *fields = has_fields ? ft_schema_print(t->schema, t->arena) : NULL;
     if (fields)
         ft_hint(err, "What comes in: %.160s%s.%s", fields, strlen(fields) > 160 ? " ..." : "",
@@ -412,13 +415,14 @@ static bool fail_name(typer *t, const ft_expr_node *node, ft_error *err)
     return false;
 }
 
-static bool type_name_node(typer *t, ft_expr_node *node, ft_error *err)
+static bool type_name_node(ft_typer *t, ft_expr_node *node, ft_error *err)
 {
     size_t field = ft_schema_find(t->schema, node->text);
     int size = (int)(node->text.size > 60 ? 60 : node->text.size);
 
     t->expr->is_constant = false;
-    if (field == FT_FIELD_NONE && t->expr->use == FT_EXPR_GENERATE && ft_slice_is(node->text, "index")) {
+    if (field == FT_FIELD_NONE && t->expr->use == FT_EXPR_GENERATE &&
+        ft_slice_is(node->text, "index")) {
         node->op = FT_OP_INDEX;
         node->type = FT_TYPE(INT);
         return true;
@@ -426,10 +430,12 @@ static bool type_name_node(typer *t, ft_expr_node *node, ft_error *err)
     if (field == FT_FIELD_NONE || ft_field_is_hidden(&t->schema->fields[field]))
         return fail_name(t, node, err);
     if (t->expr->use == FT_EXPR_GATHER && !t->in_aggregate) {
-        fail_at(err, node, 407, "`%.*s` has a value for each item, and here is one for all items", size,
-                node->text.data);
+        ft_typer_fail(err, node, 407,
+                      "`%.*s` has a value for each item, and here is one for all items", size,
+                      node->text.data);
         ft_hint(err, "Say which: `first(%.*s)`, `max(%.*s)`, `sum(%.*s)`, `list(%.*s)`.", size,
-                node->text.data, size, node->text.data, size, node->text.data, size, node->text.data);
+                node->text.data, size, node->text.data, size, node->text.data, size,
+                node->text.data);
         return false;
     }
     node->op = FT_OP_FIELD;
@@ -439,301 +445,7 @@ static bool type_name_node(typer *t, ft_expr_node *node, ft_error *err)
     return true;
 }
 
-// ---- calls ----
-
-static void count_args(const char *spec, size_t *out_least, size_t *out_most)
-{
-    bool optional = false;
-
-    *out_least = *out_most = 0;
-    for (; *spec; spec++) {
-        if (*spec == '?') {
-            optional = true;
-        } else if (*spec == '*') {
-            *out_most = FT_EXPR_ARGS_MAX;
-        } else {
-            ++*out_most;
-            *out_least += !optional;
-        }
-    }
-}
-
-static char arg_letter(const char *spec, size_t index)
-{
-    for (; *spec; spec++) {
-        if (*spec == '?')
-            continue;
-        if (index-- == 0 || spec[1] == '*')
-            return *spec;
-    }
-    return 0;
-}
-
-static bool is_visible(const typer *t, ft_expr_use use)
-{
-    if (use == FT_EXPR_ITEM)
-        return true;
-    if (use == FT_EXPR_GATHER)
-        return t->expr->use == FT_EXPR_GATHER && !t->in_aggregate;
-    return use == t->expr->use;
-}
-
-static bool fail_call(typer *t, const ft_expr_node *node, const ft_expr_routine *hidden,
-                      const ft_expr_routine *other_arity, ft_error *err)
-{
-    int size = (int)(node->text.size > 60 ? 60 : node->text.size);
-
-    if (other_arity) {
-        fail_at(err, node, 405, "`%s` is given %zu argument%s", other_arity->name, node->arg_count,
-                node->arg_count == 1 ? "" : "s");
-        ft_hint(err, "Write `%s`.", ft_expr_functions[other_arity - ft_expr_routines].signature);
-        return false;
-    }
-    if (hidden && hidden->use == FT_EXPR_GATHER) {
-        fail_at(err, node, 407, "`%s` is over all items, and cannot stand %s", hidden->name,
-                t->in_aggregate ? "inside of another such function" : "here");
-        ft_hint(err, t->in_aggregate ? "What stands inside is done for each item."
-                                     : "It is for the `fields:` of `gather`.");
-        return false;
-    }
-    if (hidden) {
-        fail_at(err, node, 403, "`%s` makes random values, which only `generate` has", hidden->name);
-        return false;
-    }
-    fail_at(err, node, 403, "there is no function `%.*s`", size, node->text.data);
-    const char *names[sizeof(void *) * 16] = {NULL};
-    size_t count = 0;
-    for (const ft_expr_routine *r = ft_expr_routines; r->name && count + 1 < FT_COUNT_OF(names); r++)
-        if (is_visible(t, r->use))
-            names[count++] = r->name;
-    const char *near = ft_nearest(node->text, names);
-    static const struct { const char *theirs, *ours; } words[] = {
-        {"length", "len"},       {"size", "len"},        {"strlen", "len"},      {"tolower", "lower"},
-        {"toupper", "upper"},    {"strip", "trim"},      {"tostring", "string"}, {"str", "string"},
-        {"tonumber", "number"},  {"float", "number"},    {"substr", "sub"},      {"substring", "sub"},
-        {"startswith", "starts"}, {"starts_with", "starts"}, {"endswith", "ends"}, {"ends_with", "ends"},
-        {"coalesce", "default"}, {"ifnull", "default"},  {"nvl", "default"},     {"avg", "mean"},
-        {"average", "mean"},     {"regex", "match"},     {"matches", "match"},   {"test", "match"},
-        {"includes", "contains"}, {"gsub", "replace"},   {"concat", ".."},       {"argmin", "arg_min"},
-    };
-    for (size_t i = 0; i < FT_COUNT_OF(words); i++)
-        if (ft_slice_is(node->text, words[i].theirs))
-            ft_hint(err, "It is called `%s` here.", words[i].ours);
-    if (ft_slice_is(node->text, "if"))
-        ft_hint(err, "Write `condition and a or b`.");
-    if (near)
-        ft_hint(err, "Did you mean `%s`?", near);
-    ft_hint(err, "`ftpipe stages expressions` lists them all.");
-    return false;
-}
-
-static bool find_call(typer *t, ft_expr_node *node, ft_error *err)
-{
-    const ft_expr_routine *found = NULL, *hidden = NULL, *other_arity = NULL;
-
-    for (const ft_expr_routine *r = ft_expr_routines; r->name; r++) {
-        size_t least, most;
-        if (!ft_slice_is(node->text, r->name))
-            continue;
-        count_args(r->args, &least, &most);
-        bool fits = node->arg_count >= least && node->arg_count <= most;
-        if (!is_visible(t, r->use))
-            hidden = r;
-        else if (!fits)
-            other_arity = r;
-        else if (!found || found->use == FT_EXPR_ITEM)
-            found = r;
-    }
-    node->routine = found;
-    return found || fail_call(t, node, hidden, other_arity, err);
-}
-
-static bool fail_arg(typer *t, const ft_expr_node *node, size_t k, const char *wanted, ft_error *err)
-{
-    char type[FT_TYPE_TEXT_BYTES];
-    const ft_expr_node *arg = node->args[k];
-    ft_slice text = shown(t, arg);
-
-    fail_at(err, arg, 404, "`%s` takes %s, and `%.*s` is %s", node->routine->name, wanted, (int)text.size,
-            text.data, type_name(arg, type));
-    if (ft_expr_is(arg->type, FT_KIND_STRING) && strstr(wanted, "number"))
-        ft_hint(err, "Write `number(%.*s)` to read it as a number.", (int)text.size, text.data);
-    if (ft_expr_is_number(arg->type) && strcmp(wanted, "a text") == 0)
-        ft_hint(err, "Write `string(%.*s)`.", (int)text.size, text.data);
-    ft_hint(err, "It is `%s`: %s", ft_expr_functions[node->routine - ft_expr_routines].signature,
-            ft_expr_functions[node->routine - ft_expr_routines].doc);
-    return false;
-}
-
-static bool fit_scalar(typer *t, ft_expr_node *node, size_t k, ft_kind kind, const char *wanted, ft_error *err)
-{
-    ft_expr_node **slot = &node->args[k];
-    bool is_promoted = kind == FT_KIND_FLOAT && ft_expr_is((*slot)->type, FT_KIND_INT);
-
-    if (ft_expr_is((*slot)->type, kind))
-        return true;
-    if (is_promoted || ft_expr_is_dynamic((*slot)->type))
-        return convert(t, slot, (ft_type){.kind = kind}, err);
-    return fail_arg(t, node, k, wanted, err);
-}
-
-static bool fit_loose(typer *t, ft_expr_node *node, size_t k, char letter, ft_error *err)
-{
-    ft_type type = node->args[k]->type;
-    bool is_text = !type.list && (type.kind == FT_KIND_STRING || type.kind == FT_KIND_BYTES);
-    bool is_vector = ft_expr_is_vector(type);
-
-    switch (letter) {
-    case 'o':
-        if (ft_expr_is(type, FT_KIND_STRING))
-            return true;
-        return fit_scalar(t, node, k, type.kind == FT_KIND_INT ? FT_KIND_INT : FT_KIND_FLOAT,
-                          "a number or a text", err);
-    case 'v':
-        return is_vector || fail_arg(t, node, k, "a list of numbers or a tensor", err);
-    case 'l':
-        return (type.list && type.kind == FT_KIND_STRING) || fail_arg(t, node, k, "a list of texts", err);
-    case 'c':
-        if (type.list && type.kind == FT_KIND_STRING)
-            return true;
-        return fit_scalar(t, node, k, FT_KIND_STRING, "a text or a list of texts", err);
-    case 'L':
-        if (type.list || is_text || is_vector || ft_expr_is_dynamic(type))
-            return true;
-        return fail_arg(t, node, k, "a text, a list or a tensor", err);
-    case 'j':
-        return ft_expr_is_dynamic(type) || fail_arg(t, node, k, "JSON (a field of type json or any)", err);
-    case 'h':
-        if (is_text || ft_expr_is_dynamic(type) || ft_expr_is(type, FT_KIND_BOOL) || ft_expr_is_number(type))
-            return true;
-        return fail_arg(t, node, k, "a text, a number or a bool", err);
-    default:
-        return true;
-    }
-}
-
-static bool fit_arg(typer *t, ft_expr_node *node, size_t k, char letter, ft_error *err)
-{
-    const ft_expr_node *arg = node->args[k];
-    bool is_literal = arg->op == FT_OP_LITERAL;
-
-    if (letter == 'u')
-        return true;
-    if (arg->is_nil)
-        return fail_arg(t, node, k, "no nil", err);
-    switch (letter) {
-    case 's':
-        return fit_scalar(t, node, k, FT_KIND_STRING, "a text", err);
-    case 'i':
-        return fit_scalar(t, node, k, FT_KIND_INT, "a whole number", err);
-    case 'f':
-        return fit_scalar(t, node, k, FT_KIND_FLOAT, "a number", err);
-    case 'n':
-        return fit_scalar(t, node, k, ft_expr_is(arg->type, FT_KIND_INT) ? FT_KIND_INT : FT_KIND_FLOAT,
-                          "a number", err);
-    case 'b':
-        return fit_scalar(t, node, k, FT_KIND_BOOL, "true or false", err);
-    case 'S':
-        return (is_literal && arg->type.kind == FT_KIND_STRING) ||
-               fail_arg(t, node, k, "a text in quotes", err);
-    case 'I':
-        return (is_literal && arg->type.kind == FT_KIND_INT) ||
-               fail_arg(t, node, k, "a whole number as it stands", err);
-    default:
-        return fit_loose(t, node, k, letter, err);
-    }
-}
-
-static ft_type element_type(ft_type vector)
-{
-    if (vector.kind != FT_KIND_TENSOR)
-        return (ft_type){.kind = vector.kind};
-    return ft_vector_loaded_type((ft_type){.kind = FT_KIND_TENSOR, .dtype = vector.dtype});
-}
-
-static ft_type tensor_type(const ft_expr_node *node)
-{
-    ft_type type = {.kind = FT_KIND_TENSOR, .dtype = FT_DTYPE_F32, .rank = (uint8_t)node->arg_count};
-
-    for (size_t k = 0; k < node->arg_count; k++)
-        type.shape[k] = node->args[k]->int_value;
-    return type;
-}
-
-static ft_type result_type(const ft_expr_node *node)
-{
-    ft_type first = node->arg_count ? node->args[0]->type : FT_TYPE(ANY);
-
-    switch (node->routine->result) {
-    case 'b':
-        return FT_TYPE(BOOL);
-    case 'i':
-        return FT_TYPE(INT);
-    case 'f':
-        return FT_TYPE(FLOAT);
-    case 's':
-        return FT_TYPE(STRING);
-    case 'l':
-        return FT_TYPE_LIST(STRING);
-    case 'j':
-        return FT_TYPE(ANY);
-    case 'F':
-        return element_type(first);
-    case 'V':
-        return (ft_type){.kind = element_type(first).kind, .list = true};
-    case 'X':
-        return (ft_type){.kind = first.kind, .list = true};
-    case 'T':
-        return tensor_type(node);
-    default:
-        return first;
-    }
-}
-
-static bool add_aggregate(typer *t, ft_expr_node *node, ft_error *err)
-{
-    ft_expr *expr = t->expr;
-
-    if (expr->aggregate_count == FT_EXPR_AGGREGATES_MAX)
-        return fail_at(err, node, 408, "more than %d functions over all items in one expression",
-                       (int)FT_EXPR_AGGREGATES_MAX);
-    node->op = FT_OP_AGGREGATE;
-    node->site = expr->aggregate_count;
-    expr->aggregates[expr->aggregate_count++] = node;
-    expr->is_constant = false;
-    return true;
-}
-
-static bool type_call(typer *t, ft_expr_node *node, ft_error *err)
-{
-    bool is_float = false;
-
-    if (!find_call(t, node, err))
-        return false;
-    const ft_expr_routine *routine = node->routine;
-    t->in_aggregate = t->in_aggregate || routine->gather;
-    for (size_t k = 0; k < node->arg_count; k++) {
-        if (!type_node(t, &node->args[k], err) ||
-            !fit_arg(t, node, k, arg_letter(routine->args, k), err))
-            return false;
-        is_float = is_float || ft_expr_is(node->args[k]->type, FT_KIND_FLOAT);
-    }
-    if (routine->gather)
-        t->in_aggregate = false;
-    for (size_t k = 0; k < node->arg_count && is_float; k++)
-        if (arg_letter(routine->args, k) == 'n' && !convert(t, &node->args[k], FT_TYPE(FLOAT), err))
-            return false;
-    if (routine->result == 'D' && !unify(t, node, &node->args[0], &node->args[1], true, err))
-        return false;
-    if (routine->varies)
-        t->expr->is_constant = false;
-    node->type = result_type(node);
-    if (routine->prepare && !routine->prepare(t->arena, node, err))
-        return false;
-    return !routine->gather || add_aggregate(t, node, err);
-}
-
-static bool type_node(typer *t, ft_expr_node **slot, ft_error *err)
+bool ft_typer_node(ft_typer *t, ft_expr_node **slot, ft_error *err)
 {
     ft_expr_node *node = *slot;
 
@@ -742,21 +454,22 @@ static bool type_node(typer *t, ft_expr_node **slot, ft_error *err)
     if (node->op == FT_OP_NAME)
         return type_name_node(t, node, err);
     if (node->op == FT_OP_CALL)
-        return type_call(t, node, err);
+        return ft_typer_call(t, node, err);
     return type_operator(t, node, err);
 }
 
-static bool check_condition(typer *t, ft_expr_node **slot, ft_error *err)
+static bool check_condition(ft_typer *t, ft_expr_node **slot, ft_error *err)
 {
     char type[FT_TYPE_TEXT_BYTES];
     const ft_expr_node *root = *slot;
-    ft_slice text = shown(t, root);
+    ft_slice text = ft_typer_text(t, root);
 
     if (ft_expr_is(root->type, FT_KIND_BOOL))
         return true;
     if (ft_expr_is_dynamic(root->type) && !root->is_nil)
-        return convert(t, slot, FT_TYPE(BOOL), err);
-    fail_at(err, root, 406, "a condition is true or false, and this is %s", type_name(root, type));
+        return ft_typer_convert(t, slot, FT_TYPE(BOOL), err);
+    ft_typer_fail(err, root, 406, "a condition is true or false, and this is %s",
+                  ft_typer_type_name(root, type));
     if (ft_expr_is_number(root->type))
         ft_hint(err, "Write `%.*s ~= 0`.", (int)text.size, text.data);
     else if (ft_expr_is(root->type, FT_KIND_STRING))
@@ -769,15 +482,16 @@ static bool check_condition(typer *t, ft_expr_node **slot, ft_error *err)
 bool ft_expr_type_tree(ft_expr *expr, ft_arena *arena, const ft_schema *schema, ft_expr_node *root,
                        ft_error *err)
 {
-    typer t = {.expr = expr, .arena = arena, .schema = schema};
+    ft_typer t = {.expr = expr, .arena = arena, .schema = schema};
 
     expr->field_count = schema->count;
     expr->is_constant = true;
     expr->reads = ft_arena_zero(arena, schema->count + 1, sizeof(bool));
     expr->aggregates = ft_arena_zero(arena, FT_EXPR_AGGREGATES_MAX, sizeof(*expr->aggregates));
     if (!expr->reads || !expr->aggregates)
-        return ft_fail_nomem(err, schema->count + FT_EXPR_AGGREGATES_MAX * sizeof(*expr->aggregates));
-    if (!type_node(&t, &root, err))
+        return ft_fail_nomem(err,
+                             schema->count + FT_EXPR_AGGREGATES_MAX * sizeof(*expr->aggregates));
+    if (!ft_typer_node(&t, &root, err))
         return false;
     if (expr->use == FT_EXPR_CONDITION && !check_condition(&t, &root, err))
         return false;

@@ -1,7 +1,7 @@
 // Slots and text for a block's vectors, loading them from columns, and what failed.
 //
-// Slots and the first text chunk are kept from call to call and are small (a slot is 25 KiB); text beyond that is in
-// buffers charged to the run's account, and goes when the block is done.
+// Slots and the first text chunk are kept from call to call and are small (a slot is 25 KiB); text
+// beyond that is in buffers charged to the run's account, and goes when the block is done.
 #include "runtime/expr/expr_vector.h"
 
 #include <stdio.h>
@@ -29,8 +29,8 @@ typedef struct chunk {
 
 struct ft_expr_scratch {
     slot *free;
-    chunk *chunks;      // Beside the first.
-    char *at, *end;     // Of the chunk that is filled.
+    chunk *chunks;   // Beside the first.
+    char *at, *end;  // Of the chunk that is filled.
     char first[CHUNK_BYTES];
 };
 
@@ -165,7 +165,8 @@ size_t ft_vector_item_bytes(ft_type type)
 }
 
 // A value of JSON null is null, wherever it comes from.
-static void load_texts(ft_expr_context *context, const ft_column *column, size_t from, ft_vector *out)
+static void load_texts(ft_expr_context *context, const ft_column *column, size_t from,
+                       ft_vector *out)
 {
     ft_slice *texts = ft_vector_texts(out);
 
@@ -258,8 +259,9 @@ static void load_numbers(const ft_column *column, size_t from, size_t count, ft_
         return;
     }
     for (size_t i = 0; i < count; i++)
-        ft_vector_ints(out)[i] = dtype == FT_DTYPE_I64 ? ft_tensor_i64(column->values)[from + i]
-                                                       : (int64_t)ft_number_at(data, dtype, from + i);
+        ft_vector_ints(out)[i] = dtype == FT_DTYPE_I64
+                                     ? ft_tensor_i64(column->values)[from + i]
+                                     : (int64_t)ft_number_at(data, dtype, from + i);
 }
 
 bool ft_vector_load(ft_expr_context *context, const ft_column *column, size_t from, ft_vector *out,
@@ -348,7 +350,8 @@ void ft_expr_fail_nulls(ft_expr_context *context, const ft_expr_node *node, cons
         if (!vector->nulls[i] || !ft_expr_counts(context, i))
             continue;
         ft_expr_item_fail(context, node, i, "`%.*s` is null", (int)text.size, text.data);
-        ft_expr_item_hint(context, "Give it a value with `default(%.*s, ...)`, or test `~= nil` first.",
+        ft_expr_item_hint(context,
+                          "Give it a value with `default(%.*s, ...)`, or test `~= nil` first.",
                           (int)text.size, text.data);
     }
 }

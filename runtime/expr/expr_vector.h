@@ -1,10 +1,11 @@
-// What kernels work on: the values of one node for a block of at most FT_EXPR_BLOCK items, and where they are kept.
+// What kernels work on: the values of one node for a block of at most FT_EXPR_BLOCK items, and
+// where they are kept.
 //
 //   bool u8   int i64   float f64   text ft_slice   lists and tensors ft_span
 //
-// A block's vectors lie in slots of one size that are taken and given back as the tree is walked, so an expression
-// holds about as many slots as its tree is high, whatever the number of items. Text that kernels make lies in chunks
-// that last to the end of the block.
+// A block's vectors lie in slots of one size that are taken and given back as the tree is walked,
+// so an expression holds about as many slots as its tree is high, whatever the number of items.
+// Text that kernels make lies in chunks that last to the end of the block.
 #pragma once
 
 #include "runtime/expr/expr_tree.h"
@@ -39,12 +40,30 @@ typedef struct ft_expr_context {
     uint8_t failed[FT_EXPR_BLOCK];
 } ft_expr_context;
 
-static inline bool *ft_vector_bools(const ft_vector *v) { return (bool *)v->data; }
-static inline int64_t *ft_vector_ints(const ft_vector *v) { return (int64_t *)v->data; }
-static inline double *ft_vector_floats(const ft_vector *v) { return (double *)v->data; }
-static inline ft_slice *ft_vector_texts(const ft_vector *v) { return (ft_slice *)v->data; }
-static inline ft_span *ft_vector_spans(const ft_vector *v) { return (ft_span *)v->data; }
-static inline bool ft_vector_is_null(const ft_vector *v, size_t i) { return v->nulls && v->nulls[i]; }
+static inline bool *ft_vector_bools(const ft_vector *v)
+{
+    return (bool *)v->data;
+}
+static inline int64_t *ft_vector_ints(const ft_vector *v)
+{
+    return (int64_t *)v->data;
+}
+static inline double *ft_vector_floats(const ft_vector *v)
+{
+    return (double *)v->data;
+}
+static inline ft_slice *ft_vector_texts(const ft_vector *v)
+{
+    return (ft_slice *)v->data;
+}
+static inline ft_span *ft_vector_spans(const ft_vector *v)
+{
+    return (ft_span *)v->data;
+}
+static inline bool ft_vector_is_null(const ft_vector *v, size_t i)
+{
+    return v->nulls && v->nulls[i];
+}
 
 bool ft_expr_scratch_get(ft_expr_run *run, ft_expr_scratch **out, ft_error *err) FT_MUST_CHECK;
 void ft_expr_scratch_reset(ft_expr_scratch *scratch);  // Text goes; slots stay.
@@ -52,7 +71,8 @@ bool ft_vector_take(ft_expr_context *context, ft_vector *out, ft_error *err) FT_
 void ft_vector_give(ft_expr_context *context, ft_vector *vector);
 // The vector's nulls, all 0 when there were none. It must have a slot.
 uint8_t *ft_vector_add_nulls(const ft_expr_context *context, ft_vector *vector);
-char *ft_expr_text_alloc(ft_expr_context *context, size_t size_bytes, ft_error *err) FT_MUST_CHECK;  // 16-byte aligned.
+char *ft_expr_text_alloc(ft_expr_context *context, size_t size_bytes,
+                         ft_error *err) FT_MUST_CHECK;  // 16-byte aligned.
 size_t ft_vector_item_bytes(ft_type type);
 // The block's items of a column; `from` is the first of them.
 bool ft_vector_load(ft_expr_context *context, const ft_column *column, size_t from, ft_vector *out,
@@ -64,17 +84,19 @@ ft_type ft_vector_loaded_type(ft_type type);
 double ft_number_at(const char *data, ft_dtype dtype, size_t i);
 
 // Adds item i of a vector to a builder of its type; nulls are the caller's to see.
-bool ft_vector_put(const ft_vector *value, ft_type type, size_t i, ft_builder *builder, ft_error *err) FT_MUST_CHECK;
+bool ft_vector_put(const ft_vector *value, ft_type type, size_t i, ft_builder *builder,
+                   ft_error *err) FT_MUST_CHECK;
 
 // Item i of the block cannot be done. The text is only made when somebody asks for it (`why`).
 static inline bool ft_expr_counts(const ft_expr_context *context, size_t i)
 {
     return !context->failed[i] && (!context->active || context->active[i]);
 }
-void ft_expr_item_fail(ft_expr_context *context, const ft_expr_node *node, size_t i, const char *format, ...)
-    FT_PRINTF(4, 5);
+void ft_expr_item_fail(ft_expr_context *context, const ft_expr_node *node, size_t i,
+                       const char *format, ...) FT_PRINTF(4, 5);
 void ft_expr_item_hint(ft_expr_context *context, const char *format, ...) FT_PRINTF(2, 3);
 // Fails the items where `vector`, the value of `node`, is null.
-void ft_expr_fail_nulls(ft_expr_context *context, const ft_expr_node *node, const ft_vector *vector);
+void ft_expr_fail_nulls(ft_expr_context *context, const ft_expr_node *node,
+                        const ft_vector *vector);
 // The text of a node, cut to what a message can show: "%.*s" of these two.
 ft_slice ft_expr_node_text(const ft_expr_context *context, const ft_expr_node *node);
