@@ -1,0 +1,260 @@
+// ftpipe run: compile, pull a model that is missing, run, report.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/pipeline_file.h"
+#include "cli/pull.h"
+#include "cli/report.h"
+
+enum { THREADS_MAX = 4096, MODEL_MISSING = 604 };
+
+static const char *const orders[] = {"input", "any", NULL};
+
+static const ft_flag flags[] = {
+    {"param", 'p', "NAME=VALUE", NULL, "give a parameter of the pipeline; may stand more than once"},
+    {"exec", 'e', "LINE", NULL, "run a pipeline in one line instead of a file: 'read a.txt ! print'"},
+    {"threads", 0, "N", NULL, "threads of the whole process (as many as cores)"},
+    {"memory", 0, "SIZE", NULL, "cap on what is in flight: 512MiB (a quarter of the memory)"},
+    {"order", 0, "ORDER", orders, "input: as it was read; any: faster"},
+    {"limit", 0, "N", NULL, "stop after the first N items of each source"},
+    {"json", 0, NULL, NULL, "events as JSON lines on stderr"},
+    {"quiet", 'q', NULL, NULL, "no progress, no summary"},
+    {"verbose", 'v', NULL, NULL, "what each stage has to say"},
+    {"fail-on-errors", 0, NULL, NULL, "exit with 4 when items failed"},
+    {"offline", 0, NULL, NULL, "never fetch a model"},
+    {"trace", 0, "FILE", NULL, "write a trace for chrome://tracing or Perfetto"},
+    {"stress", 0, "MODES", NULL, NULL},
+    {NULL},
+};
+
+typedef struct {
+    const ft_arguments *arguments;
+    ft_pipeline_file file;
+    ft_run_options options;   // Of the command line.
+    ft_run_settings settings;
+    ft_diagnostics *diagnostics;
+    ft_plan *plan;
+    ft_report report;
+} runner;
+
+static bool read_stress(const char *text, unsigned *out, ft_error *err)
+{
+    static const struct {
+        const char *name;
+        unsigned flag;
+    } modes[] = {{"one-item", FT_STRESS_ONE_ITEM}, {"shared", FT_STRESS_SHARED}, {"one-batch", FT_STRESS_ONE_BATCH}};
+    ft_slice rest = ft_slice_of(text), part;
+
+    while (ft_slice_cut(&rest, ',', &part)) {
+        unsigned found = 0;
+        for (size_t i = 0; i < FT_COUNT_OF(modes); i++)
+            if (ft_slice_is(part, modes[i].name))
+                found = modes[i].flag;
+        if (!found)
+            return ft_fail(err, FT_ERROR_USAGE, "`--stress` takes one-item, shared, one-batch, not `%.*s`",
+                           (int)part.size, part.data);
+        *out |= found;
+    }
+    return true;
+}
+
+static bool read_arguments(runner *r, ft_error *err)
+{
+    const ft_arguments *a = r->arguments;
+    const char *line = ft_arguments_get(a, "exec"), *order = ft_arguments_get(a, "order");
+    const char *stress = ft_arguments_get(a, "stress");
+    const char *path = a->operand_count > 0 ? a->operands[0] : NULL;
+
+    if (!path == !line) {
+        ft_fail(err, FT_ERROR_USAGE, path ? "`run` takes a file or `-e`, not both" : "`ftpipe run` needs a file");
+        ft_hint(err, "`ftpipe run FILE`, or a pipeline in one line: `ftpipe run -e 'read a.txt ! print'`.");
+        return false;
+    }
+    r->options.order_any = order && strcmp(order, "any") == 0;
+    if (!ft_arguments_get_count(a, "threads", 1, &r->options.threads, err) ||
+        !ft_arguments_get_size(a, "memory", 16 << 20, &r->options.memory_bytes, err) ||
+        !ft_arguments_get_count(a, "limit", 1, &r->settings.limit_items, err) ||
+        (stress && !read_stress(stress, &r->settings.stress, err)))
+        return false;
+    if (r->options.threads > THREADS_MAX)
+        return ft_fail(err, FT_ERROR_USAGE, "`--threads` is at most %d", THREADS_MAX);
+    return true;
+}
+
+static bool read_pipeline(runner *r, ft_error *err)
+{
+    const ft_arguments *a = r->arguments;
+
+    if (!ft_pipeline_file_read(&r->file, a->arena, a->operand_count > 0 ? a->operands[0] : NULL,
+                               ft_arguments_get(a, "exec"), err) ||
+        !ft_pipeline_file_take_params(&r->file, a, err))
+        return false;
+    r->file.environment.will_run = true;
+    r->file.run = &r->options;
+    return true;
+}
+
+// The name of a model that the diagnostics miss and that `pull` knows; NULL: none.
+static const char *find_missing_model(const runner *r)
+{
+    for (size_t i = 0; i < ft_diagnostics_count(r->diagnostics, FT_SEVERITY_ERROR) +
+                               ft_diagnostics_count(r->diagnostics, FT_SEVERITY_WARNING);
+         i++) {
+        const ft_diagnostic *d = ft_diagnostics_get(r->diagnostics, i);
+        // The message quotes the name after parameters were filled in; the place in the file may only say ${params.x}.
+        ft_slice rest = ft_slice_of(d ? d->message : NULL), before, name;
+        if (!d || d->number != MODEL_MISSING)
+            continue;
+        if (!ft_slice_cut(&rest, '`', &before) || !ft_slice_cut(&rest, '`', &name) || !rest.data)
+            continue;
+        const char *copy = ft_arena_text(r->arguments->arena, name);
+        if (copy && ft_pull_knows(copy))
+            return copy;
+    }
+    return NULL;
+}
+
+static bool compile(runner *r)
+{
+    r->diagnostics = ft_diagnostics_create();
+    if (!r->diagnostics)
+        return false;
+    r->plan = ft_pipeline_file_compile(&r->file, r->diagnostics);
+    return r->plan != NULL;
+}
+
+// Compiles; fetches what is missing, once for each model. Returns the exit status.
+static int compile_with_pull(runner *r)
+{
+    ft_error err = FT_ERROR_INIT;
+    const char *pulled = "";
+
+    while (!compile(r)) {
+        const char *model = r->diagnostics ? find_missing_model(r) : NULL;
+        bool again = model && strcmp(model, pulled) != 0 && !ft_arguments_has(r->arguments, "offline");
+        if (again) {
+            fprintf(stderr, "ftpipe: `%s` is not in the model store: fetching it (`--offline` does not)\n", model);
+            again = ft_pull(r->file.environment.model_store, model, &err);
+            if (!again)
+                ft_command_fail(FT_EXIT_FAILED, &err);
+        }
+        if (!again)
+            break;
+        pulled = model;
+        ft_diagnostics_destroy(r->diagnostics);
+    }
+    if (!r->diagnostics) {
+        ft_fail_nomem(&err, 4096);
+        return ft_command_fail(FT_EXIT_FAILED, &err);
+    }
+    bool json = ft_arguments_has(r->arguments, "json");
+    if (!r->plan || !ft_arguments_has(r->arguments, "quiet"))
+        if (!r->plan || ft_diagnostics_count(r->diagnostics, FT_SEVERITY_WARNING) > 0)
+            ft_diagnostics_print(r->diagnostics, json ? FT_FORMAT_JSON : FT_FORMAT_TEXT,
+                                 r->report.terminal.color, stderr);
+    return r->plan ? FT_EXIT_DONE : FT_EXIT_INVALID;
+}
+
+static const char *pipeline_name(const runner *r)
+{
+    if (r->plan->name && *r->plan->name)
+        return r->plan->name;
+    const char *slash = strrchr(r->file.source.path, '/');
+    return slash ? slash + 1 : r->file.source.path;
+}
+
+// Runs what was created, to the end. Returns the exit status.
+static int wait_and_report(runner *r, ft_run *run)
+{
+    const ft_plan_node *node = NULL;
+    ft_error err = FT_ERROR_INIT;
+    ft_run_stats stats;
+
+    ft_interrupt_watch(run);
+    ft_report_start(&r->report, run);
+    bool ok = ft_run_wait(run, &node, &err);
+    ft_report_stop(&r->report);
+    ft_interrupt_end();
+    ft_run_get_stats(run, &stats);
+    int signal_number = ft_interrupt_signal();
+    ft_report_end(&r->report, &stats, signal_number ? "stopped" : ok ? "done" : "failed");
+    if (signal_number && (ok || err.code == FT_ERROR_CANCELLED))
+        return FT_EXIT_SIGNAL + signal_number;
+    if (!ok) {
+        ft_report_failure(&r->report, r->file.source.path, node, &err);
+        return FT_EXIT_FAILED;
+    }
+    bool strict = ft_arguments_has(r->arguments, "fail-on-errors");
+    return strict && (stats.items_failed > 0 || r->report.item_errors > 0) ? FT_EXIT_ITEMS_FAILED : FT_EXIT_DONE;
+}
+
+static int run_plan(runner *r)
+{
+    const char *trace = ft_arguments_get(r->arguments, "trace");
+    const ft_plan_node *node = NULL;
+    ft_error err = FT_ERROR_INIT;
+    int status = FT_EXIT_FAILED;
+
+    r->report.name = pipeline_name(r);
+    r->report.plan = r->plan;
+    r->settings.on_item_error = ft_report_item_error;
+    r->settings.host = &r->report;
+    if (trace && !(r->settings.trace = fopen(trace, "we"))) {
+        ft_fail_errno(&err, errno, "cannot write `%s`", trace);
+        return ft_command_fail(FT_EXIT_FAILED, &err);
+    }
+    ft_run *run = ft_run_create(r->plan, &r->settings, &node, &err);
+    if (run)
+        status = wait_and_report(r, run);
+    else
+        ft_report_failure(&r->report, r->file.source.path, node, &err);
+    ft_run_destroy(run);
+    if (trace && fclose(r->settings.trace) != 0) {
+        ft_fail_errno(&err, errno, "cannot write `%s`", trace);
+        return ft_command_fail(FT_EXIT_FAILED, &err);
+    }
+    return status;
+}
+
+static int run_command(const ft_arguments *arguments)
+{
+    runner r = {.arguments = arguments};
+    ft_error err = FT_ERROR_INIT;
+
+    if (!read_arguments(&r, &err))
+        return ft_command_fail(FT_EXIT_USAGE, &err);
+    if (!read_pipeline(&r, &err))
+        return ft_command_fail(err.code == FT_ERROR_USAGE ? FT_EXIT_USAGE : FT_EXIT_FAILED, &err);
+    r.report.terminal = ft_terminal_find(ft_arguments_get(arguments, "color"));
+    r.report.quiet = ft_arguments_has(arguments, "quiet");
+    r.report.json = ft_arguments_has(arguments, "json");
+    ft_report_init(&r.report);
+    bool verbose = ft_arguments_has(arguments, "verbose");
+    ft_log_install(ft_report_log, &r.report, verbose ? FT_LOG_DEBUG : FT_LOG_WARN);
+    int status = compile_with_pull(&r);
+    if (r.plan)
+        status = run_plan(&r);
+    ft_log_install(NULL, NULL, FT_LOG_ERROR);
+    ft_plan_destroy(r.plan);
+    ft_diagnostics_destroy(r.diagnostics);
+    ft_report_finish(&r.report);
+    return status;
+}
+
+const ft_command ft_command_run = {
+    .name = "run",
+    .operands = "FILE",
+    .summary = "run a pipeline",
+    .details = "examples:\n"
+               "  ftpipe run pipelines/embed.yaml -p docs='notes/*.md'\n"
+               "  ftpipe run -e 'read notes.txt ! tokenize words ! print tokens'\n\n"
+               "exit status: 0 done, 1 the run failed, 2 bad command line, 3 the pipeline is not valid,\n"
+               "4 items failed and --fail-on-errors was given, 130 or 143 stopped by a signal.\n"
+               "The first Ctrl-C lets what is in flight finish, the second stops at once.\n",
+    .flags = flags,
+    .operands_max = 1,
+    .run = run_command,
+};

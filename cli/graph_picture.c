@@ -1,0 +1,113 @@
+// From a plan to boxes and edges.
+#include <string.h>
+
+#include "cli/graph_shapes.h"
+
+// The box that shows plan node `index`: hidden nodes stand behind their owner.
+static size_t box_of(const ft_plan *plan, size_t index)
+{
+    size_t box = 0;
+
+    for (size_t i = 0; i < index; i++)
+        box += !plan->nodes[i + 1]->is_hidden;
+    return box;
+}
+
+// The main option as text: what stands behind the stage's key.
+static const char *print_main(const ft_plan_node *node, ft_arena *arena)
+{
+    const ft_option *option = ft_option_find_main(node->def->options);
+    const char *text = NULL;
+    int64_t number;
+
+    if (!option)
+        return "";
+    const char *at = (const char *)node->config + option->offset;
+    switch (option->type) {
+    case FT_OPTION_STRING:
+    case FT_OPTION_PATH:
+    case FT_OPTION_MODEL:
+    case FT_OPTION_FIELD:
+    case FT_OPTION_EXPR:
+        memcpy(&text, at, sizeof(text));
+        break;
+    case FT_OPTION_INT:
+    case FT_OPTION_COUNT:
+        memcpy(&number, at, sizeof(number));
+        return ft_arena_format(arena, "%lld", (long long)number);
+    case FT_OPTION_CHOICE:
+    case FT_OPTION_BOOL:
+    case FT_OPTION_SIZE:
+    case FT_OPTION_DURATION:
+    case FT_OPTION_FLOAT:
+    case FT_OPTION_STRINGS:
+    case FT_OPTION_FIELDS:
+    case FT_OPTION_MAP:
+        break;
+    }
+    if (!text)
+        return "";
+    // A model's full path says less than its name; a script shows its first line.
+    const char *slash = option->type == FT_OPTION_MODEL && text[0] == '/' ? strrchr(text, '/') : NULL;
+    ft_slice shown = ft_slice_trim(ft_slice_of(slash ? slash + 1 : text)), line = {NULL, 0};
+    ft_slice_cut(&shown, '\n', &line);
+    if (line.size > 48) {
+        line.size = 45;
+        while (line.size > 0 && ((unsigned char)line.data[line.size] & 0xc0) == 0x80)
+            line.size--;
+        return ft_arena_format(arena, "%.*s...", (int)line.size, line.data);
+    }
+    return line.size ? ft_arena_text(arena, line) : "";
+}
+
+static const char *port_name(const ft_plan_node *node, uint32_t port)
+{
+    if (port == FT_PORT_MAIN)
+        return NULL;
+    return port == FT_PORT_ERRORS ? "errors" : node->def->ports[port - 1];
+}
+
+static bool add_edges(const ft_plan *plan, const ft_plan_node *node, size_t to, ft_arena *arena,
+                      ft_graph_picture *out)
+{
+    for (size_t i = 0; i < node->input_count; i++) {
+        const ft_plan_node *from = plan->nodes[node->inputs[i].node];
+        ft_graph_edge *edge = &out->edges[out->edge_count++];
+        const ft_schema *schema = node->inputs[i].port == FT_PORT_ERRORS ? &from->errors : &from->output;
+        *edge = (ft_graph_edge){.from = box_of(plan, node->inputs[i].node), .to = to};
+        edge->port = port_name(from, node->inputs[i].port);
+        edge->fields = ft_schema_print(schema, arena);
+        if (!edge->fields)
+            return false;
+        size_t below = out->boxes[edge->from].layer + 1;
+        if (out->boxes[to].layer < below)
+            out->boxes[to].layer = below;
+    }
+    return true;
+}
+
+bool ft_graph_picture_make(const ft_plan *plan, ft_arena *arena, ft_graph_picture *out)
+{
+    size_t edge_count = 0;
+
+    *out = (ft_graph_picture){.name = plan->name ? plan->name : ""};
+    for (size_t i = 0; i < plan->node_count; i++)
+        edge_count += plan->nodes[i]->input_count;
+    out->boxes = ft_arena_zero(arena, plan->node_count, sizeof(*out->boxes));
+    out->edges = ft_arena_zero(arena, edge_count, sizeof(*out->edges));
+    if (!out->boxes || !out->edges)
+        return false;
+    for (size_t i = 0; i < plan->node_count; i++) {
+        const ft_plan_node *node = plan->nodes[i];
+        if (node->is_hidden)
+            continue;
+        ft_graph_box *box = &out->boxes[out->box_count++];
+        box->node = node;
+        bool has_own_name = strcmp(node->name, node->def->name) != 0;
+        box->title = has_own_name ? ft_arena_format(arena, "%s (%s)", node->name, node->def->name) : node->name;
+        box->detail = print_main(node, arena);
+        if (!box->title || !box->detail || !add_edges(plan, node, out->box_count - 1, arena, out))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,300 @@
+// The graph as SVG: boxes in layers from top to bottom, each layer centred, an edge's fields beside its line.
+//
+//        +------+
+//        | read |
+//        +------+
+//           | text: string
+//        +----------+
+//        | tokenize |
+//        +----------+
+//
+// Widths come from a table of one width per character (monospace), since there is no font to ask. An edge that skips a
+// layer runs beside the boxes in between: boxes of a layer keep a lane free for each edge that passes.
+#include "cli/graph_shapes.h"
+
+enum {
+    CHARACTER = 7,      // Of the 12 px monospace text.
+    PAD = 14,
+    BOX_HEIGHT = 46,
+    LINE = 15,          // Of an edge's fields.
+    GAP_X = 48,
+    LANE = 40,
+    GAP_Y_MIN = 44,
+    FIELDS_SHOWN = 8,
+    MARGIN = 20,
+};
+
+typedef struct {
+    int x, y, width;
+} placed;
+
+typedef struct {
+    const ft_graph_picture *picture;
+    placed *boxes;
+    int *layer_y, *layer_gap;  // [layers]: top, and the room above it for labels.
+    size_t layers;
+    int width, height;
+} layout;
+
+static size_t code_points(const char *text)
+{
+    return ft_utf8_count(ft_slice_of(text));
+}
+
+static size_t field_count(const char *fields)
+{
+    size_t count = *fields ? 1 : 0;
+
+    for (; *fields; fields++)
+        count += fields[0] == ',' && fields[1] == ' ';
+    return count;
+}
+
+static int label_lines(const ft_graph_edge *edge)
+{
+    size_t fields = field_count(edge->fields);
+
+    return (int)(fields > FIELDS_SHOWN ? FIELDS_SHOWN + 1 : fields) + (edge->port ? 1 : 0);
+}
+
+// Cuts "a: int, b: f32[1,512]" behind a field; the commas of a type have no space behind them.
+static bool next_field(ft_slice *rest, ft_slice *out)
+{
+    size_t size = 0;
+
+    if (rest->size == 0)
+        return false;
+    while (size < rest->size && !ft_slice_starts_with((ft_slice){rest->data + size, rest->size - size}, FT_SLICE(", ")))
+        size++;
+    *out = (ft_slice){rest->data, size};
+    size_t skipped = size < rest->size ? size + 2 : size;
+    *rest = (ft_slice){rest->data + skipped, rest->size - skipped};
+    return true;
+}
+
+static int label_width(const ft_graph_edge *edge)
+{
+    ft_slice rest = ft_slice_of(edge->fields), part;
+    size_t widest = edge->port ? code_points(edge->port) : 0;
+
+    while (next_field(&rest, &part))
+        if (ft_utf8_count(part) > widest)
+            widest = ft_utf8_count(part);
+    return (int)widest * CHARACTER;
+}
+
+static int box_width(const ft_graph_box *box)
+{
+    size_t widest = code_points(box->title);
+
+    if (code_points(box->detail) > widest)
+        widest = code_points(box->detail);
+    return (int)(widest < 8 ? 8 : widest) * CHARACTER + 2 * PAD;
+}
+
+// How far a box reaches to the right when the labels of the edges into it are counted.
+static int reach(const layout *l, size_t box)
+{
+    int widest = l->boxes[box].width, labels = 0;
+
+    for (size_t i = 0; i < l->picture->edge_count; i++)
+        if (l->picture->edges[i].to == box)
+            labels += label_width(&l->picture->edges[i]) + PAD;
+    return widest / 2 + labels > widest ? widest / 2 + labels : widest;
+}
+
+static void place_rows(layout *l)
+{
+    const ft_graph_picture *picture = l->picture;
+    int y = MARGIN;
+
+    for (size_t i = 0; i < picture->edge_count; i++) {
+        int needed = label_lines(&picture->edges[i]) * LINE + 26;
+        size_t layer = picture->boxes[picture->edges[i].to].layer;
+        if (needed > l->layer_gap[layer])
+            l->layer_gap[layer] = needed;
+    }
+    for (size_t layer = 0; layer < l->layers; layer++) {
+        if (layer > 0)
+            y += l->layer_gap[layer] < GAP_Y_MIN ? GAP_Y_MIN : l->layer_gap[layer];
+        l->layer_y[layer] = y;
+        y += BOX_HEIGHT;
+    }
+    l->height = y + MARGIN;
+}
+
+// Edges that pass `layer` without ending there.
+static int passing(const ft_graph_picture *picture, size_t layer)
+{
+    int count = 0;
+
+    for (size_t i = 0; i < picture->edge_count; i++)
+        count += picture->boxes[picture->edges[i].from].layer < layer &&
+                 picture->boxes[picture->edges[i].to].layer > layer;
+    return count;
+}
+
+static int layer_width(const layout *l, size_t layer)
+{
+    int width = passing(l->picture, layer) * LANE;
+
+    for (size_t i = 0; i < l->picture->box_count; i++)
+        if (l->picture->boxes[i].layer == layer)
+            width += reach(l, i) + (width > 0 ? GAP_X : 0);
+    return width;
+}
+
+static void place_columns(layout *l)
+{
+    for (size_t layer = 0; layer < l->layers; layer++)
+        if (layer_width(l, layer) > l->width)
+            l->width = layer_width(l, layer);
+    for (size_t layer = 0; layer < l->layers; layer++) {
+        int x = MARGIN + (l->width - layer_width(l, layer)) / 2;
+        for (size_t i = 0; i < l->picture->box_count; i++) {
+            if (l->picture->boxes[i].layer != layer)
+                continue;
+            l->boxes[i].x = x;
+            l->boxes[i].y = l->layer_y[layer];
+            x += reach(l, i) + GAP_X;
+        }
+    }
+    l->width += 2 * MARGIN;
+}
+
+static void put_escaped(ft_text *out, ft_slice text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.data[i];
+        if (c == '<')
+            ft_text_append_string(out, "&lt;");
+        else if (c == '>')
+            ft_text_append_string(out, "&gt;");
+        else if (c == '&')
+            ft_text_append_string(out, "&amp;");
+        else if (c == '"')
+            ft_text_append_string(out, "&quot;");
+        else
+            ft_text_append_char(out, c);
+    }
+}
+
+static void put_text_at(ft_text *out, int x, int y, const char *class, ft_slice text)
+{
+    ft_text_format(out, "<text x=\"%d\" y=\"%d\" class=\"%s\">", x, y, class);
+    put_escaped(out, text);
+    ft_text_append_string(out, "</text>\n");
+}
+
+static void put_box(const layout *l, size_t index, ft_text *out)
+{
+    static const char *const classes[] = {
+        [FT_STAGE_SOURCE] = "source", [FT_STAGE_TRANSFORM] = "transform", [FT_STAGE_SINK] = "sink"};
+    const ft_graph_box *box = &l->picture->boxes[index];
+    const placed *at = &l->boxes[index];
+    int middle = at->x + at->width / 2;
+    bool two_lines = *box->detail != 0;
+
+    ft_text_format(out, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"6\" class=\"%s\"/>\n", at->x, at->y,
+                   at->width, BOX_HEIGHT, classes[box->node->def->kind]);
+    put_text_at(out, middle, at->y + (two_lines ? 20 : 28), "title", ft_slice_of(box->title));
+    if (two_lines)
+        put_text_at(out, middle, at->y + 36, "detail", ft_slice_of(box->detail));
+}
+
+// Where the `nth` of `count` edges meets a box's upper or lower side.
+static int side_x(const placed *box, int nth, int count)
+{
+    return box->x + box->width * (nth + 1) / (count + 1);
+}
+
+static void put_label(const ft_graph_edge *edge, int x, int bottom, ft_text *out)
+{
+    ft_slice rest = ft_slice_of(edge->fields), part;
+    int y = bottom - label_lines(edge) * LINE + 4, shown = 0;
+
+    if (edge->port) {
+        put_text_at(out, x, y, "port", ft_slice_of(edge->port));
+        y += LINE;
+    }
+    while (next_field(&rest, &part)) {
+        bool is_last = shown == FIELDS_SHOWN;
+        put_text_at(out, x, y, "fields", is_last ? FT_SLICE("...") : part);
+        y += LINE;
+        shown++;
+        if (is_last)
+            break;
+    }
+}
+
+static void put_edge(const layout *l, size_t index, ft_text *out)
+{
+    const ft_graph_edge *edge = &l->picture->edges[index];
+    int out_count = 0, out_nth = 0, in_count = 0, in_nth = 0;
+
+    for (size_t i = 0; i < l->picture->edge_count; i++) {
+        const ft_graph_edge *other = &l->picture->edges[i];
+        if (other->from == edge->from) {
+            out_nth += i < index;
+            out_count++;
+        }
+        if (other->to == edge->to) {
+            in_nth += i < index;
+            in_count++;
+        }
+    }
+    int x1 = side_x(&l->boxes[edge->from], out_nth, out_count), y1 = l->boxes[edge->from].y + BOX_HEIGHT;
+    int x2 = side_x(&l->boxes[edge->to], in_nth, in_count), y2 = l->boxes[edge->to].y;
+    size_t skipped = l->picture->boxes[edge->to].layer - l->picture->boxes[edge->from].layer;
+    int bend = y2 - 12;
+
+    if (skipped > 1) {
+        // Around the boxes in between, along the picture's right side.
+        int lane = l->width - MARGIN - (int)(index % 4) * 8;
+        ft_text_format(out, "<path d=\"M%d %dV%dH%dV%dH%dV%d\" class=\"edge\"/>\n", x1, y1, y1 + 10, lane, bend, x2,
+                       y2 - 2);
+    } else {
+        ft_text_format(out, "<path d=\"M%d %dC%d %d %d %d %d %dV%d\" class=\"edge\"/>\n", x1, y1, x1, y1 + 20, x2,
+                       y1 + 6, x2, y1 + 26, y2 - 2);
+    }
+    put_label(edge, x2 + 6, y2 - 8, out);
+}
+
+static const char style[] =
+    "<style>text{font:12px ui-monospace,monospace;fill:#24292f}.title{font-weight:bold;text-anchor:middle}"
+    ".detail{text-anchor:middle;fill:#57606a}.fields{fill:#57606a;font-size:11px}.port{fill:#cf222e;font-size:11px}"
+    "rect{stroke:#57606a;fill:#f6f8fa}.source{fill:#ddf4ff}.sink{fill:#dafbe1}"
+    ".edge{fill:none;stroke:#57606a;marker-end:url(#tip)}</style>\n"
+    "<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" "
+    "orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#57606a\"/></marker></defs>\n";
+
+void ft_graph_put_svg(const ft_graph_picture *picture, ft_arena *arena, ft_text *out)
+{
+    layout l = {.picture = picture, .layers = 1};
+
+    for (size_t i = 0; i < picture->box_count; i++)
+        if (picture->boxes[i].layer >= l.layers)
+            l.layers = picture->boxes[i].layer + 1;
+    l.boxes = ft_arena_zero(arena, picture->box_count, sizeof(*l.boxes));
+    l.layer_y = ft_arena_zero(arena, l.layers, sizeof(int));
+    l.layer_gap = ft_arena_zero(arena, l.layers, sizeof(int));
+    if (!l.boxes || !l.layer_y || !l.layer_gap) {
+        out->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < picture->box_count; i++)
+        l.boxes[i].width = box_width(&picture->boxes[i]);
+    place_rows(&l);
+    place_columns(&l);
+    ft_text_format(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+                        "viewBox=\"0 0 %d %d\">\n<title>", l.width, l.height, l.width, l.height);
+    put_escaped(out, ft_slice_of(picture->name));
+    ft_text_append_string(out, "</title>\n");
+    ft_text_append_string(out, style);
+    ft_text_append_string(out, "<rect width=\"100%\" height=\"100%\" style=\"fill:#fff;stroke:none\"/>\n");
+    for (size_t i = 0; i < picture->edge_count; i++)
+        put_edge(&l, i, out);
+    for (size_t i = 0; i < picture->box_count; i++)
+        put_box(&l, i, out);
+    ft_text_append_string(out, "</svg>\n");
+}

@@ -1,0 +1,51 @@
+// The handler only stores and calls ft_run_cancel, which is made for it. Other threads block all signals, so it runs on
+// the first thread, which waits in ft_run_wait.
+#include "cli/interrupt.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+static ft_run *volatile watched;
+static volatile sig_atomic_t first_signal, signal_count;
+
+static void handle(int number)
+{
+    if (!first_signal)
+        first_signal = number;
+    signal_count++;
+    if (signal_count > 2)
+        _exit(128 + number);
+    if (watched)
+        ft_run_cancel(watched);
+}
+
+void ft_interrupt_watch(ft_run *run)
+{
+    struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART};
+
+    watched = run;
+    sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGINT);
+    sigaddset(&action.sa_mask, SIGTERM);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+void ft_interrupt_end(void)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    watched = NULL;
+}
+
+int ft_interrupt_signal(void)
+{
+    return first_signal;
+}
+
+int ft_interrupt_count(void)
+{
+    return signal_count;
+}

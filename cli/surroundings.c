@@ -1,0 +1,53 @@
+// The environment.
+#include "cli/surroundings.h"
+
+#include <stdlib.h>
+
+#include "runtime/memory/alloc.h"
+#include "stages/nn/isa.h"
+
+const char *ft_surroundings_variable(const char *name)
+{
+    return getenv(name);
+}
+
+static const char *variable_or_null(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+const char *ft_surroundings_store(ft_arena *arena)
+{
+    const char *store = variable_or_null("FTPIPE_STORE");
+    const char *cache = variable_or_null("XDG_CACHE_HOME");
+    const char *home = variable_or_null("HOME");
+
+    if (store)
+        return store;
+    if (cache && cache[0] == '/')
+        return ft_arena_format(arena, "%s/ftpipe/models", cache);
+    return home ? ft_arena_format(arena, "%s/.cache/ftpipe/models", home) : NULL;
+}
+
+bool ft_surroundings_apply(ft_error *err)
+{
+    const char *isa = variable_or_null("FTPIPE_ISA");
+    const char *fail = variable_or_null("FT_FAIL_ALLOC");
+    ft_slice rest = ft_slice_of(fail), number;
+    int64_t nth;
+
+    if (isa && !ft_isa_force(isa, err)) {
+        ft_error_while(err, "FTPIPE_ISA");
+        return false;
+    }
+    if (!fail)
+        return true;
+    bool sticky = false;
+    if (ft_slice_cut(&rest, ',', &number) && rest.data)
+        sticky = ft_slice_is(rest, "sticky");
+    if (!ft_parse_int(number, &nth) || nth < 0 || (rest.data && !sticky))
+        return ft_fail(err, FT_ERROR_USAGE, "FT_FAIL_ALLOC is a number or `number,sticky`, not `%s`", fail);
+    ft_alloc_fail_at((uint64_t)nth, sticky);
+    return true;
+}
