@@ -173,6 +173,7 @@ static ft_task *park(ft_worker *worker)
 
 // ---- spares ----
 
+// Under idle_lock.
 static bool start_worker(ft_run *run, size_t slot, ft_error *err);
 
 void ft_worker_block(ft_worker *worker)
@@ -405,11 +406,15 @@ bool ft_scheduler_init(ft_run *run, ft_error *err)
 
 bool ft_scheduler_start(ft_run *run, ft_error *err)
 {
+    bool ok = true;
+
     ft_atomic_store(&run->active, run->threads, FT_RELEASE);
-    for (int i = 0; i < run->threads; i++)
-        if (!start_worker(run, (size_t)i, err))
-            return false;
-    return true;
+    // The lock keeps the first of them from starting a spare in the place of the next.
+    ft_mutex_lock(&run->idle_lock);
+    for (int i = 0; ok && i < run->threads; i++)
+        ok = start_worker(run, (size_t)i, err);
+    ft_mutex_unlock(&run->idle_lock);
+    return ok;
 }
 
 void ft_scheduler_stop(ft_run *run)

@@ -14,7 +14,7 @@
 #include "runtime/memory/alloc.h"
 #include "runtime/system/clock.h"
 
-enum { SERIAL_PACKETS_PER_TURN = 16, KEEP_SHARE = 32 };
+enum { SERIAL_PACKETS_PER_TURN = 16 };
 
 // ---- what a stage may ask for ----
 
@@ -341,23 +341,21 @@ static bool process_halves(ft_instance *instance, ft_batch *batch, ft_error *err
     return second && process_one(instance, second, err);
 }
 
-// Whether the batch must still be there after the stage had it: to be marked, or to be tried again in halves. That costs a
-// stage that writes in place a copy, so it is done only where memory is in sight of its limit.
-static bool must_keep(const ft_node *node, const ft_batch *batch)
+// A batch that did not fit into memory may be tried again, in halves or to fail its only item. Not where the stage sees all
+// items in order and has seen some of them already, and not in a sink, which may have written some.
+static bool may_retry(const ft_node *node, const ft_batch *batch)
 {
-    const ft_account *account = &node->run->account;
-
-    if (node->is_last || (node->run->settings.stress & FT_STRESS_SHARED))
-        return true;
-    bool may_retry = node->mode != FT_MODE_SERIAL || batch->count == 1;
-    return may_retry && ft_account_used_bytes(account) > account->limit_bytes / KEEP_SHARE;
+    return !node->is_last && (node->mode != FT_MODE_SERIAL || batch->count == 1);
 }
 
 // Takes `batch`.
 static bool process_one(ft_instance *instance, ft_batch *batch, ft_error *err)
 {
     ft_node *node = instance->node;
-    ft_batch *kept = must_keep(node, batch) ? ft_batch_ref(batch) : NULL;
+    // Kept to be marked, or to be tried again. So a stage that writes values in place finds them shared, and copies.
+    bool retry = may_retry(node, batch);
+    bool shared = node->is_last || (node->run->settings.stress & FT_STRESS_SHARED);
+    ft_batch *kept = retry || shared ? ft_batch_ref(batch) : NULL;
     size_t counts[FT_PORTS_MAX];
     ft_turn before = instance->turn;
 
@@ -369,8 +367,7 @@ static bool process_one(ft_instance *instance, ft_batch *batch, ft_error *err)
     ft_batch_unref(batch);
     if (ok && node->is_last)
         mark_rows(kept, FT_ROW_WRITTEN, &node->run->loose_written);
-    bool may_retry = kept && !node->is_last && (node->mode != FT_MODE_SERIAL || kept->count == 1);
-    if (!ok && err->code == FT_ERROR_LIMIT && may_retry && !instance->turn.stops) {
+    if (!ok && err->code == FT_ERROR_LIMIT && retry && !instance->turn.stops) {
         undo(instance, counts, &before);
         ok = process_halves(instance, kept, err);
     }
