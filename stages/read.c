@@ -76,14 +76,14 @@ static bool read_check_header(const void *host, size_t path, ft_slice record, ft
             continue;
         const size_t shown = field.text.size < 64 ? field.text.size : 64;
         if (at < config->column_count)
-            return ft_fail(err, FT_ERROR_DATA, "column %zu of `%s` is `%.*s`, and not `%s`", at + 1,
+            return ft_fail(err, FT_ERROR_IO, "column %zu of `%s` is `%.*s`, and not `%s`", at + 1,
                            config->files.items[path], (int)shown, field.text.data,
                            config->columns[at].name);
-        return ft_fail(err, FT_ERROR_DATA, "`%s` has a column more than expected: `%.*s`",
+        return ft_fail(err, FT_ERROR_IO, "`%s` has a column more than expected: `%.*s`",
                        config->files.items[path], (int)shown, field.text.data);
     }
     return at == config->column_count ||
-           ft_fail(err, FT_ERROR_DATA, "`%s` has %zu columns, and not %zu",
+           ft_fail(err, FT_ERROR_IO, "`%s` has %zu columns, and not %zu",
                    config->files.items[path], at, config->column_count);
 }
 

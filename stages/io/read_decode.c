@@ -226,12 +226,15 @@ static void decode_close(ft_stage *self)
     ft_free(state->good);
 }
 
+static const ft_option no_options[] = {FT_OPT_END};
+
 const ft_stage_def ft_read_decode = {
     .abi = FT_STAGE_ABI,
     .name = "read",
     .summary = "turn lines into fields",
     .kind = FT_STAGE_TRANSFORM,
     .concurrency = FT_CONCURRENCY_ANY,
+    .options = no_options,
     .state_size = sizeof(decode_state),
     .plan = decode_plan,
     .open = decode_open,

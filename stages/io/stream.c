@@ -96,13 +96,13 @@ static bool gzip_begin(ft_stream *stream, bool *out_begun, ft_error *err)
         return true;
     if (packed[stream->packed_at] != 0x1f)
         return stream->any_frame
-                   ? ft_fail(err, FT_ERROR_DATA,
+                   ? ft_fail(err, FT_ERROR_IO,
                              "`%s`: something that is not gzip follows the compressed data, after "
                              "%llu bytes of text",
                              stream->path, (unsigned long long)stream->text_bytes)
-                   : ft_fail(err, FT_ERROR_DATA, "`%s` is not a gzip file", stream->path);
+                   : ft_fail(err, FT_ERROR_IO, "`%s` is not a gzip file", stream->path);
     if (inflateReset(&stream->gzip) != Z_OK)
-        return ft_fail(err, FT_ERROR_DATA, "`%s`: cannot begin a gzip member", stream->path);
+        return ft_fail(err, FT_ERROR_IO, "`%s`: cannot begin a gzip member", stream->path);
     stream->in_frame = stream->any_frame = true;
     return true;
 }
@@ -129,7 +129,7 @@ static bool gzip_step(ft_stream *stream, char *out, size_t capacity, size_t *out
     else if (result == Z_MEM_ERROR)
         return ft_fail_nomem(err, 1 << 15);
     else if (result != Z_OK && result != Z_BUF_ERROR)
-        return ft_fail(err, FT_ERROR_DATA, "`%s`: wrong gzip data after %llu bytes of text (%s)",
+        return ft_fail(err, FT_ERROR_IO, "`%s`: wrong gzip data after %llu bytes of text (%s)",
                        stream->path, (unsigned long long)(stream->text_bytes + *out_size),
                        gzip->msg ? gzip->msg : "no details");
     return true;
@@ -150,7 +150,7 @@ static bool zstd_step(ft_stream *stream, char *out, size_t capacity, size_t *out
     stream->packed_at = in.pos;
     *out_size = to.pos;
     if (ZSTD_isError(result))
-        return ft_fail(err, FT_ERROR_DATA, "`%s`: wrong zstd data after %llu bytes of text (%s)",
+        return ft_fail(err, FT_ERROR_IO, "`%s`: wrong zstd data after %llu bytes of text (%s)",
                        stream->path, (unsigned long long)(stream->text_bytes + to.pos),
                        ZSTD_getErrorName(result));
     stream->in_frame = result != 0;
@@ -314,7 +314,7 @@ bool ft_stream_read(ft_stream *stream, char *out, size_t capacity, size_t *out_s
             continue;
         if (!stream->in_frame)
             return true;
-        return ft_fail(err, FT_ERROR_DATA,
+        return ft_fail(err, FT_ERROR_IO,
                        "`%s`: the compressed data ends early, after %llu bytes of text",
                        stream->path, (unsigned long long)stream->text_bytes);
     }
