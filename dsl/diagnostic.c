@@ -50,8 +50,11 @@ void ft_diagnostics_add_nomem(ft_diagnostics *all)
     all->no_memory = true;
 }
 
+// Several files are checked one behind the other: what stands in one of them stays together.
 static bool is_before(const ft_diagnostic *a, const ft_diagnostic *b)
 {
+    if (a->source != b->source)
+        return false;
     if (a->mark.offset != b->mark.offset)
         return a->mark.offset < b->mark.offset;
     return a->severity < b->severity;
@@ -59,7 +62,7 @@ static bool is_before(const ft_diagnostic *a, const ft_diagnostic *b)
 
 static bool is_same(const ft_diagnostic *a, const ft_diagnostic *b)
 {
-    return a->number == b->number && a->mark.offset == b->mark.offset && strcmp(a->message, b->message) == 0;
+    return a->source == b->source && a->number == b->number && a->mark.offset == b->mark.offset && strcmp(a->message, b->message) == 0;
 }
 
 static bool make_room(ft_diagnostics *all)
