@@ -62,7 +62,8 @@ static bool is_before(const ft_diagnostic *a, const ft_diagnostic *b)
 
 static bool is_same(const ft_diagnostic *a, const ft_diagnostic *b)
 {
-    return a->source == b->source && a->number == b->number && a->mark.offset == b->mark.offset && strcmp(a->message, b->message) == 0;
+    return a->source == b->source && a->number == b->number && a->mark.offset == b->mark.offset &&
+           strcmp(a->message, b->message) == 0;
 }
 
 static bool make_room(ft_diagnostics *all)
