@@ -128,6 +128,8 @@ static bool fold_sum(const folding *f, ft_error *err)
 
 static ft_slice get_text(const ft_builder *builder)
 {
+    if (!builder->values_bytes)
+        return (ft_slice){0};
     return (ft_slice){builder->values->data, builder->values_bytes};
 }
 

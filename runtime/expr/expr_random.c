@@ -52,7 +52,7 @@ bool ft_kernel_words(ft_expr_context *context, const ft_expr_call *call, ft_erro
 {
     for (size_t i = 0; i < context->count; i++) {
         int64_t from = ft_vector_ints(&call->args[0])[i];
-        int64_t to = call->node->arg_count > 1 ? ft_vector_ints(&call->args[1])[i] : from;
+        int64_t to = ft_vector_ints(&call->args[1])[i];
         ft_random random;
         ft_vector_texts(call->out)[i] = (ft_slice){0};
         if (from < 0 || to < from || to > WORDS_MAX) {

@@ -27,7 +27,8 @@ static const ft_field fixture_fields[] = {
     {"lost", {.kind = FT_KIND_INT}},  // Absent from the batch.
     {FT_FIELD_RAW, {.kind = FT_KIND_STRING}},
 };
-static const ft_schema fixture_schema = {.count = FT_COUNT_OF(fixture_fields), .fields = fixture_fields};
+static const ft_schema fixture_schema = {.count = FT_COUNT_OF(fixture_fields),
+                                         .fields = fixture_fields};
 
 static const char *const fixture_a[ROWS] = {"7", "-3", "0", NULL};
 static const char *const fixture_b[ROWS] = {"2", "5", "0", "4"};
@@ -35,9 +36,11 @@ static const char *const fixture_x[ROWS] = {"1.5", "-0.25", "2", "1e300"};
 static const char *const fixture_s[ROWS] = {"Hello, World", "", "ÄÖÜ straße", " a b  c "};
 static const char *const fixture_t[ROWS] = {"World", "12", NULL, "a"};
 static const char *const fixture_ok[ROWS] = {"1", "0", "1", NULL};
-static const char *const fixture_j[ROWS] = {"5", "\"t\\u00e4t\"", "{\"k\":[10,20],\"n\":{\"m\":1.5}}", "null"};
+static const char *const fixture_j[ROWS] = {"5", "\"t\\u00e4t\"",
+                                            "{\"k\":[10,20],\"n\":{\"m\":1.5}}", "null"};
 static const char *const fixture_k[ROWS] = {"true", "5.0", "[1,2,3]", "\"5\""};
-static const char *const fixture_meta[ROWS] = {"{\"a\":{\"b\":1}}", "{\"a\":[{\"b\":\"x\"},2]}", "[]", NULL};
+static const char *const fixture_meta[ROWS] = {"{\"a\":{\"b\":1}}", "{\"a\":[{\"b\":\"x\"},2]}",
+                                               "[]", NULL};
 static const char *const fixture_raw[ROWS] = {"ab", "\xff\xfe", "", "z"};
 
 static inline void fixture_scalar(ft_column *out, ft_type type, const char *const texts[ROWS])
@@ -85,8 +88,8 @@ static inline void fixture_tokens(ft_column *out)
     check_true(ok);
 }
 
-static inline void fixture_numbers(ft_column *out, ft_type type, const void *numbers, const size_t counts[ROWS],
-                                   size_t bytes)
+static inline void fixture_numbers(ft_column *out, ft_type type, const void *numbers,
+                                   const size_t counts[ROWS], size_t bytes)
 {
     ft_error err = FT_ERROR_INIT;
     ft_builder builder;
@@ -104,7 +107,8 @@ static inline void fixture_numbers(ft_column *out, ft_type type, const void *num
 static inline ft_batch *fixture_batch(ft_account *account, size_t copies)
 {
     static const int32_t ids[] = {5, 1, 9, 3, 2, 2};
-    static const size_t id_counts[ROWS] = {3, 0, 1, 2}, threes[ROWS] = {3, 3, 3, 3}, ones[ROWS] = {1, 1, 1, 1};
+    static const size_t id_counts[ROWS] = {3, 0, 1, 2}, threes[ROWS] = {3, 3, 3, 3},
+                        ones[ROWS] = {1, 1, 1, 1};
     static const float vec[] = {3, 4, 0, 1, 0, 0, 0.5F, 0.5F, 0.5F, 0, 0, 0};
     static const float score[] = {0.5F, 2, -1, 0};
     ft_error err = FT_ERROR_INIT;
@@ -147,18 +151,25 @@ static inline void print_element(ft_text *out, const ft_column *column, size_t i
     const char *values = column->values->data;
     char number[FT_NUMBER_BYTES];
     ft_kind kind = column->type.kind;
-    ft_dtype dtype = kind == FT_KIND_INT ? FT_DTYPE_I64 : kind == FT_KIND_FLOAT ? FT_DTYPE_F64 : column->type.dtype;
+    ft_dtype dtype = kind == FT_KIND_INT     ? FT_DTYPE_I64
+                     : kind == FT_KIND_FLOAT ? FT_DTYPE_F64
+                                             : column->type.dtype;
 
     if (kind == FT_KIND_BOOL)
         ft_text_append_string(out, values[i] ? "true" : "false");
     else if (dtype == FT_DTYPE_I64)
-        ft_text_append(out, (ft_slice){number, ft_print_int(ft_tensor_i64(column->values)[i], number)});
+        ft_text_append(out,
+                       (ft_slice){number, ft_print_int(ft_tensor_i64(column->values)[i], number)});
     else if (dtype == FT_DTYPE_F64)
-        ft_text_append(out, (ft_slice){number, ft_print_f64(((const double *)(const void *)values)[i], number)});
+        ft_text_append(
+            out,
+            (ft_slice){number, ft_print_f64(((const double *)(const void *)values)[i], number)});
     else if (dtype == FT_DTYPE_I32)
-        ft_text_append(out, (ft_slice){number, ft_print_int(ft_tensor_i32(column->values)[i], number)});
+        ft_text_append(out,
+                       (ft_slice){number, ft_print_int(ft_tensor_i32(column->values)[i], number)});
     else
-        ft_text_append(out, (ft_slice){number, ft_print_f32(ft_tensor_f32(column->values)[i], number)});
+        ft_text_append(out,
+                       (ft_slice){number, ft_print_f32(ft_tensor_f32(column->values)[i], number)});
 }
 
 static inline void print_item(ft_text *out, const ft_column *column, size_t i)
@@ -215,7 +226,8 @@ static inline bool note_failure(void *host, size_t item, const ft_error *why, ft
 }
 
 // "7 | -3 | ! | null" where ! has failed.
-static inline void print_column(ft_text *out, const ft_column *column, size_t count, const failures *noted)
+static inline void print_column(ft_text *out, const ft_column *column, size_t count,
+                                const failures *noted)
 {
     for (size_t i = 0; i < count; i++) {
         ft_text_append_string(out, i ? " | " : "");

@@ -1,5 +1,5 @@
-// What the compiler of expressions refuses: number, place and words of each message. The caret's text is written out,
-// so that a wrong place shows.
+// What the compiler of expressions refuses: number, place and words of each message. The caret's
+// text is written out, so that a wrong place shows.
 #include "tests/runtime/expr_fixture.h"
 
 typedef struct wrong {
@@ -182,8 +182,9 @@ static void check_number(const char *text, int number)
     ft_error err = FT_ERROR_INIT;
     const ft_expr *expr;
 
-    check_fails(ft_expr_compile(arena, ft_slice_of(text), &fixture_schema, FT_EXPR_ITEM, &expr, &err), &err,
-                FT_ERROR_USAGE);
+    check_fails(
+        ft_expr_compile(arena, ft_slice_of(text), &fixture_schema, FT_EXPR_ITEM, &expr, &err), &err,
+        FT_ERROR_USAGE);
     check_int_eq(err.number, number);
     ft_arena_destroy(arena);
 }
@@ -233,8 +234,8 @@ TEST(open_schemas_say_where_to_name_a_field)
     const ft_expr *expr;
 
     open.open = true;
-    check_fails(ft_expr_compile(arena, FT_SLICE("zzzzzz == 1"), &open, FT_EXPR_ITEM, &expr, &err), &err,
-                FT_ERROR_USAGE);
+    check_fails(ft_expr_compile(arena, FT_SLICE("zzzzzz == 1"), &open, FT_EXPR_ITEM, &expr, &err),
+                &err, FT_ERROR_USAGE);
     check_contains(err.hint, "fields:");
     ft_arena_destroy(arena);
 }
