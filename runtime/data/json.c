@@ -95,23 +95,32 @@ static int32_t parse_hex4(const char *text)
     return value;
 }
 
+// What a letter behind a backslash stands for, 0 for none.
+static char meaning_of(char letter)
+{
+    static const char meanings[256] = {['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b',
+                                       ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
+    return meanings[(unsigned char)letter];
+}
+
 // `*at` is at a backslash: checks the escape's form and moves behind it.
 static bool skip_escape(const ft_json *json, size_t *at, ft_error *err)
 {
     size_t letter = *at + 1;
     if (letter >= json->size)
         return fail_at(json, letter, "expected an escape", err);
-    char c = json->text[letter];
+    const char c = json->text[letter];
+    if (FT_LIKELY(meaning_of(c))) {
+        *at = letter + 1;
+        return true;
+    }
     if (c == 'u') {
         if (json->size - letter < 5 || parse_hex4(json->text + letter + 1) < 0)
             return fail_at(json, letter, "expected four hexadecimal digits behind `\\u`", err);
         *at = letter + 5;
         return true;
     }
-    if (c == '\0' || !strchr("\"\\/bfnrt", c))
-        return fail_at(json, letter, "expected an escape (one of \" \\ / b f n r t u)", err);
-    *at = letter + 1;
-    return true;
+    return fail_at(json, letter, "expected an escape (one of \" \\ / b f n r t u)", err);
 }
 
 // `json->at` is at the opening quote; leaves it behind the closing one.
@@ -327,52 +336,57 @@ bool ft_json_check(ft_slice text, ft_error *err)
     return ft_json_skip(&json, NULL, err) && ft_json_end(&json, err);
 }
 
-// Decodes the escape at `*at` (a backslash, of checked form) and moves behind it. Returns the code
-// point, or UINT32_MAX for a surrogate without its other half.
-static uint32_t decode_escape(ft_slice text, size_t *at)
+// Decodes the escape `\uXXXX` at `*at` (of checked form), with its other half where it has one, and
+// moves behind it. Returns the code point, or UINT32_MAX for a half of a surrogate pair alone.
+static uint32_t decode_unicode(ft_slice text, size_t *at)
 {
-    static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
-    FT_DEBUG_ASSERT(text.size - *at >= 2);
-    const char c = text.data[*at + 1];
-    if (c != 'u') {
-        *at += 2;
-        const char *letter = strchr(letters, c);
-        return (uint32_t)(unsigned char)(letter ? meanings[letter - letters] : c);
-    }
-    uint32_t high = (uint32_t)parse_hex4(text.data + *at + 2);
+    const uint32_t high = (uint32_t)parse_hex4(text.data + *at + 2);
     *at += 6;
     if (high < 0xd800 || high > 0xdfff)
         return high;
     if (high >= 0xdc00 || text.size - *at < 6 || text.data[*at] != '\\' ||
         text.data[*at + 1] != 'u')
         return UINT32_MAX;
-    int32_t low = parse_hex4(text.data + *at + 2);
+    const int32_t low = parse_hex4(text.data + *at + 2);
     if (low < 0xdc00 || low > 0xdfff)
         return UINT32_MAX;
     *at += 6;
     return 0x10000 + ((high - 0xd800) << 10) + ((uint32_t)low - 0xdc00);
 }
 
+// Decodes any escape into `out`. Returns how many bytes, 0 for half of a pair.
+static size_t decode_escape(ft_slice text, size_t *at, char out[4])
+{
+    FT_DEBUG_ASSERT(text.size - *at >= 2);
+    if (text.data[*at + 1] != 'u') {
+        out[0] = meaning_of(text.data[*at + 1]);
+        *at += 2;
+        return 1;
+    }
+    const uint32_t code_point = decode_unicode(text, at);
+    return code_point == UINT32_MAX ? 0 : ft_utf8_put(code_point, out);
+}
+
 bool ft_json_unescape(ft_slice text, char *out, size_t *out_size, ft_error *err)
 {
     size_t at = 0, size = 0;
     while (at < text.size) {
-        const char *backslash = memchr(text.data + at, '\\', text.size - at);
-        const size_t plain = (backslash ? (size_t)(backslash - text.data) : text.size) - at;
+        bool has_high;
+        const size_t end = find_special(text.data, at, text.size, &has_high);
+        const size_t plain = end - at;
         memmove(out + size, text.data + at, plain);
-        at += plain;
+        at = end;
         size += plain;
         if (at == text.size)
             break;
         const size_t escape = at;
-        uint32_t code_point = decode_escape(text, &at);
-        if (code_point == UINT32_MAX)
+        // An escape is never shorter than what it stands for, so this never passes text.size.
+        char bytes[4];
+        const size_t count = decode_escape(text, &at, bytes);
+        if (count == 0)
             return ft_fail(err, FT_ERROR_DATA,
                            "invalid JSON: `%.6s` in a string is half of a surrogate pair",
                            text.data + escape);
-        // An escape is never shorter than what it stands for, so this never passes text.size.
-        char bytes[4];
-        const size_t count = ft_utf8_put(code_point, bytes);
         memcpy(out + size, bytes, count);
         size += count;
     }
@@ -392,10 +406,9 @@ bool ft_json_key_is(const ft_json_value *key, const char *name)
         if (bytes[0] != '\\') {
             at++;
         } else {
-            uint32_t code_point = decode_escape(key->text, &at);
-            if (code_point == UINT32_MAX)
+            count = decode_escape(key->text, &at, bytes);
+            if (count == 0)
                 return false;
-            count = ft_utf8_put(code_point, bytes);
         }
         if (name_size - matched < count || memcmp(name + matched, bytes, count) != 0)
             return false;

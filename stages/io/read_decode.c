@@ -60,12 +60,18 @@ static bool decode_open(ft_stage *self, ft_error *err)
     return true;
 }
 
+// All items of the batch, end to end.
+static ft_slice decode_all_text(const ft_column *raw, size_t count)
+{
+    const ft_slice first = ft_column_text(raw, 0), last = ft_column_text(raw, count - 1);
+    return (ft_slice){first.data, (size_t)(last.data + last.size - first.data)};
+}
+
 // Whether each item by itself is valid UTF-8, by a look at all of them at once: the whole is valid,
 // and no item begins inside a character.
 static bool decode_all_valid(const ft_column *raw, size_t count)
 {
-    const ft_slice first = ft_column_text(raw, 0), last = ft_column_text(raw, count - 1);
-    const ft_slice all = {first.data, (size_t)(last.data + last.size - first.data)};
+    const ft_slice all = decode_all_text(raw, count);
     if (ft_utf8_valid_prefix(all) != all.size)
         return false;
     for (size_t i = 0; i < count; i++) {
@@ -114,7 +120,8 @@ static bool decode_rows(ft_stage *self, const ft_batch *in, const ft_column *raw
 {
     const ft_read_config *config = self->config;
     decode_state *state = self->state;
-    if (!ft_rows_begin(&state->rows, in->count, err))
+    const ft_slice all = decode_all_text(raw, in->count);
+    if (!ft_rows_begin(&state->rows, in->count, all.size, err))
         return false;
     for (size_t i = 0; i < in->count; i++) {
         ft_error why = {.code = FT_ERROR_NONE};

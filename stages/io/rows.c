@@ -13,6 +13,7 @@ typedef struct ft_rows_cell {
     bool found;           // JSONL.
     ft_json_value value;  // CSV: its text is the field.
     bool quoted;          // CSV.
+    size_t mean_bytes;    // Of a value in the last batch: how much room to make.
 } cell;
 
 bool ft_rows_init(ft_rows *rows, ft_rows_field *fields, size_t count, ft_account *account,
@@ -36,13 +37,20 @@ void ft_rows_finish(ft_rows *rows)
     *rows = (ft_rows){0};
 }
 
-bool ft_rows_begin(ft_rows *rows, size_t expected_rows, ft_error *err)
+bool ft_rows_begin(ft_rows *rows, size_t expected_rows, size_t text_bytes, ft_error *err)
 {
     rows->row_count = 0;
     for (size_t i = 0; i < rows->count; i++) {
+        // A little more than last time, and never more than there is text.
+        size_t bytes;
+        if (FT_MUL_OVERFLOWS(rows->cells[i].mean_bytes, expected_rows, &bytes))
+            bytes = text_bytes;
+        bytes += bytes / 8;
+        if (bytes > text_bytes)
+            bytes = text_bytes;
         ft_builder_finish(&rows->builders[i]);
         if (!ft_builder_init(&rows->builders[i], rows->fields[i].type, rows->account, expected_rows,
-                             0, err))
+                             bytes, err))
             return false;
     }
     return true;
@@ -50,6 +58,8 @@ bool ft_rows_begin(ft_rows *rows, size_t expected_rows, ft_error *err)
 
 bool ft_rows_take(ft_rows *rows, size_t field, ft_column *out, ft_error *err)
 {
+    if (rows->row_count > 0)
+        rows->cells[field].mean_bytes = rows->builders[field].values_bytes / rows->row_count + 1;
     return ft_builder_take(&rows->builders[field], out, err);
 }
 

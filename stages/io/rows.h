@@ -28,8 +28,9 @@ typedef struct ft_rows {
 bool ft_rows_init(ft_rows *rows, ft_rows_field *fields, size_t count, ft_account *account,
                   ft_error *err) FT_MUST_CHECK;
 void ft_rows_finish(ft_rows *rows);
-// Begins the rows of a batch.
-bool ft_rows_begin(ft_rows *rows, size_t expected_rows, ft_error *err) FT_MUST_CHECK;
+// Begins the rows of a batch, which are `text_bytes` long together.
+bool ft_rows_begin(ft_rows *rows, size_t expected_rows, size_t text_bytes,
+                   ft_error *err) FT_MUST_CHECK;
 // One row more in every column. With FT_ERROR_DATA the row is wrong and stands in the columns with
 // whatever it had: the caller leaves it out.
 bool ft_rows_add_json(ft_rows *rows, ft_slice line, ft_error *err) FT_MUST_CHECK;
