@@ -22,12 +22,14 @@ typedef struct generate_config {
 
 typedef struct generate_state {
     int64_t next;
+    ft_expr_run run;
+    bool has_failed;       // The last evaluation had items that failed.
+    ft_column *constants;  // [field_count] What all items share; absent where there is none.
+    size_t constant_count;
 } generate_state;
 
 typedef struct fill_state {
     ft_item_failures failures;
-    ft_column *constants;  // [field_count] of `constant_count` items.
-    size_t constant_count;
 } fill_state;
 
 // A batch is to be worth a turn, and small beside the caches that the next stage works in.
@@ -116,6 +118,68 @@ static bool generate_plan(ft_stage_plan *plan, void *config, ft_error *err)
     return true;
 }
 
+static bool constant_failed(void *host, size_t item, const ft_error *why, ft_error *err)
+{
+    generate_state *state = host;
+
+    (void)item;
+    (void)why;
+    (void)err;
+    state->has_failed = true;
+    return true;
+}
+
+static bool generate_open(ft_stage *self, ft_error *err)
+{
+    const generate_config *config = self->config;
+    generate_state *state = self->state;
+
+    state->run = (ft_expr_run){
+        .account = self->account, .seed = self->seed, .failed = constant_failed, .host = state};
+    state->constants = ft_alloc_zero(config->field_count + 1, sizeof(*state->constants));
+    return state->constants || ft_fail_nomem(err, config->field_count * sizeof(*state->constants));
+}
+
+// The columns of a batch that hold one value. Those that cannot be computed are left to the stage
+// behind, which tells of each item.
+static bool make_constants(ft_stage *self, const ft_batch *batch, ft_error *err)
+{
+    const generate_config *config = self->config;
+    generate_state *state = self->state;
+
+    state->constant_count = batch->count;
+    for (size_t i = 0; i < config->field_count; i++) {
+        if (!ft_expr_is_constant(config->exprs[i]) || !self->live[config->columns[i]])
+            continue;
+        state->has_failed = false;
+        if (!ft_expr_eval(config->exprs[i], batch, &state->run, &state->constants[i], err))
+            return false;
+        if (state->has_failed)
+            ft_column_finish(&state->constants[i]);
+    }
+    return true;
+}
+
+static bool add_columns(ft_stage *self, ft_batch *batch, ft_error *err)
+{
+    const generate_config *config = self->config;
+    generate_state *state = self->state;
+
+    if (state->constant_count == 0 && !make_constants(self, batch, err))
+        return false;
+    for (size_t i = 0; i < config->field_count; i++) {
+        ft_column *column = &batch->columns[config->columns[i]];
+        column->type = ft_expr_type(config->exprs[i]);
+        if (!state->constants[i].values || batch->count > state->constant_count)
+            continue;
+        if (batch->count == state->constant_count)
+            *column = ft_column_ref(&state->constants[i]);
+        else if (!ft_column_slice(&state->constants[i], 0, batch->count, column, err))
+            return false;
+    }
+    return true;
+}
+
 static bool generate_produce(ft_stage *self, bool *out_done, ft_error *err)
 {
     const generate_config *config = self->config;
@@ -133,9 +197,7 @@ static bool generate_produce(ft_stage *self, bool *out_done, ft_error *err)
         return false;
     lineage->first_index = (uint64_t)state->next;
     ft_batch *batch = ft_batch_create(self->account, count, self->output_width, lineage, err);
-    for (size_t i = 0; batch && i < config->field_count; i++)
-        batch->columns[config->columns[i]].type = ft_expr_type(config->exprs[i]);
-    bool ok = batch && ft_source_start(self, lineage, err);
+    bool ok = batch && add_columns(self, batch, err) && ft_source_start(self, lineage, err);
     ft_lineage_unref(lineage);
     if (!ok) {
         ft_batch_unref(batch);
@@ -145,42 +207,25 @@ static bool generate_produce(ft_stage *self, bool *out_done, ft_error *err)
     return ft_emit(self, batch, err);
 }
 
+static void generate_close(ft_stage *self)
+{
+    const generate_config *config = self->config;
+    generate_state *state = self->state;
+
+    for (size_t i = 0; state->constants && i < config->field_count; i++)
+        ft_column_finish(&state->constants[i]);
+    ft_free(state->constants);
+    ft_expr_free_scratch(&state->run);
+}
+
 // ---- behind it, on all cores ----
 
 static bool fill_open(ft_stage *self, ft_error *err)
 {
-    const generate_config *config = self->config;
     fill_state *state = self->state;
 
+    (void)err;
     ft_item_failures_init(&state->failures, self);
-    state->constants = ft_alloc_zero(config->field_count + 1, sizeof(*state->constants));
-    return state->constants || ft_fail_nomem(err, config->field_count * sizeof(*state->constants));
-}
-
-static void forget_constants(const ft_stage *self)
-{
-    const generate_config *config = self->config;
-    fill_state *state = self->state;
-
-    for (size_t i = 0; state->constants && i < config->field_count; i++)
-        ft_column_finish(&state->constants[i]);
-}
-
-static bool make_column(ft_stage *self, const ft_batch *batch, size_t i, ft_column *out,
-                        ft_error *err)
-{
-    const generate_config *config = self->config;
-    fill_state *state = self->state;
-    const ft_expr *expr = config->exprs[i];
-
-    if (state->constants[i].values) {
-        *out = ft_column_ref(&state->constants[i]);
-        return true;
-    }
-    if (!ft_expr_eval(expr, batch, &state->failures.run, out, err))
-        return false;
-    if (ft_expr_is_constant(expr) && !state->failures.count)
-        state->constants[i] = ft_column_ref(out);
     return true;
 }
 
@@ -189,20 +234,17 @@ static bool fill_process(ft_stage *self, ft_batch **in, ft_error *err)
     const generate_config *config = self->config;
     fill_state *state = self->state;
 
-    if ((*in)->count != state->constant_count)
-        forget_constants(self);
-    state->constant_count = (*in)->count;
-    if (!ft_item_failures_start(&state->failures, *in, err) ||
-        !ft_batch_make_writable(in, self->output_width, err))
+    if (!ft_batch_make_writable(in, self->output_width, err) ||
+        !ft_item_failures_start(&state->failures, *in, err))
         return false;
-    state->failures.batch = *in;
     for (size_t i = 0; i < config->field_count; i++) {
+        size_t column = config->columns[i];
         ft_column made = {0};
-        if (!self->live[config->columns[i]])
+        if (!self->live[column] || ft_batch_has(*in, column))
             continue;
-        if (!make_column(self, *in, i, &made, err))
+        if (!ft_expr_eval(config->exprs[i], *in, &state->failures.run, &made, err))
             return false;
-        ft_batch_set(*in, config->columns[i], &made);
+        ft_batch_set(*in, column, &made);
     }
     if (!ft_item_failures_leave_out(&state->failures, in, err))
         return false;
@@ -213,8 +255,6 @@ static void fill_close(ft_stage *self)
 {
     fill_state *state = self->state;
 
-    forget_constants(self);
-    ft_free(state->constants);
     ft_item_failures_finish(&state->failures);
 }
 
@@ -247,5 +287,7 @@ const ft_stage_def ft_stage_generate = {
     .state_size = sizeof(generate_state),
     .then = &generate_fill,
     .plan = generate_plan,
+    .open = generate_open,
     .produce = generate_produce,
+    .close = generate_close,
 };
