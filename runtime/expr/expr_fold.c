@@ -70,6 +70,15 @@ void ft_expr_fold_destroy(ft_expr_fold *fold)
 
 // ---- one aggregate, one block ----
 
+static size_t count_taken(const ft_expr_context *context)
+{
+    size_t count = context->count;
+
+    for (size_t i = 0; context->any_failed && i < context->count; i++)
+        count -= context->failed[i];
+    return count;
+}
+
 typedef struct folding {
     ft_expr_context *context;
     const ft_expr_node *node;
@@ -110,20 +119,26 @@ static bool fail_sum(const folding *f, ft_error *err)
 static bool fold_sum(const folding *f, ft_error *err)
 {
     const uint8_t *failed = f->context->failed;
+    bool skips = f->context->any_failed;
     size_t count = f->context->count;
+    const ft_vector *arg = &f->args[0];
     gathered *state = f->state;
 
     if (f->node->args[0]->type.kind == FT_KIND_FLOAT) {
+        double sum = state->float_value;
         for (size_t i = 0; i < count; i++)
-            if (!failed[i])
-                state->float_value += ft_vector_floats(&f->args[0])[i];
+            if (!skips || !failed[i])
+                sum += ft_vector_floats(arg)[i];
+        state->float_value = sum;
         return true;
     }
+    int64_t sum = state->int_value;
+    int bad = 0;
     for (size_t i = 0; i < count; i++)
-        if (!failed[i] &&
-            FT_ADD_OVERFLOWS(state->int_value, ft_vector_ints(&f->args[0])[i], &state->int_value))
-            return fail_sum(f, err);
-    return true;
+        if (!skips || !failed[i])
+            bad |= FT_ADD_OVERFLOWS(sum, ft_vector_ints(arg)[i], &sum);
+    state->int_value = sum;
+    return !bad || fail_sum(f, err);
 }
 
 static ft_slice get_text(const ft_builder *builder)
@@ -223,15 +238,16 @@ static void fold_truth(const folding *f, bool wanted)
 
 static void fold_count(const folding *f)
 {
-    for (size_t i = 0; i < f->context->count; i++)
-        if (!f->context->failed[i] && !(f->node->arg_count && ft_vector_is_null(&f->args[0], i)))
-            f->state->int_value++;
+    size_t count = count_taken(f->context);
+
+    for (size_t i = 0; f->node->arg_count && f->args[0].nulls && i < f->context->count; i++)
+        count -= !f->context->failed[i] && f->args[0].nulls[i];
+    f->state->int_value += (int64_t)count;
 }
 
 static bool fold_one(const folding *f, ft_error *err)
 {
-    for (size_t i = 0; i < f->context->count; i++)
-        f->state->items += !f->context->failed[i];
+    f->state->items += count_taken(f->context);
     switch (f->node->routine->gather) {
     case FT_GATHER_NONE:
         return true;
@@ -301,8 +317,7 @@ static bool fold_block(ft_expr_context *context, ft_expr_fold *const *folds, siz
         return false;
     for (size_t n = 0; n < count; n++) {
         context->expr = folds[n]->expr;
-        for (size_t i = 0; i < context->count; i++)
-            folds[n]->items += !context->failed[i];
+        folds[n]->items += count_taken(context);
         for (size_t a = 0; a < folds[n]->expr->aggregate_count; a++, all++) {
             folding f = {context, folds[n]->expr->aggregates[a], all->args, &folds[n]->states[a],
                          folds[n]->account};

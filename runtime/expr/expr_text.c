@@ -44,6 +44,23 @@ bool ft_kernel_concat(ft_expr_context *context, const ft_expr_call *call, ft_err
 
 // ---- case ----
 
+enum { ASCII_STEP = 16 };  // A width that compilers make one vector of.
+
+static bool is_ascii(const char *text)
+{
+    char bits = 0;
+
+    for (size_t k = 0; k < ASCII_STEP; k++)
+        bits |= text[k];
+    return !(bits & 0x80);
+}
+
+// `first` is the first letter of the case that is changed.
+static char flip(char c, char first)
+{
+    return (char)(c ^ ((unsigned char)(c - first) < 26 ? 32 : 0));
+}
+
 static bool change_case(ft_expr_context *context, ft_slice text, uint32_t (*map)(uint32_t),
                         ft_slice *out, ft_error *err)
 {
@@ -56,11 +73,15 @@ static bool change_case(ft_expr_context *context, ft_slice text, uint32_t (*map)
     if (!made)
         return false;
     while (at < text.size) {
-        unsigned char c = (unsigned char)text.data[at];
-        if (c < 128) {
-            bool flips = (unsigned)(c - first) < 26;
-            made[size++] = (char)(flips ? c ^ 32 : c);
-            at++;
+        if (text.size - at >= ASCII_STEP && is_ascii(text.data + at)) {
+            for (size_t k = 0; k < ASCII_STEP; k++)
+                made[size + k] = flip(text.data[at + k], first);
+            size += ASCII_STEP;
+            at += ASCII_STEP;
+            continue;
+        }
+        if (!(text.data[at] & 0x80)) {
+            made[size++] = flip(text.data[at++], first);
             continue;
         }
         uint32_t point = map(ft_utf8_next(text, &at));
