@@ -1,3 +1,4 @@
+// The list that cli/ hands to dsl/, made from list.h.
 #include "stages/builtin.h"
 
 #define FT_STAGE(name) extern const ft_stage_def ft_stage_##name;
