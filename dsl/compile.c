@@ -1,13 +1,14 @@
-// A pipeline file to a checked plan: the keys of the file, then params, run, stages, links, and last the engine's checker.
-// Every step goes on after a fault as far as it can, so that one call of `check` tells all there is to tell; what could
-// only follow from an earlier fault stays unsaid.
+// A pipeline file to a checked plan: the keys of the file, then params, run, stages, links, and
+// last the engine's checker. Every step goes on after a fault as far as it can, so that one call of
+// `check` tells all there is to tell; what could only follow from an earlier fault stays unsaid.
 #include "dsl/compile.h"
 
 #include <string.h>
 
-#include "dsl/compiler.h"
+#include "dsl/compilation.h"
 
-static const char *const top_keys[] = {"ftpipe", "name", "params", "run", "defaults", "stages", NULL};
+static const char *const top_keys[] = {"ftpipe",   "name",   "params", "run",
+                                       "defaults", "stages", NULL};
 
 // ---- shared by the files of the compiler ----
 
@@ -41,20 +42,22 @@ const char *ft_compiler_help(ft_compiler *c, const char *sentence)
     if (sentence[size - 1] == '.' && (size < 2 || sentence[size - 2] != '.'))
         size--;
     copy = ft_arena_text(ft_diagnostics_arena(c->diagnostics), (ft_slice){sentence, size});
-    if (copy && size > 1 && copy[0] >= 'A' && copy[0] <= 'Z' && copy[1] >= 'a' && copy[1] <= 'z')
+    if (copy && size > 1 && copy[0] >= 'A' && copy[0] <= 'Z' &&
+        ((copy[1] >= 'a' && copy[1] <= 'z') || copy[1] == ' '))
         copy[0] = (char)(copy[0] + 'a' - 'A');
     return copy;
 }
 
-bool ft_compiler_refuse_value(ft_compiler *c, int number, const ft_yaml_node *at, const ft_error *err)
+bool ft_compiler_refuse_value(ft_compiler *c, int number, const ft_yaml_node *at,
+                              const ft_error *err)
 {
     if (err->code == FT_ERROR_NOMEM)
         return ft_compiler_nomem(c);
-    return ft_compiler_refuse(c, &(ft_diagnostic){
-        .number = err->number ? err->number : number,
-        .mark = ft_yaml_mark_within(c->source, at, err->offset, err->length),
-        .message = FT_SAY(c, "%s", err->message),
-        .help = ft_compiler_help(c, err->hint)});
+    return ft_compiler_refuse(
+        c, &(ft_diagnostic){.number = err->number ? err->number : number,
+                            .mark = ft_yaml_mark_within(c->source, at, err->offset, err->length),
+                            .message = FT_SAY(c, "%s", err->message),
+                            .help = ft_compiler_help(c, err->hint)});
 }
 
 // ---- the file ----
@@ -90,10 +93,13 @@ static void check_top_key(ft_compiler *c, const ft_yaml_pair *pair)
         return;
     if (is_stage_name(c, key)) {
         const char *name = ft_compiler_quote(c, key);
-        ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 101, .mark = pair->key->mark,
-            .message = FT_SAY(c, "`%s` is a stage, and stages stand in the list `stages:`", name),
-            .help = FT_SAY(c, "write `stages:` and below it, indented, `- %s: ...`", name)});
+        ft_compiler_refuse(
+            c, &(ft_diagnostic){
+                   .number = 101,
+                   .mark = pair->key->mark,
+                   .message =
+                       FT_SAY(c, "`%s` is a stage, and stages stand in the list `stages:`", name),
+                   .help = FT_SAY(c, "write `stages:` and below it, indented, `- %s: ...`", name)});
         return;
     }
     ft_compile_unknown_key(c, FT_WORD_TOP, pair, top_keys, "a pipeline");
@@ -105,13 +111,17 @@ static void check_version(ft_compiler *c)
 
     if (!version || ft_yaml_is_text(version, "1"))
         return;
-    ft_compiler_refuse(c, &(ft_diagnostic){
-        .number = 114, .mark = version->mark,
-        .message = version->kind == FT_YAML_SCALAR && version->type == FT_YAML_INT
-                       ? FT_SAY(c, "this pipeline is written in version %s of the language, and this ftpipe knows version 1",
-                                ft_compiler_quote(c, version->text))
-                       : "`ftpipe` is the version of the language, a number",
-        .help = "write `ftpipe: 1`, or leave it out"});
+    ft_compiler_refuse(
+        c,
+        &(ft_diagnostic){.number = 114,
+                         .mark = version->mark,
+                         .message = version->kind == FT_YAML_SCALAR && version->type == FT_YAML_INT
+                                        ? FT_SAY(c,
+                                                 "this pipeline is written in version %s of the "
+                                                 "language, and this ftpipe knows version 1",
+                                                 ft_compiler_quote(c, version->text))
+                                        : "`ftpipe` is the version of the language, a number",
+                         .help = "write `ftpipe: 1`, or leave it out"});
 }
 
 static void read_name(ft_compiler *c)
@@ -121,9 +131,11 @@ static void read_name(ft_compiler *c)
     if (!name)
         return;
     if (name->kind != FT_YAML_SCALAR || name->text.size == 0 || is_null(name)) {
-        ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 102, .mark = name->mark, .message = "the pipeline's `name` must be a text",
-            .help = "write a word or two, or leave the line out"});
+        ft_compiler_refuse(c,
+                           &(ft_diagnostic){.number = 102,
+                                            .mark = name->mark,
+                                            .message = "the pipeline's `name` must be a text",
+                                            .help = "write a word or two, or leave the line out"});
         return;
     }
     const ft_yaml_node *filled = ft_params_fill(c, name);
@@ -142,9 +154,12 @@ static void read_defaults(ft_compiler *c)
     if (!defaults || is_null(defaults))
         return;
     if (defaults->kind != FT_YAML_MAP) {
-        ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 102, .mark = defaults->mark, .message = "`defaults` must be a map of keys that all stages get",
-            .help = "write `defaults:` and below it, indented, `on_error: skip`"});
+        ft_compiler_refuse(
+            c,
+            &(ft_diagnostic){.number = 102,
+                             .mark = defaults->mark,
+                             .message = "`defaults` must be a map of keys that all stages get",
+                             .help = "write `defaults:` and below it, indented, `on_error: skip`"});
         return;
     }
     for (size_t i = 0; i < defaults->count; i++) {
@@ -158,10 +173,13 @@ static void read_defaults(ft_compiler *c)
         if (known)
             continue;
         if (common || is_stage_name(c, key->text))
-            ft_compiler_refuse(c, &(ft_diagnostic){
-                .number = 115, .mark = key->mark,
-                .message = FT_SAY(c, "`%s` cannot be the same for all stages", ft_compiler_quote(c, key->text)),
-                .help = "`defaults` takes `workers`, `batch`, `order` and `on_error`; write this one in the stage"});
+            ft_compiler_refuse(
+                c, &(ft_diagnostic){.number = 115,
+                                    .mark = key->mark,
+                                    .message = FT_SAY(c, "`%s` cannot be the same for all stages",
+                                                      ft_compiler_quote(c, key->text)),
+                                    .help = "`defaults` takes `workers`, `batch`, `order` and "
+                                            "`on_error`; write this one in the stage"});
         else
             ft_compile_unknown_key(c, FT_WORD_STAGE, &defaults->pairs[i], keys, "`defaults`");
     }
@@ -173,8 +191,11 @@ static void read_defaults(ft_compiler *c)
 static bool refuse_root(ft_compiler *c)
 {
     const ft_yaml_node *root = c->root;
-    ft_diagnostic fault = {.number = 101, .mark = {1, 1, 1, 0}, .message = "this file holds no pipeline",
-                           .help = "write `stages:` and below it, indented, `- read: FILE` and `- write: FILE`"};
+    ft_diagnostic fault = {
+        .number = 101,
+        .mark = {1, 1, 1, 0},
+        .message = "this file holds no pipeline",
+        .help = "write `stages:` and below it, indented, `- read: FILE` and `- write: FILE`"};
 
     if (!root)
         return ft_compiler_refuse(c, &fault);
@@ -201,10 +222,13 @@ static bool find_stages(ft_compiler *c, size_t errors_before, const ft_yaml_node
         return true;
     if (ft_diagnostics_count(c->diagnostics, FT_SEVERITY_ERROR) > errors_before)
         return false;
-    return ft_compiler_refuse(c, &(ft_diagnostic){
-        .number = 101, .mark = c->root->count ? c->root->pairs[0].key->mark : c->root->mark,
-        .message = "this pipeline has no `stages`",
-        .help = "write `stages:` and below it, indented, `- read: FILE` and `- write: FILE`"});
+    return ft_compiler_refuse(
+        c,
+        &(ft_diagnostic){
+            .number = 101,
+            .mark = c->root->count ? c->root->pairs[0].key->mark : c->root->mark,
+            .message = "this pipeline has no `stages`",
+            .help = "write `stages:` and below it, indented, `- read: FILE` and `- write: FILE`"});
 }
 
 // Before the check: sources size their batches by the memory.
@@ -262,7 +286,9 @@ static bool list_names(ft_compiler *c)
 // The name of a pipeline without one: its file's, without folder and ending.
 static const char *name_of_file(ft_arena *arena, const char *path)
 {
-    const char *slash = path ? strrchr(path, '/') : NULL, *start = slash ? slash + 1 : path ? path : "pipeline";
+    const char *slash = path ? strrchr(path, '/') : NULL, *start = slash  ? slash + 1
+                                                                   : path ? path
+                                                                          : "pipeline";
     const char *dot = strrchr(start, '.');
     size_t size = dot && dot > start ? (size_t)(dot - start) : strlen(start);
 
@@ -295,9 +321,13 @@ static void compile(ft_compiler *c)
         compile_root(c);
 }
 
-ft_plan *ft_compile(const ft_source *source, const ft_compile_settings *settings, ft_diagnostics *diagnostics)
+ft_plan *ft_compile(const ft_source *source, const ft_compile_settings *settings,
+                    ft_diagnostics *diagnostics)
 {
-    ft_compiler c = {.source = source, .settings = settings, .diagnostics = diagnostics, .arena = ft_arena_create()};
+    ft_compiler c = {.source = source,
+                     .settings = settings,
+                     .diagnostics = diagnostics,
+                     .arena = ft_arena_create()};
     size_t errors = ft_diagnostics_count(diagnostics, FT_SEVERITY_ERROR);
 
     if (c.arena)

@@ -1,4 +1,5 @@
-// YAML text to a checked plan: parse with marks, params and environment filled in, stages and options, links, types.
+// YAML text to a checked plan: parse with marks, params and environment filled in, stages and
+// options, links, types.
 #pragma once
 
 #include "dsl/diagnostic.h"
@@ -10,13 +11,19 @@ typedef struct ft_compile_settings {
     // -p k=v, in order; a later one wins.
     const char *const *param_names, *const *param_texts;
     size_t param_count;
-    const char *(*environment_variable)(const char *name);  // For ${NAME:-default}; cli/ gives getenv.
-    const ft_run_options *run;  // Of the command line: threads, memory and `order: any` before the file's; NULL: none.
+    const char *(*environment_variable)(
+        const char *name);      // For ${NAME:-default}; cli/ gives getenv.
+    const ft_run_options *run;  // Of the command line: threads, memory and `order: any` before the
+                                // file's; NULL: none.
 } ft_compile_settings;
 
-// The plan, checked; NULL when there is an error (in `diagnostics`). Warnings may come with a plan. The plan keeps what it
-// needs of `source`; marks point into it, so it must outlive the diagnostics.
-ft_plan *ft_compile(const ft_source *source, const ft_compile_settings *settings, ft_diagnostics *diagnostics);
+// The plan, checked; NULL when there is an error (in `diagnostics`). Warnings may come with a plan.
+// The plan keeps what it needs of `source`; marks point into it, so it must outlive the
+// diagnostics.
+ft_plan *ft_compile(const ft_source *source, const ft_compile_settings *settings,
+                    ft_diagnostics *diagnostics);
 
-// 'read docs.jsonl ! tokenize ./m ! embed ./m pooling=mean ! write v.npy' to YAML text, in the arena.
-bool ft_compile_line(ft_slice line, ft_arena *arena, ft_slice *out_yaml, ft_error *err) FT_MUST_CHECK;
+// 'read docs.jsonl ! tokenize ./m ! embed ./m pooling=mean ! write v.npy' to YAML text, in the
+// arena.
+bool ft_compile_line(ft_slice line, ft_arena *arena, ft_slice *out_yaml,
+                     ft_error *err) FT_MUST_CHECK;

@@ -1,10 +1,16 @@
-// The engine's checker, and its faults brought to their places in the file: the value of the option that it names, the
-// other end of the edge with the fields that come from there, and the line to write where that is plain.
+// The engine's checker, and its faults brought to their places in the file: the value of the option
+// that it names, the other end of the edge with the fields that come from there, and the line to
+// write where that is plain.
 #include <string.h>
 
-#include "dsl/compiler.h"
+#include "dsl/compilation.h"
 
-enum { NUMBER_DEAD_END = 205, NUMBER_NO_FIELD = 311, NUMBER_FIELDS_END = 499, NUMBER_NO_READER = 901 };
+enum {
+    NUMBER_DEAD_END = 205,
+    NUMBER_NO_FIELD = 311,
+    NUMBER_FIELDS_END = 499,
+    NUMBER_NO_READER = 901
+};
 
 static ft_stage_entry *entry_of(ft_compiler *c, const ft_plan_node *node)
 {
@@ -88,7 +94,8 @@ static ft_mark mark_of(const ft_compiler *c, const ft_stage_entry *entry, const 
         const ft_yaml_node *key = node_quoted(value, fault->message);
         for (size_t i = 0; key && i < value->count; i++)
             if (value->pairs[i].key == key && is_same_text(value->pairs[i].value->text, fault))
-                return ft_yaml_mark_within(c->source, value->pairs[i].value, fault->offset, fault->length);
+                return ft_yaml_mark_within(c->source, value->pairs[i].value, fault->offset,
+                                           fault->length);
     }
     if (value->kind != FT_YAML_SCALAR) {
         const ft_yaml_node *item = node_quoted(value, fault->message);
@@ -102,16 +109,17 @@ static ft_mark mark_of(const ft_compiler *c, const ft_stage_entry *entry, const 
 // ---- the other end ----
 
 // Sources that type their items by a look at the data say so.
-static bool has_sampled(const ft_stage_entry *entry)
+static bool has_sampled(const ft_stage_entry *entry, const ft_plan_node *node)
 {
     const ft_option *fields = ft_option_find(entry->def->options, FT_SLICE("fields"));
 
     return entry->def->kind == FT_STAGE_SOURCE && fields && fields->type == FT_OPTION_MAP &&
            strcmp(entry->def->name, "read") == 0 && !ft_yaml_find(entry->yaml, "fields") &&
-           entry->node->output.open;
+           node->output.open;
 }
 
-static void add_other(ft_compiler *c, ft_stage_entry *other, const ft_plan_node *node, ft_diagnostic *fault)
+static void add_other(ft_compiler *c, ft_stage_entry *other, const ft_plan_node *node,
+                      ft_diagnostic *fault)
 {
     ft_arena *messages = ft_diagnostics_arena(c->diagnostics);
     const char *fields;
@@ -125,8 +133,9 @@ static void add_other(ft_compiler *c, ft_stage_entry *other, const ft_plan_node 
         return;
     fault->has_other = true;
     fault->other = other->type_at->mark;
-    fault->other_label = ft_arena_format(messages, "gives  %s%s", *fields ? fields : "items without known fields",
-                                         has_sampled(other) ? "          (from its first 100 lines)" : "");
+    fault->other_label =
+        ft_arena_format(messages, "gives  %s%s", *fields ? fields : "items without known fields",
+                        has_sampled(other, node) ? "          (from its first 100 lines)" : "");
 }
 
 // ---- the line to write ----
@@ -135,7 +144,8 @@ static void add_other(ft_compiler *c, ft_stage_entry *other, const ft_plan_node 
 static const ft_yaml_node *model_of(const ft_stage_entry *entry)
 {
     for (const ft_option *option = entry->def->options; option->name; option++) {
-        const ft_yaml_pair *pair = option->type == FT_OPTION_MODEL ? pair_of(entry, option->name) : NULL;
+        const ft_yaml_pair *pair =
+            option->type == FT_OPTION_MODEL ? pair_of(entry, option->name) : NULL;
         if (pair && pair->value->kind == FT_YAML_SCALAR && pair->value->style != FT_YAML_LITERAL)
             return pair->value;
     }
@@ -150,7 +160,8 @@ static bool has_stage(const ft_compiler *c, const char *name)
     return false;
 }
 
-static void add_fix(ft_compiler *c, const ft_stage_entry *entry, const ft_error *err, ft_diagnostic *fault)
+static void add_fix(ft_compiler *c, const ft_stage_entry *entry, const ft_error *err,
+                    ft_diagnostic *fault)
 {
     static const struct {
         const char *field, *stage, *help, *label;
@@ -160,15 +171,16 @@ static void add_fix(ft_compiler *c, const ft_stage_entry *entry, const ft_error 
     ft_mark start = entry->yaml->mark;
 
     for (size_t i = 0; i < FT_COUNT_OF(makers) && err->number == NUMBER_NO_FIELD; i++) {
-        if (!strstr(err->message, makers[i].field) || strcmp(entry->def->name, makers[i].stage) == 0 ||
-            !has_stage(c, makers[i].stage))
+        if (!strstr(err->message, makers[i].field) ||
+            strcmp(entry->def->name, makers[i].stage) == 0 || !has_stage(c, makers[i].stage))
             continue;
         int indent = start.column >= 3 ? (int)start.column - 3 : 0;
         fault->help = makers[i].help;
         if (!err->option)
             fault->label = makers[i].label;
-        fault->fix_line = FT_SAY(c, "%*s- %s: %.*s", indent, "", makers[i].stage, model ? (int)model->text.size : 5,
-                                 model ? model->text.data : "MODEL");
+        fault->fix_line =
+            FT_SAY(c, "%*s- %s: %.*s", indent, "", makers[i].stage,
+                   model ? (int)model->text.size : 5, model ? model->text.data : "MODEL");
         fault->fix_above_line = start.line;
         return;
     }
@@ -202,7 +214,7 @@ static int number_of(const ft_error *err)
     case FT_ERROR_DATA:
         return 603;
     case FT_ERROR_LIMIT:
-        return 605;
+        return 607;
     case FT_ERROR_USAGE:
         return err->option ? 104 : 118;
     case FT_ERROR_NONE:
@@ -213,16 +225,45 @@ static int number_of(const ft_error *err)
     return 118;
 }
 
-static void report(void *host, const ft_plan_node *node, const ft_plan_node *other, const ft_error *err)
+// What comes in matters for these, and would be noise for the syntax of an expression.
+static bool is_about_fields(int number)
+{
+    return number >= NUMBER_NO_FIELD && number <= NUMBER_FIELDS_END && number != 401 &&
+           number != 403 && number != 405 && number != 408;
+}
+
+// `text == english`: what comes in stands in the message already; what may be meant does not.
+static const char *help_for_name(ft_compiler *c, const ft_stage_entry *entry, const ft_error *err,
+                                 const char *help)
+{
+    static const char start[] = "no field `";
+    const char *name = err->message + sizeof(start) - 1, *end;
+
+    if (err->number != 402 || strncmp(err->message, start, sizeof(start) - 1) != 0 ||
+        (strncmp(err->hint, "What comes in", 13) != 0 &&
+         strncmp(err->hint, "what comes in", 13) != 0))
+        return help;
+    end = strchr(name, '`');
+    if (!end || !entry)
+        return help;
+    return FT_SAY(c,
+                  "write `\"%.*s\"` if it is text; a field that is not known above is named in "
+                  "`fields:` where it is read",
+                  (int)(end - name), name);
+}
+
+static void report(void *host, const ft_plan_node *node, const ft_plan_node *other,
+                   const ft_error *err)
 {
     ft_compiler *c = host;
     ft_stage_entry *entry = entry_of(c, node), *from = entry_of(c, other);
-    ft_diagnostic fault = {.number = number_of(err)};
+    ft_diagnostic fault = {0};
 
     if (err->code == FT_ERROR_NOMEM || !entry) {
         ft_compiler_nomem(c);
         return;
     }
+    fault.number = number_of(err);
     // Of a plan that was cut before its first faulty stage, nobody reads the end.
     if (err->number == NUMBER_DEAD_END && c->links_uncertain)
         return;
@@ -230,9 +271,11 @@ static void report(void *host, const ft_plan_node *node, const ft_plan_node *oth
                                                    : FT_SAY(c, "%s", err->message);
     fault.mark = mark_of(c, entry, err);
     take_label(c, err, &fault);
-    if (err->number >= NUMBER_NO_FIELD && err->number <= NUMBER_FIELDS_END && from)
+    if (is_about_fields(err->number) && from)
         add_other(c, from, other, &fault);
-    else if (err->number == 208 && from) {
+    if (fault.has_other)
+        fault.help = help_for_name(c, entry, err, fault.help);
+    if (err->number == 208 && from) {
         fault.has_other = true;
         fault.other = from->type_at->mark;
         fault.other_label = "this is a sink";
@@ -251,20 +294,26 @@ static void lint(ft_compiler *c)
 
     for (size_t i = 0; i < c->plan->node_count; i++)
         skips = skips || c->plan->nodes[i]->on_error == FT_ON_ERROR_SKIP;
-    if (!bound || c->reads_errors || skips || c->plan->run.max_errors == 0)
+    if (ft_diagnostics_count(c->diagnostics, FT_SEVERITY_ERROR) > 0 || !bound || c->reads_errors ||
+        skips || c->plan->run.max_errors == 0)
         return;
-    ft_compiler_refuse(c, &(ft_diagnostic){
-        .severity = FT_SEVERITY_WARNING, .number = NUMBER_NO_READER, .mark = bound->key->mark,
-        .message = FT_SAY(c, "%s may fail, but nothing says where to: the first one will stop the run",
-                          ft_compiler_quote(c, bound->value->text)),
-        .help = "add a sink with `input: errors`, or `on_error: skip`"});
+    ft_compiler_refuse(
+        c, &(ft_diagnostic){
+               .severity = FT_SEVERITY_WARNING,
+               .number = NUMBER_NO_READER,
+               .mark = bound->key->mark,
+               .message = FT_SAY(
+                   c, "%s may fail, but nothing says where to: the first one will stop the run",
+                   ft_compiler_quote(c, bound->value->text)),
+               .help = "add a sink with `input: errors`, or `on_error: skip`"});
 }
 
 void ft_compile_check(ft_compiler *c)
 {
     size_t good = c->plan->node_count;
 
-    // What stands above the first faulty stage can be checked; the rest would be told what it cannot help.
+    // What stands above the first faulty stage can be checked; the rest would be told what it
+    // cannot help.
     for (size_t i = c->entry_count; i > 0; i--)
         if (c->entries[i - 1].failed) {
             if (c->entries[i - 1].node)

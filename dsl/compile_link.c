@@ -1,7 +1,8 @@
-// Names of stages, and who reads from whom: what `input:` says, else the nearest stage above with an output.
+// Names of stages, and who reads from whom: what `input:` says, else the nearest stage above with
+// an output.
 #include <string.h>
 
-#include "dsl/compiler.h"
+#include "dsl/compilation.h"
 
 enum { NAME_BYTES_MAX = 64 };
 
@@ -32,14 +33,21 @@ static bool refuse_name(ft_compiler *c, const ft_yaml_node *at)
 {
     bool is_errors = ft_yaml_is_text(at, "errors");
 
-    return ft_compiler_refuse(c, &(ft_diagnostic){
-        .number = 206, .mark = at->mark,
-        .message = is_errors ? "a stage cannot be called `errors`: `input: errors` means all that failed"
-                   : at->kind == FT_YAML_SCALAR
-                       ? FT_SAY(c, "`%s` is no name for a stage", ft_compiler_quote(c, at->text))
-                       : "a stage's `name` must be a word",
-        .help = is_errors ? "call it `rejected`, say"
-                          : "use a letter first, then letters, digits, `_` and `-`, at most 64 of them"});
+    return ft_compiler_refuse(
+        c,
+        &(ft_diagnostic){
+            .number = 206,
+            .mark = at->mark,
+            .message =
+                is_errors
+                    ? "a stage cannot be called `errors`: `input: errors` means all that failed"
+                : at->kind == FT_YAML_SCALAR
+                    ? FT_SAY(c, "`%s` is no name for a stage", ft_compiler_quote(c, at->text))
+                    : "a stage's `name` must be a word",
+            .help =
+                is_errors
+                    ? "call it `rejected`, say"
+                    : "use a letter first, then letters, digits, `_` and `-`, at most 64 of them"});
 }
 
 static bool read_given_name(ft_compiler *c, ft_stage_entry *entry)
@@ -49,7 +57,8 @@ static bool read_given_name(ft_compiler *c, ft_stage_entry *entry)
     if (!pair || (entry->def && ft_option_find(entry->def->options, FT_SLICE("name"))))
         return true;
     const ft_yaml_node *value = ft_params_fill(c, pair->value);
-    if (!value || value->kind != FT_YAML_SCALAR || !is_stage_name(value->text) || ft_slice_is(value->text, "errors")) {
+    if (!value || value->kind != FT_YAML_SCALAR || !is_stage_name(value->text) ||
+        ft_slice_is(value->text, "errors")) {
         entry->failed = true;
         return value ? refuse_name(c, value) : false;
     }
@@ -60,11 +69,15 @@ static bool read_given_name(ft_compiler *c, ft_stage_entry *entry)
         if (!c->entries[i].name || strcmp(c->entries[i].name, name) != 0)
             continue;
         entry->failed = true;
-        return ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 201, .mark = pair->value->mark,
-            .message = FT_SAY(c, "two stages are called `%s`", name), .label = "again here", .has_other = true,
-            .other = c->entries[i].name_at->mark, .other_label = "first here",
-            .help = "give each stage a name of its own"});
+        return ft_compiler_refuse(
+            c, &(ft_diagnostic){.number = 201,
+                                .mark = pair->value->mark,
+                                .message = FT_SAY(c, "two stages are called `%s`", name),
+                                .label = "again here",
+                                .has_other = true,
+                                .other = c->entries[i].name_at->mark,
+                                .other_label = "first here",
+                                .help = "give each stage a name of its own"});
     }
     entry->name = name;
     entry->name_at = pair->value;
@@ -79,8 +92,9 @@ static bool make_name(ft_compiler *c, ft_stage_entry *entry)
     for (const ft_stage_entry *other = c->entries; other < entry; other++)
         number += other->def == entry->def;
     for (;; number++) {
-        const char *name = number == 1 ? entry->def->name
-                                       : ft_arena_format(c->plan->arena, "%s_%zu", entry->def->name, number);
+        const char *name =
+            number == 1 ? entry->def->name
+                        : ft_arena_format(c->plan->arena, "%s_%zu", entry->def->name, number);
         if (!name)
             return ft_compiler_nomem(c);
         if (is_taken(c, name))
@@ -179,27 +193,33 @@ static const char **names_above(ft_compiler *c, const ft_stage_entry *entry)
 static bool refuse_unknown(ft_compiler *c, const ft_stage_entry *entry, const link_text *link)
 {
     const char **names = names_above(c, entry);
-    const char *best = NULL, *near = NULL, *name = ft_compiler_quote(c, link->name);
+    bool is_path = memchr(link->at->text.data, '/', link->at->text.size) || link->name.size == 0;
+    const char *best = NULL, *near = NULL;
+    const char *name = ft_compiler_quote(c, is_path ? link->at->text : link->name);
     ft_diagnostic fault = {.number = 204};
 
     if (!names)
         return ft_compiler_nomem(c);
     fault.message = FT_SAY(c, "there is no stage `%s` to read from", name);
     near = ft_words_nearest(ft_diagnostics_arena(c->diagnostics), link->name, names, &best);
-    if (near) {
+    if (is_path) {
+        fault.help = "`input` names a stage; a file is read by `- read: FILE`";
+    } else if (near) {
         fault.help = FT_SAY(c, "did you mean %s?", near);
         if (!strchr(near, ' ') && link->at->style == FT_YAML_PLAIN)
-            fault.replacement = link->port.size ? FT_SAY(c, "%s.%.*s", best, (int)link->port.size, link->port.data) : best;
+            fault.replacement =
+                link->port.size ? FT_SAY(c, "%s.%.*s", best, (int)link->port.size, link->port.data)
+                                : best;
     } else if (names[0] && strcmp(names[0], "errors") != 0) {
-        fault.help = FT_SAY(c, "the stages above are called %s%s%s%s", names[0], names[1] ? ", " : "",
-                            names[1] ? names[1] : "", names[1] && names[2] ? " ..." : "");
-        if (memchr(link->name.data, '/', link->name.size) || link->port.size)
-            fault.help = "`input` names a stage; a file is read by `- read: FILE`";
+        fault.help =
+            FT_SAY(c, "the stages above are called %s%s%s%s", names[0], names[1] ? ", " : "",
+                   names[1] ? names[1] : "", names[1] && names[2] ? " ..." : "");
     }
     return refuse_link(c, link, fault);
 }
 
-static bool find_port(ft_compiler *c, const ft_stage_entry *from, const link_text *link, uint32_t *out)
+static bool find_port(ft_compiler *c, const ft_stage_entry *from, const link_text *link,
+                      uint32_t *out)
 {
     const char *const *ports = from->def ? from->def->ports : NULL;
 
@@ -215,28 +235,42 @@ static bool find_port(ft_compiler *c, const ft_stage_entry *from, const link_tex
             return true;
         }
     const char *port = ft_compiler_quote(c, link->port);
-    return refuse_link(c, link, (ft_diagnostic){
-        .number = 209,
-        .message = FT_SAY(c, "`%s` has no port `%s`", from->name, port),
-        .has_other = true, .other = from->type_at->mark,
-        .other_label = ports && ports[0] ? FT_SAY(c, "has the ports `errors` and `%s`", ports[0])
-                                         : "has the port `errors` and its output, which needs no name",
-        .help = FT_SAY(c, "read its output with `%s`, what failed with `%s.errors`", from->name, from->name)});
+    return refuse_link(
+        c, link,
+        (ft_diagnostic){.number = 209,
+                        .message = FT_SAY(c, "`%s` has no port `%s`", from->name, port),
+                        .has_other = true,
+                        .other = from->type_at->mark,
+                        .other_label =
+                            ports && ports[0]
+                                ? FT_SAY(c, "has the ports `errors` and `%s`", ports[0])
+                                : "has the port `errors` and its output, which needs no name",
+                        .help = FT_SAY(c, "read its output with `%s`, what failed with `%s.errors`",
+                                       from->name, from->name)});
 }
 
-static bool find_link(ft_compiler *c, ft_stage_entry *entry, const link_text *link, ft_stage_entry **out, uint32_t *out_port)
+static bool find_link(ft_compiler *c, ft_stage_entry *entry, const link_text *link,
+                      ft_stage_entry **out, uint32_t *out_port)
 {
     ft_stage_entry *from = find_entry(c, link->name);
 
     if (!from)
         return refuse_unknown(c, entry, link);
     if (from >= entry)
-        return refuse_link(c, link, (ft_diagnostic){
-            .number = 210,
-            .message = from == entry ? FT_SAY(c, "`%s` would read from itself", entry->name)
-                                     : FT_SAY(c, "`%s` stands below, and a stage reads from stages above it", from->name),
-            .has_other = true, .other = from->type_at->mark, .other_label = FT_SAY(c, "`%s` is here", from->name),
-            .help = from == entry ? "name a stage above" : FT_SAY(c, "move `%s` above this stage", from->name)});
+        return refuse_link(
+            c, link,
+            (ft_diagnostic){
+                .number = 210,
+                .message =
+                    from == entry
+                        ? FT_SAY(c, "`%s` would read from itself", entry->name)
+                        : FT_SAY(c, "`%s` stands below, and a stage reads from stages above it",
+                                 from->name),
+                .has_other = true,
+                .other = from->type_at->mark,
+                .other_label = FT_SAY(c, "`%s` is here", from->name),
+                .help = from == entry ? "name a stage above"
+                                      : FT_SAY(c, "move `%s` above this stage", from->name)});
     *out = from;
     return find_port(c, from, link, out_port);
 }
@@ -255,11 +289,15 @@ static bool connect_errors(ft_compiler *c, ft_stage_entry *entry, const ft_yaml_
     }
     if (count > 0 || c->links_uncertain)
         return true;
-    return ft_compiler_refuse(c, &(ft_diagnostic){
-        .number = 211, .mark = at->mark,
-        .message = entry == c->entries ? "no stage above can fail: this is the first one"
-                                       : "all errors of the stages above are read by other stages already",
-        .help = entry == c->entries ? "put it behind the stages whose failed items it takes" : "remove this stage"});
+    return ft_compiler_refuse(
+        c, &(ft_diagnostic){
+               .number = 211,
+               .mark = at->mark,
+               .message = entry == c->entries
+                              ? "no stage above can fail: this is the first one"
+                              : "all errors of the stages above are read by other stages already",
+               .help = entry == c->entries ? "put it behind the stages whose failed items it takes"
+                                           : "remove this stage"});
 }
 
 static bool connect_one(ft_compiler *c, ft_stage_entry *entry, const ft_yaml_node *node)
@@ -270,12 +308,15 @@ static bool connect_one(ft_compiler *c, ft_stage_entry *entry, const ft_yaml_nod
     node = ft_params_fill(c, node);
     if (!node)
         return false;
-    if (node->kind != FT_YAML_SCALAR || node->text.size == 0 || (node->type == FT_YAML_NULL && !node->quoted))
-        return ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 102, .mark = node->mark,
-            .message = FT_SAY(c, "`input` is the name of a stage above, not %s",
-                              ft_yaml_describe(node, ft_diagnostics_arena(c->diagnostics))),
-            .help = "write `input: NAME`, `input: NAME.errors` or `input: [NAME, NAME]`"});
+    if (node->kind != FT_YAML_SCALAR || node->text.size == 0 ||
+        (node->type == FT_YAML_NULL && !node->quoted))
+        return ft_compiler_refuse(
+            c, &(ft_diagnostic){
+                   .number = 102,
+                   .mark = node->mark,
+                   .message = FT_SAY(c, "`input` is the name of a stage above, not %s",
+                                     ft_yaml_describe(node, ft_diagnostics_arena(c->diagnostics))),
+                   .help = "write `input: NAME`, `input: NAME.errors` or `input: [NAME, NAME]`"});
     if (ft_slice_is(node->text, "errors"))
         return connect_errors(c, entry, node);
     link_text link = split_link(node);
@@ -288,11 +329,16 @@ static bool is_listed_twice(ft_compiler *c, const ft_yaml_node *list, size_t at)
         if (list->items[i]->kind != FT_YAML_SCALAR || list->items[at]->kind != FT_YAML_SCALAR ||
             !ft_slice_equal(list->items[i]->text, list->items[at]->text))
             continue;
-        ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 212, .mark = list->items[at]->mark,
-            .message = FT_SAY(c, "`%s` is read twice", ft_compiler_quote(c, list->items[at]->text)),
-            .label = "again here", .has_other = true, .other = list->items[i]->mark, .other_label = "first here",
-            .help = "name it once"});
+        ft_compiler_refuse(
+            c, &(ft_diagnostic){.number = 212,
+                                .mark = list->items[at]->mark,
+                                .message = FT_SAY(c, "`%s` is read twice",
+                                                  ft_compiler_quote(c, list->items[at]->text)),
+                                .label = "again here",
+                                .has_other = true,
+                                .other = list->items[i]->mark,
+                                .other_label = "first here",
+                                .help = "name it once"});
         return true;
     }
     return false;
@@ -306,20 +352,26 @@ static bool connect_given(ft_compiler *c, ft_stage_entry *entry, const ft_yaml_p
     if (!value)
         return false;
     if (value->kind != FT_YAML_LIST)
-        return connect_one(c, entry, value->type == FT_YAML_NULL && !value->quoted && value->text.size == 0 &&
-                                             value->kind == FT_YAML_SCALAR
-                                         ? pair->value
-                                         : value);
+        return connect_one(c, entry,
+                           value->type == FT_YAML_NULL && !value->quoted && value->text.size == 0 &&
+                                   value->kind == FT_YAML_SCALAR
+                               ? pair->value
+                               : value);
     if (value->count == 0)
-        return ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 102, .mark = value->mark, .message = "`input` is an empty list",
-            .help = "name a stage above, or leave `input` out to read from the nearest one"});
+        return ft_compiler_refuse(
+            c,
+            &(ft_diagnostic){
+                .number = 102,
+                .mark = value->mark,
+                .message = "`input` is an empty list",
+                .help = "name a stage above, or leave `input` out to read from the nearest one"});
     for (size_t i = 0; i < value->count; i++)
         ok = !is_listed_twice(c, value, i) && connect_one(c, entry, value->items[i]) && ok;
     return ok;
 }
 
-// A stage that reads only errors stands beside the line of stages, and is not what those below it read from.
+// A stage that reads only errors stands beside the line of stages, and is not what those below it
+// read from.
 static void connect_nearest(ft_compiler *c, ft_stage_entry *entry)
 {
     for (ft_stage_entry *from = entry; from > c->entries;) {

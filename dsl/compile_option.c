@@ -1,8 +1,9 @@
-// Values into options. What a value may be (one text, a list, a map) follows from the option's type; what a text means is
-// the option table's business (ft_option_set).
+// Values into options. What a value may be (one text, a list, a map) follows from the option's
+// type; what a text means is the option table's business (ft_option_set).
+#include <stdio.h>
 #include <string.h>
 
-#include "dsl/compiler.h"
+#include "dsl/compilation.h"
 #include "runtime/system/file.h"
 
 enum { WORKERS_MAX = 4096 };
@@ -31,7 +32,8 @@ static bool is_condition(const char *key)
 }
 
 // `when: #tokens > 512`: the comment, or false when there is none.
-static bool find_comment(const ft_source *source, const ft_yaml_pair *pair, size_t *out_start, size_t *out_end)
+static bool find_comment(const ft_source *source, const ft_yaml_pair *pair, size_t *out_start,
+                         size_t *out_end)
 {
     ft_slice text = source->text;
     size_t at = pair->key->end_offset;
@@ -54,17 +56,21 @@ static const char *with_len(ft_compiler *c, ft_slice comment)
 {
     size_t word = 1;
 
-    while (word < comment.size && ((comment.data[word] >= 'a' && comment.data[word] <= 'z') || comment.data[word] == '_'))
+    while (word < comment.size &&
+           ((comment.data[word] >= 'a' && comment.data[word] <= 'z') || comment.data[word] == '_'))
         word++;
-    if (word == 1 || word + 2 >= comment.size || comment.data[word] != ' ' || !strchr("<>=!~", comment.data[word + 1]))
+    if (word == 1 || word + 2 >= comment.size || comment.data[word] != ' ' ||
+        !strchr("<>=!~", comment.data[word + 1]))
         return NULL;
-    return FT_SAY(c, "len(%.*s)%.*s", (int)(word - 1), comment.data + 1, (int)(comment.size - word), comment.data + word);
+    return FT_SAY(c, "len(%.*s)%.*s", (int)(word - 1), comment.data + 1, (int)(comment.size - word),
+                  comment.data + word);
 }
 
 static bool refuse_empty(ft_compiler *c, const ft_yaml_pair *pair, const char *wanted)
 {
     const char *key = ft_compiler_quote(c, pair->key->text);
-    ft_diagnostic fault = {.number = 102, .mark = pair->key->mark, .label = "nothing stands behind it"};
+    ft_diagnostic fault = {
+        .number = 102, .mark = pair->key->mark, .label = "nothing stands behind it"};
     size_t start, end;
 
     fault.message = FT_SAY(c, "`%s` needs a value: %s", key, wanted);
@@ -75,30 +81,37 @@ static bool refuse_empty(ft_compiler *c, const ft_yaml_pair *pair, const char *w
         fault.number = 12;
         fault.mark = ft_mark_at(c->source->text, start, end);
         fault.label = NULL;
-        fault.message = is_condition(key) ? "this condition is empty: in YAML ` #` starts a comment"
-                                          : FT_SAY(c, "`%s` is empty: in YAML ` #` starts a comment", key);
+        fault.message = is_condition(key)
+                            ? "this condition is empty: in YAML ` #` starts a comment"
+                            : FT_SAY(c, "`%s` is empty: in YAML ` #` starts a comment", key);
         fault.help = meant ? FT_SAY(c, "write `%s`", meant)
-                           : FT_SAY(c, "write the value in front of the comment (%s), or in quotes if it starts with `#`",
+                           : FT_SAY(c,
+                                    "write the value in front of the comment (%s), or in quotes if "
+                                    "it starts with `#`",
                                     wanted);
     }
     return ft_compiler_refuse(c, &fault);
 }
 
-static bool refuse_kind(ft_compiler *c, const ft_yaml_pair *pair, const ft_yaml_node *node, const char *wanted)
+static bool refuse_kind(ft_compiler *c, const ft_yaml_pair *pair, const ft_yaml_node *node,
+                        const char *wanted)
 {
     if (is_empty(node) && node->style != FT_YAML_FILLED)
         return refuse_empty(c, pair, wanted);
-    return ft_compiler_refuse(c, &(ft_diagnostic){
-        .number = 102, .mark = node->mark,
-        .message = FT_SAY(c, "`%s` is %s, not %s", ft_compiler_quote(c, pair->key->text), wanted,
-                          ft_yaml_describe(node, ft_diagnostics_arena(c->diagnostics)))});
+    return ft_compiler_refuse(
+        c,
+        &(ft_diagnostic){.number = 102,
+                         .mark = node->mark,
+                         .message = FT_SAY(
+                             c, "`%s` is %s, not %s", ft_compiler_quote(c, pair->key->text), wanted,
+                             ft_yaml_describe(node, ft_diagnostics_arena(c->diagnostics)))});
 }
 
 // ---- lists and maps ----
 
-static const char *type_words(const value *v)
+const char *ft_compile_type_words(ft_compiler *c, const ft_option *option)
 {
-    switch (v->option->type) {
+    switch (option->type) {
     case FT_OPTION_STRING:
         return "a text";
     case FT_OPTION_PATH:
@@ -110,7 +123,7 @@ static const char *type_words(const value *v)
     case FT_OPTION_EXPR:
         return "an expression such as `len(text) > 10`";
     case FT_OPTION_CHOICE:
-        return FT_SAY(v->c, "one of %s", ft_option_print_type(v->option, v->c->arena));
+        return FT_SAY(c, "one of %s", ft_option_print_type(option, c->arena));
     case FT_OPTION_BOOL:
         return "true or false";
     case FT_OPTION_INT:
@@ -133,9 +146,49 @@ static const char *type_words(const value *v)
     return "a map of names and values";
 }
 
+static const char *type_words(const value *v)
+{
+    return ft_compile_type_words(v->c, v->option);
+}
+
+// `read: {path: x, format: y}`: options one level too deep.
+static bool refuse_nested(const value *v)
+{
+    ft_compiler *c = v->c;
+    const ft_yaml_node *first = v->node->pairs[0].key;
+    const char *key = ft_compiler_quote(c, v->pair->key->text);
+
+    return ft_compiler_refuse(
+        c, &(ft_diagnostic){.number = 102,
+                            .mark = first->mark,
+                            .message = FT_SAY(c, "options stand beside `%s`, not below it", key),
+                            .has_other = true,
+                            .other = v->pair->key->mark,
+                            .other_label = FT_SAY(c, "takes %s", type_words(v)),
+                            .help = FT_SAY(c, "let `%s` start in the same column as `%s`",
+                                           ft_compiler_quote(c, first->text), key)});
+}
+
+static bool is_nested(const value *v)
+{
+    return v->option->is_main && v->node->kind == FT_YAML_MAP && v->node->count > 0 &&
+           ft_option_find(v->entry->def->options, v->node->pairs[0].key->text);
+}
+
+// The main setting is known to the user by the stage's name: `limit`, not `count`.
 static bool refuse_this(const value *v, const ft_error *err)
 {
-    return ft_compiler_refuse_value(v->c, 104, v->node, err);
+    size_t length = strlen(v->option->name);
+    ft_error said = *err;
+    ft_slice key = v->pair->key->text;
+    bool named = said.message[0] == '`' &&
+                 strncmp(said.message + 1, v->option->name, length) == 0 &&
+                 said.message[length + 1] == '`';
+
+    if (named && key.size < 64 && !ft_slice_is(key, "type"))
+        snprintf(said.message, sizeof(said.message), "`%.*s%s", (int)key.size, key.data,
+                 err->message + length + 1);
+    return ft_compiler_refuse_value(v->c, 104, v->node, &said);
 }
 
 // A list, or one text as a list of one.
@@ -149,17 +202,22 @@ static bool set_list(const value *v)
     if (!items)
         return ft_compiler_nomem(c);
     for (size_t i = 0; i < count; i++) {
-        const ft_yaml_node *item = v->node->kind == FT_YAML_LIST ? ft_params_fill(c, v->node->items[i]) : v->node;
+        const ft_yaml_node *item =
+            v->node->kind == FT_YAML_LIST ? ft_params_fill(c, v->node->items[i]) : v->node;
         if (!item)
             return false;
         if (item->kind != FT_YAML_SCALAR || is_empty(item))
-            return ft_compiler_refuse(c, &(ft_diagnostic){
-                .number = 102, .mark = item->mark,
-                .message = FT_SAY(c, "`%s` is %s, and this entry is %s", v->option->name, type_words(v),
-                                  ft_yaml_describe(item, ft_diagnostics_arena(c->diagnostics)))});
+            return ft_compiler_refuse(
+                c, &(ft_diagnostic){
+                       .number = 102,
+                       .mark = item->mark,
+                       .message = FT_SAY(
+                           c, "`%s` is %s, and this entry is %s", v->option->name, type_words(v),
+                           ft_yaml_describe(item, ft_diagnostics_arena(c->diagnostics)))});
         items[i] = item->text;
     }
-    if (ft_option_set_strings(v->option, v->entry->node->config, items, count, c->plan->arena, &err))
+    if (ft_option_set_strings(v->option, v->entry->node->config, items, count, c->plan->arena,
+                              &err))
         return true;
     return refuse_this(v, &err);
 }
@@ -186,7 +244,8 @@ static bool set_map(const value *v)
         texts[i] = item->text;
         quoted[i] = item->quoted;
     }
-    if (ft_option_set_map(v->option, v->entry->node->config, names, texts, quoted, count, c->plan->arena, &err))
+    if (ft_option_set_map(v->option, v->entry->node->config, names, texts, quoted, count,
+                          c->plan->arena, &err))
         return true;
     return refuse_this(v, &err);
 }
@@ -204,10 +263,13 @@ static bool refuse_model(const value *v)
 
     if (is_path) {
         fault.message = FT_SAY(c, "there is no model at `%s`", name);
-        fault.help = "name a folder with the files of a model, or a model that `ftpipe pull NAME` has fetched";
+        fault.help = "name a folder with the files of a model, or a model that `ftpipe pull NAME` "
+                     "has fetched";
     } else {
-        fault.message = FT_SAY(c, "there is no model `%s`, neither here nor in the model store", name);
-        fault.help = near ? FT_SAY(c, "did you mean `%s`? Else fetch the model: `ftpipe pull %s`", near, name)
+        fault.message =
+            FT_SAY(c, "there is no model `%s`, neither here nor in the model store", name);
+        fault.help = near ? FT_SAY(c, "did you mean `%s`? Else fetch the model: `ftpipe pull %s`",
+                                   near, name)
                           : FT_SAY(c, "fetch it: `ftpipe pull %s`", name);
     }
     return ft_compiler_refuse(c, &fault);
@@ -250,7 +312,8 @@ static bool find_model(const value *v, ft_slice *out)
     return ft_file_find(in_store) != FT_FILE_MISSING || refuse_model(v);
 }
 
-// true and false in any of the spellings of YAML 1.2; `yes` is text there, and what was meant is clear.
+// true and false in any of the spellings of YAML 1.2; `yes` is text there, and what was meant is
+// clear.
 static bool read_bool(const value *v, ft_slice *out)
 {
     static const char *const yes[] = {"yes", "Yes", "YES", "on", "On", "ON", "y", "1", NULL};
@@ -265,12 +328,15 @@ static bool read_bool(const value *v, ft_slice *out)
     if (!meant)
         return true;
     bool in_place = v->node->style == FT_YAML_PLAIN;
-    return ft_compiler_refuse(v->c, &(ft_diagnostic){
-        .number = 117, .mark = v->node->mark,
-        .message = FT_SAY(v->c, "`%s` is true or false, and `%s` is text in YAML 1.2", v->option->name,
-                          ft_compiler_quote(v->c, v->node->text)),
-        .help = FT_SAY(v->c, "write `%s: %s`", ft_compiler_quote(v->c, v->pair->key->text), meant),
-        .replacement = in_place ? meant : NULL});
+    return ft_compiler_refuse(
+        v->c, &(ft_diagnostic){
+                  .number = 117,
+                  .mark = v->node->mark,
+                  .message = FT_SAY(v->c, "`%s` is true or false, and `%s` is text in YAML 1.2",
+                                    v->option->name, ft_compiler_quote(v->c, v->node->text)),
+                  .help = FT_SAY(v->c, "write `%s: %s`",
+                                 ft_compiler_quote(v->c, v->pair->key->text), meant),
+                  .replacement = in_place ? meant : NULL});
 }
 
 static bool set_scalar(const value *v)
@@ -280,14 +346,17 @@ static bool set_scalar(const value *v)
 
     if (v->option->type == FT_OPTION_MODEL && !find_model(v, &text))
         return false;
-    if (v->option->type == FT_OPTION_BOOL && !read_bool(v, &text))
+    bool is_bool = v->option->type == FT_OPTION_BOOL ||
+                   (v->option->type == FT_OPTION_CHOICE && is_choice(v->option, FT_SLICE("true")));
+    if (is_bool && !read_bool(v, &text))
         return false;
     if (ft_option_set(v->option, v->entry->node->config, text, v->c->plan->arena, &err))
         return true;
     return refuse_this(v, &err);
 }
 
-bool ft_compile_option(ft_compiler *c, ft_stage_entry *entry, const ft_option *option, const ft_yaml_pair *pair)
+bool ft_compile_option(ft_compiler *c, ft_stage_entry *entry, const ft_option *option,
+                       const ft_yaml_pair *pair)
 {
     value v = {c, entry, option, pair, ft_params_fill(c, pair->value)};
     bool is_list = option->type == FT_OPTION_STRINGS || option->type == FT_OPTION_FIELDS;
@@ -297,8 +366,11 @@ bool ft_compile_option(ft_compiler *c, ft_stage_entry *entry, const ft_option *o
         return false;
     if (is_map && v.node->kind == FT_YAML_MAP)
         return set_map(&v);
-    if (is_list && (v.node->kind == FT_YAML_LIST || (v.node->kind == FT_YAML_SCALAR && !is_empty(v.node))))
+    if (is_list &&
+        (v.node->kind == FT_YAML_LIST || (v.node->kind == FT_YAML_SCALAR && !is_empty(v.node))))
         return set_list(&v);
+    if (is_nested(&v))
+        return refuse_nested(&v);
     if (is_map || is_list || v.node->kind != FT_YAML_SCALAR || is_empty(v.node))
         return refuse_kind(c, pair, v.node, type_words(&v));
     return set_scalar(&v);
@@ -313,11 +385,15 @@ typedef struct common {
     const ft_yaml_node *value;
 } common;
 
-static bool refuse_feature(const common *k, const ft_yaml_node *at, const char *what, const char *instead)
+static bool refuse_feature(const common *k, const ft_yaml_node *at, const char *what,
+                           const char *instead)
 {
-    return ft_compiler_refuse(k->c, &(ft_diagnostic){
-        .number = 108, .mark = at->mark,
-        .message = FT_SAY(k->c, "%s is not available in this version of ftpipe", what), .help = instead});
+    return ft_compiler_refuse(
+        k->c, &(ft_diagnostic){
+                  .number = 108,
+                  .mark = at->mark,
+                  .message = FT_SAY(k->c, "%s is not available in this version of ftpipe", what),
+                  .help = instead});
 }
 
 static bool refuse_common(const common *k, const char *wanted)
@@ -326,10 +402,12 @@ static bool refuse_common(const common *k, const char *wanted)
 
     if (k->value->kind != FT_YAML_SCALAR || is_empty(k->value))
         return refuse_kind(c, k->pair, k->value, wanted);
-    return ft_compiler_refuse(c, &(ft_diagnostic){
-        .number = 104, .mark = k->value->mark,
-        .message = FT_SAY(c, "`%s` is %s, not `%s`", ft_compiler_quote(c, k->pair->key->text), wanted,
-                          ft_compiler_quote(c, k->value->text))});
+    return ft_compiler_refuse(
+        c, &(ft_diagnostic){.number = 104,
+                            .mark = k->value->mark,
+                            .message = FT_SAY(c, "`%s` is %s, not `%s`",
+                                              ft_compiler_quote(c, k->pair->key->text), wanted,
+                                              ft_compiler_quote(c, k->value->text))});
 }
 
 static bool set_text(const common *k, const char **out, const char *wanted)
@@ -345,11 +423,12 @@ static bool set_workers(const common *k)
     int64_t workers = 0;
 
     if (k->value->kind == FT_YAML_MAP)
-        return refuse_feature(k, k->value, "a range of workers", "write one number, or `workers: auto`");
+        return refuse_feature(k, k->value, "a range of workers",
+                              "write one number, or `workers: auto`");
     if (ft_yaml_is_text(k->value, "auto"))
         return true;
-    if (k->value->kind != FT_YAML_SCALAR || !ft_parse_int(k->value->text, &workers) || workers < 1 ||
-        workers > WORKERS_MAX)
+    if (k->value->kind != FT_YAML_SCALAR || !ft_parse_int(k->value->text, &workers) ||
+        workers < 1 || workers > WORKERS_MAX)
         return refuse_common(k, "a whole number between 1 and 4096, or `auto`");
     k->node->workers = workers;
     return true;
@@ -375,7 +454,8 @@ static bool set_batch(const common *k)
     }
     if (ft_yaml_is_text(items, "auto"))
         return true;
-    if (items->kind != FT_YAML_SCALAR || !ft_parse_count(items->text, &count) || count < 1 || count > INT32_MAX)
+    if (items->kind != FT_YAML_SCALAR || !ft_parse_count(items->text, &count) || count < 1 ||
+        count > INT32_MAX)
         return refuse_common(k, "a number of items such as 64 or 10k, or `auto`");
     k->node->batch_items = count;
     return true;
@@ -405,8 +485,10 @@ static bool set_on_error(const common *k)
     return true;
 }
 
-// A default does not hold where the stage says otherwise. `name` and `input` are read with all stages in view.
-bool ft_compile_common(ft_compiler *c, ft_stage_entry *entry, const ft_yaml_pair *pair, bool is_default)
+// A default does not hold where the stage says otherwise. `name` and `input` are read with all
+// stages in view.
+bool ft_compile_common(ft_compiler *c, ft_stage_entry *entry, const ft_yaml_pair *pair,
+                       bool is_default)
 {
     ft_slice key = pair->key->text;
     common k = {.c = c, .node = entry->node, .pair = pair};

@@ -1,11 +1,13 @@
-// The list `stages:`: which type each entry is, and each of its keys to the option or common key that it names.
+// The list `stages:`: which type each entry is, and each of its keys to the option or common key
+// that it names.
 #include <string.h>
 
-#include "dsl/compiler.h"
+#include "dsl/compilation.h"
 
 enum { STAGES_MAX = 1000 };
 
-static const char stages_help[] = "write `stages:` and below it, indented, `- read: FILE` and `- write: FILE`";
+static const char stages_help[] =
+    "write `stages:` and below it, indented, `- read: FILE` and `- write: FILE`";
 
 static const ft_stage_def *find_def(const ft_compiler *c, ft_slice name)
 {
@@ -51,27 +53,41 @@ static bool is_name_of(const char *name, const char *const *names)
     return false;
 }
 
-static bool refuse_missing(ft_compiler *c, const ft_yaml_node *key, const ft_missing_feature *feature)
+static bool refuse_missing(ft_compiler *c, const ft_yaml_node *key,
+                           const ft_missing_feature *feature)
 {
-    return ft_compiler_refuse(c, &(ft_diagnostic){
-        .number = 108, .mark = key->mark,
-        .message = FT_SAY(c, "`%s` is not available in this version of ftpipe", feature->key),
-        .help = ft_compiler_help(c, feature->instead)});
+    return ft_compiler_refuse(
+        c, &(ft_diagnostic){.number = 108,
+                            .mark = key->mark,
+                            .message = FT_SAY(c, "`%s` is not available in this version of ftpipe",
+                                              feature->key),
+                            .help = ft_compiler_help(c, feature->instead)});
 }
 
-static bool refuse_word(ft_compiler *c, const ft_yaml_pair *pair, const ft_word *word, const char *const *names)
+// Where a new name alone makes it right.
+static bool can_rename(const ft_compiler *c, const ft_yaml_pair *pair, const ft_word *word)
+{
+    if (word->place == FT_WORD_TOP && ft_yaml_find(c->root, word->ours))
+        return false;
+    return strcmp(word->ours, "stages") != 0 || pair->value->kind == FT_YAML_LIST;
+}
+
+static bool refuse_word(ft_compiler *c, const ft_yaml_pair *pair, const ft_word *word,
+                        const char *const *names)
 {
     ft_diagnostic fault = {.number = 107, .mark = pair->key->mark};
 
     if (word->ours && ft_words_find_missing(word->place, ft_slice_of(word->ours))) {
-        const ft_missing_feature *feature = ft_words_find_missing(word->place, ft_slice_of(word->ours));
-        fault.message = FT_SAY(c, "`%s` would be called `%s` here, which is not available in this version", word->said,
-                               word->ours);
+        const ft_missing_feature *feature =
+            ft_words_find_missing(word->place, ft_slice_of(word->ours));
+        fault.message =
+            FT_SAY(c, "`%s` would be called `%s` here, which is not available in this version",
+                   word->said, word->ours);
         fault.help = ft_compiler_help(c, feature->instead);
     } else if (word->ours && is_name_of(word->ours, names)) {
         fault.message = FT_SAY(c, "`%s` is called `%s` here", word->said, word->ours);
         fault.help = word->help;
-        fault.replacement = word->help ? NULL : word->ours;
+        fault.replacement = word->help || !can_rename(c, pair, word) ? NULL : word->ours;
     } else {
         fault.message = FT_SAY(c, "there is no key `%s` here", word->said);
         fault.help = word->help;
@@ -79,8 +95,8 @@ static bool refuse_word(ft_compiler *c, const ft_yaml_pair *pair, const ft_word 
     return ft_compiler_refuse(c, &fault);
 }
 
-bool ft_compile_unknown_key(ft_compiler *c, ft_word_place place, const ft_yaml_pair *pair, const char *const *names,
-                            const char *where)
+bool ft_compile_unknown_key(ft_compiler *c, ft_word_place place, const ft_yaml_pair *pair,
+                            const char *const *names, const char *where)
 {
     ft_slice key = pair->key->text;
     const ft_missing_feature *feature = ft_words_find_missing(place, key);
@@ -139,12 +155,16 @@ static void refuse_two_types(ft_compiler *c, const ft_yaml_pair *first, const ft
 {
     const char *name = ft_compiler_quote(c, second->key->text);
 
-    ft_compiler_refuse(c, &(ft_diagnostic){
-        .number = 109, .mark = second->key->mark,
-        .message = FT_SAY(c, "`%s` and `%s` are two stages, and stand in one", ft_compiler_quote(c, first->key->text), name),
-        .label = "a stage of its own", .has_other = true, .other = first->key->mark,
-        .other_label = "this stage is one already",
-        .help = FT_SAY(c, "start a new stage: `- %s: ...`", name)});
+    ft_compiler_refuse(
+        c, &(ft_diagnostic){.number = 109,
+                            .mark = second->key->mark,
+                            .message = FT_SAY(c, "`%s` and `%s` are two stages, and stand in one",
+                                              ft_compiler_quote(c, first->key->text), name),
+                            .label = "a stage of its own",
+                            .has_other = true,
+                            .other = first->key->mark,
+                            .other_label = "this stage is one already",
+                            .help = FT_SAY(c, "start a new stage: `- %s: ...`", name)});
 }
 
 static void refuse_type(ft_compiler *c, const ft_yaml_node *at, ft_slice type)
@@ -153,19 +173,24 @@ static void refuse_type(ft_compiler *c, const ft_yaml_node *at, ft_slice type)
     const char *best = NULL, *near, *name = ft_compiler_quote(c, type);
 
     if (feature) {
-        ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 108, .mark = at->mark,
-            .message = FT_SAY(c, "the stage `%s` is not available in this version of ftpipe", feature->key),
-            .help = ft_compiler_help(c, feature->instead)});
+        ft_compiler_refuse(
+            c, &(ft_diagnostic){
+                   .number = 108,
+                   .mark = at->mark,
+                   .message = FT_SAY(c, "the stage `%s` is not available in this version of ftpipe",
+                                     feature->key),
+                   .help = ft_compiler_help(c, feature->instead)});
         return;
     }
     near = ft_words_nearest(ft_diagnostics_arena(c->diagnostics), type, c->stage_names, &best);
     bool exact = at->style == FT_YAML_PLAIN && ft_slice_equal(at->text, type);
-    ft_compiler_refuse(c, &(ft_diagnostic){
-        .number = 105, .mark = at->mark,
-        .message = FT_SAY(c, "there is no stage `%s`", name),
-        .help = near ? FT_SAY(c, "did you mean %s?", near) : "`ftpipe stages` lists them all",
-        .replacement = near && exact && !strchr(near, ' ') ? best : NULL});
+    ft_compiler_refuse(
+        c, &(ft_diagnostic){.number = 105,
+                            .mark = at->mark,
+                            .message = FT_SAY(c, "there is no stage `%s`", name),
+                            .help = near ? FT_SAY(c, "did you mean %s?", near)
+                                         : "`ftpipe stages` lists them all",
+                            .replacement = near && exact && !strchr(near, ' ') ? best : NULL});
 }
 
 // No key is a type: the likeliest is the first that is no common key.
@@ -183,17 +208,22 @@ static void refuse_no_type(ft_compiler *c, const ft_stage_entry *entry)
         if (ft_words_find_missing_stage(map->pairs[i].key->text))
             first = &map->pairs[i];
     if (!first) {
-        ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 105, .mark = map->count ? map->pairs[0].key->mark : map->mark,
-            .message = "this stage has no type: no key of it is the name of a stage",
-            .help = "add one, such as `read: FILE` or `write: FILE`; `ftpipe stages` lists them all"});
+        ft_compiler_refuse(
+            c, &(ft_diagnostic){.number = 105,
+                                .mark = map->count ? map->pairs[0].key->mark : map->mark,
+                                .message =
+                                    "this stage has no type: no key of it is the name of a stage",
+                                .help = "add one, such as `read: FILE` or `write: FILE`; `ftpipe "
+                                        "stages` lists them all"});
         return;
     }
     const ft_word *word = ft_words_find(FT_WORD_STAGE, first->key->text);
     if (word && !word->ours)
-        ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 107, .mark = first->key->mark,
-            .message = FT_SAY(c, "there is no stage `%s`", word->said), .help = word->help});
+        ft_compiler_refuse(
+            c, &(ft_diagnostic){.number = 107,
+                                .mark = first->key->mark,
+                                .message = FT_SAY(c, "there is no stage `%s`", word->said),
+                                .help = word->help});
     else
         refuse_type(c, first->key, first->key->text);
 }
@@ -208,9 +238,11 @@ static bool find_long_type(ft_compiler *c, ft_stage_entry *entry, const ft_yaml_
     entry->type = pair;
     entry->type_at = pair->value;
     if (value->kind != FT_YAML_SCALAR)
-        return ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 102, .mark = value->mark, .message = "`type` must be the name of a stage",
-            .help = "write `type: read`"});
+        return ft_compiler_refuse(c,
+                                  &(ft_diagnostic){.number = 102,
+                                                   .mark = value->mark,
+                                                   .message = "`type` must be the name of a stage",
+                                                   .help = "write `type: read`"});
     entry->def = find_def(c, value->text);
     if (!entry->def)
         refuse_type(c, pair->value, value->text);
@@ -251,7 +283,8 @@ static bool refuse_entry(ft_compiler *c, const ft_yaml_node *node)
 {
     ft_diagnostic fault = {.number = 103, .mark = node->mark};
     const char *text = ft_compiler_quote(c, node->text);
-    const char *colon = node->kind == FT_YAML_SCALAR ? memchr(node->text.data, ':', node->text.size) : NULL;
+    const char *colon =
+        node->kind == FT_YAML_SCALAR ? memchr(node->text.data, ':', node->text.size) : NULL;
     ft_slice word = {node->text.data, colon ? (size_t)(colon - node->text.data) : 0};
 
     fault.message = FT_SAY(c, "a stage is a map such as `read: FILE`, and this is %s",
@@ -260,9 +293,11 @@ static bool refuse_entry(ft_compiler *c, const ft_yaml_node *node)
         fault.number = 20;
         fault.message = "a space is missing behind the `:`";
         fault.mark = ft_yaml_mark_within(c->source, node, 0, word.size + 1);
-        fault.help = FT_SAY(c, "write `%.*s: %s`", (int)word.size, word.data,
-                            ft_compiler_quote(c, (ft_slice){colon + 1, node->text.size - word.size - 1}));
-        fault.replacement = node->style == FT_YAML_PLAIN ? FT_SAY(c, "%.*s: ", (int)word.size, word.data) : NULL;
+        fault.help =
+            FT_SAY(c, "write `%.*s: %s`", (int)word.size, word.data,
+                   ft_compiler_quote(c, (ft_slice){colon + 1, node->text.size - word.size - 1}));
+        fault.replacement =
+            node->style == FT_YAML_PLAIN ? FT_SAY(c, "%.*s: ", (int)word.size, word.data) : NULL;
     } else if (node->kind == FT_YAML_SCALAR && find_def(c, node->text)) {
         fault.message = FT_SAY(c, "a `:` is missing behind `%s`", text);
         fault.help = FT_SAY(c, "write `- %s:`", text);
@@ -290,10 +325,12 @@ static bool compile_type_key(ft_compiler *c, ft_stage_entry *entry)
     if (!main_option) {
         if (!is_given(pair->value))
             return true;
-        return ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 104, .mark = pair->value->mark,
-            .message = FT_SAY(c, "`%s` takes no value of its own", entry->def->name),
-            .help = FT_SAY(c, "write `%s:` and its options below", entry->def->name)});
+        return ft_compiler_refuse(
+            c, &(ft_diagnostic){
+                   .number = 104,
+                   .mark = pair->value->mark,
+                   .message = FT_SAY(c, "`%s` takes no value of its own", entry->def->name),
+                   .help = FT_SAY(c, "write `%s:` and its options below", entry->def->name)});
     }
     const ft_yaml_pair *by_name = ft_yaml_find(entry->yaml, main_option->name);
     if (!is_given(pair->value) && (by_name || !main_option->required))
@@ -301,14 +338,19 @@ static bool compile_type_key(ft_compiler *c, ft_stage_entry *entry)
     return ft_compile_option(c, entry, main_option, pair);
 }
 
-static bool refuse_second_main(ft_compiler *c, const ft_stage_entry *entry, const ft_yaml_pair *pair)
+static bool refuse_second_main(ft_compiler *c, const ft_stage_entry *entry,
+                               const ft_yaml_pair *pair)
 {
-    return ft_compiler_refuse(c, &(ft_diagnostic){
-        .number = 106, .mark = pair->key->mark,
-        .message = FT_SAY(c, "`%s` is given twice: it is what stands behind `%s:`", ft_compiler_quote(c, pair->key->text),
-                          entry->def->name),
-        .has_other = true, .other = entry->type->value->mark, .other_label = "given here",
-        .help = "keep one of the two"});
+    return ft_compiler_refuse(
+        c,
+        &(ft_diagnostic){.number = 106,
+                         .mark = pair->key->mark,
+                         .message = FT_SAY(c, "`%s` is given twice: it is what stands behind `%s:`",
+                                           ft_compiler_quote(c, pair->key->text), entry->def->name),
+                         .has_other = true,
+                         .other = entry->type->value->mark,
+                         .other_label = "given here",
+                         .help = "keep one of the two"});
 }
 
 static bool compile_key(ft_compiler *c, ft_stage_entry *entry, const ft_yaml_pair *pair)
@@ -335,12 +377,13 @@ static void check_required(ft_compiler *c, ft_stage_entry *entry)
         if (!option->required || pair || (option->is_main && !entry->is_long))
             continue;
         entry->failed = true;
-        ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 116, .mark = entry->type_at->mark,
-            .message = FT_SAY(c, "`%s` needs `%s`", entry->def->name, option->name),
-            .label = FT_SAY(c, "`%s` is missing", option->name),
-            .help = FT_SAY(c, "add `%s:` (%s)", option->name,
-                           ft_option_print_type(option, ft_diagnostics_arena(c->diagnostics)))});
+        ft_compiler_refuse(c, &(ft_diagnostic){.number = 116,
+                                               .mark = entry->type_at->mark,
+                                               .message = FT_SAY(c, "`%s` needs `%s`",
+                                                                 entry->def->name, option->name),
+                                               .label = FT_SAY(c, "`%s` is missing", option->name),
+                                               .help = FT_SAY(c, "add `%s:` (%s)", option->name,
+                                                              ft_compile_type_words(c, option))});
     }
 }
 
@@ -383,20 +426,27 @@ static bool compile_entry(ft_compiler *c, ft_stage_entry *entry)
 
 bool ft_compile_stages(ft_compiler *c, const ft_yaml_node *stages)
 {
-    ft_mark at = stages->kind == FT_YAML_SCALAR ? ft_yaml_find(c->root, "stages")->key->mark : stages->mark;
+    bool is_null = stages->kind == FT_YAML_SCALAR && stages->type == FT_YAML_NULL;
+    ft_mark at = is_null ? ft_yaml_find(c->root, "stages")->key->mark : stages->mark;
 
     if (stages->kind != FT_YAML_LIST)
-        return ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 103, .mark = at,
-            .message = stages->kind == FT_YAML_MAP ? "`stages` must be a list, and this is a map"
-                                                   : "`stages` must be a list",
-            .help = stages->kind == FT_YAML_MAP ? "start each stage with `- `" : stages_help});
+        return ft_compiler_refuse(
+            c, &(ft_diagnostic){.number = 103,
+                                .mark = at,
+                                .message = stages->kind == FT_YAML_MAP
+                                               ? "`stages` must be a list, and this is a map"
+                                           : is_null ? "`stages` is empty"
+                                                     : "`stages` must be a list",
+                                .help = stages->kind == FT_YAML_MAP ? "start each stage with `- `"
+                                                                    : stages_help});
     if (stages->count == 0)
-        return ft_compiler_refuse(c, &(ft_diagnostic){.number = 101, .mark = at, .message = "`stages` is empty",
-                                                      .help = stages_help});
+        return ft_compiler_refuse(
+            c, &(ft_diagnostic){
+                   .number = 101, .mark = at, .message = "`stages` is empty", .help = stages_help});
     if (stages->count > STAGES_MAX)
-        return ft_compiler_refuse(c, &(ft_diagnostic){.number = 9, .mark = at,
-                                                      .message = "this pipeline has more than 1000 stages"});
+        return ft_compiler_refuse(
+            c, &(ft_diagnostic){
+                   .number = 9, .mark = at, .message = "this pipeline has more than 1000 stages"});
     c->entries = ft_arena_zero(c->arena, stages->count, sizeof(*c->entries));
     if (!c->entries)
         return ft_compiler_nomem(c);

@@ -1,5 +1,6 @@
-// Keeps diagnostics in the order of the file. What cannot be kept is counted, so that "no errors" is never said by
-// mistake: a missing message becomes "out of memory", and above 1,000 the rest is a number.
+// Keeps diagnostics in the order of the file. What cannot be kept is counted, so that "no errors"
+// is never said by mistake: a missing message becomes "out of memory", and above 1,000 the rest is
+// a number.
 #include "dsl/diagnostic.h"
 
 #include <string.h>
@@ -12,7 +13,7 @@ struct ft_diagnostics {
     ft_arena *arena;
     ft_diagnostic **items;  // By place.
     size_t count, capacity;
-    size_t dropped[2];      // By severity: not kept.
+    size_t dropped[2];  // By severity: not kept.
     bool no_memory;
 };
 
@@ -51,8 +52,11 @@ void ft_diagnostics_add_nomem(ft_diagnostics *all)
 }
 
 // Several files are checked one behind the other: what stands in one of them stays together.
+// Files are compiled one after the other, and stay in that order.
 static bool is_before(const ft_diagnostic *a, const ft_diagnostic *b)
 {
+    if (a->source != b->source)
+        return false;
     if (a->source != b->source)
         return false;
     if (a->mark.offset != b->mark.offset)
@@ -140,7 +144,8 @@ ft_mark ft_mark_at(ft_slice text, size_t offset, size_t end)
             mark.column += !is_continuation(text.data[i]);
         }
     }
-    for (size_t i = offset; i < end && i < text.size && text.data[i] != '\n' && text.data[i] != '\r'; i++)
+    for (size_t i = offset;
+         i < end && i < text.size && text.data[i] != '\n' && text.data[i] != '\r'; i++)
         mark.length += i == offset || !is_continuation(text.data[i]);
     if (mark.length == 0)
         mark.length = 1;

@@ -1,5 +1,5 @@
-// Diagnostics for programs: one JSON document with spans, numbers and edits, or workflow commands that GitHub shows in
-// the margin. Also the door through which every shape goes out.
+// Diagnostics for programs: one JSON document with spans, numbers and edits, or workflow commands
+// that GitHub shows in the margin. Also the door through which every shape goes out.
 #include <string.h>
 
 #include "dsl/diagnostic.h"
@@ -46,8 +46,8 @@ static void put_member(ft_text *out, const char *name, const char *value)
 
 static void put_span(ft_text *out, const char *name, const ft_mark *mark, const char *label)
 {
-    ft_text_format(out, ",\"%s\":{\"line\":%u,\"column\":%u,\"length\":%u,\"offset\":%zu", name, mark->line, mark->column,
-                   mark->length, mark->offset);
+    ft_text_format(out, ",\"%s\":{\"line\":%u,\"column\":%u,\"length\":%u,\"offset\":%zu", name,
+                   mark->line, mark->column, mark->length, mark->offset);
     put_member(out, "label", label);
     ft_text_append_char(out, '}');
 }
@@ -69,7 +69,8 @@ static void put_edit(ft_text *out, const ft_diagnostic *d)
 {
     if (!d->replacement)
         return;
-    ft_text_format(out, ",\"edits\":[{\"offset\":%zu,\"end\":%zu,\"text\":", d->mark.offset, edit_end(d));
+    ft_text_format(out, ",\"edits\":[{\"offset\":%zu,\"end\":%zu,\"text\":", d->mark.offset,
+                   edit_end(d));
     put_json_string(out, ft_slice_of(d->replacement));
     ft_text_append_string(out, "}]");
 }
@@ -78,8 +79,8 @@ static void put_diagnostic(ft_text *out, const ft_diagnostic *d)
 {
     bool is_error = d->severity == FT_SEVERITY_ERROR;
 
-    ft_text_format(out, "{\"severity\":\"%s\",\"code\":\"%c%04d\"", is_error ? "error" : "warning", is_error ? 'E' : 'W',
-                   d->number);
+    ft_text_format(out, "{\"severity\":\"%s\",\"code\":\"%c%04d\"", is_error ? "error" : "warning",
+                   is_error ? 'E' : 'W', d->number);
     put_member(out, "message", d->message);
     if (d->source) {
         put_member(out, "file", d->source->path);
@@ -103,7 +104,8 @@ void ft_diagnostics_print_json(const ft_diagnostics *all, ft_text *out)
     const ft_diagnostic *d;
 
     ft_text_format(out, "{\"v\":1,\"errors\":%zu,\"warnings\":%zu,\"diagnostics\":[",
-                   ft_diagnostics_count(all, FT_SEVERITY_ERROR), ft_diagnostics_count(all, FT_SEVERITY_WARNING));
+                   ft_diagnostics_count(all, FT_SEVERITY_ERROR),
+                   ft_diagnostics_count(all, FT_SEVERITY_WARNING));
     for (size_t i = 0; (d = ft_diagnostics_get(all, i)); i++) {
         ft_text_append_string(out, i ? ",\n" : "\n");
         put_diagnostic(out, d);
@@ -117,7 +119,8 @@ void ft_diagnostics_print_json(const ft_diagnostics *all, ft_text *out)
 static void put_command_text(ft_text *out, const char *text, bool is_property)
 {
     for (; *text; text++) {
-        if (*text == '%' || *text == '\r' || *text == '\n' || (is_property && (*text == ',' || *text == ':')))
+        if (*text == '%' || *text == '\r' || *text == '\n' ||
+            (is_property && (*text == ',' || *text == ':')))
             ft_text_format(out, "%%%02X", (unsigned char)*text);
         else
             ft_text_append_char(out, *text);
@@ -152,29 +155,10 @@ void ft_diagnostics_print_github(const ft_diagnostics *all, ft_text *out)
     }
 }
 
-// ---- edits and output ----
+// ---- output ----
 
-bool ft_diagnostics_fix(const ft_diagnostics *all, const ft_source *source, ft_text *out, size_t *out_count,
-                        ft_error *err)
-{
-    const ft_diagnostic *d;
-    size_t at = 0;
-
-    *out_count = 0;
-    for (size_t i = 0; (d = ft_diagnostics_get(all, i)); i++) {
-        // Two edits of one place: the first counts, a second call makes the other if it is still wrong.
-        if (!d->replacement || d->source != source || d->mark.offset < at)
-            continue;
-        ft_text_append(out, (ft_slice){source->text.data + at, d->mark.offset - at});
-        ft_text_append_string(out, d->replacement);
-        at = edit_end(d);
-        (*out_count)++;
-    }
-    ft_text_append(out, (ft_slice){source->text.data + at, source->text.size - at});
-    return ft_text_check(out, err);
-}
-
-void ft_diagnostics_print(const ft_diagnostics *all, ft_diagnostic_format format, bool color, FILE *out)
+void ft_diagnostics_print(const ft_diagnostics *all, ft_diagnostic_format format, bool color,
+                          FILE *out)
 {
     ft_text text;
 

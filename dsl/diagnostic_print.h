@@ -1,4 +1,5 @@
-// The shapes that diagnostics are printed in, each into a growing text; ft_diagnostics_print writes it out.
+// The shapes that diagnostics are printed in, each into a growing text; ft_diagnostics_print writes
+// it out.
 #pragma once
 
 #include "dsl/diagnostic.h"

@@ -1,31 +1,41 @@
-// Diagnostics for people: the place, the line with carets, the other end, help, and the line to write. Columns are those
-// of a terminal: wide characters take two, tabs are shown as four blanks, long lines are cut around the caret.
+// Diagnostics for people: the place, the line with carets, the other end, help, and the line to
+// write. Columns are those of a terminal: wide characters take two, tabs are shown as four blanks,
+// long lines are cut around the caret.
 #include <string.h>
 
 #include "dsl/diagnostic.h"
 #include "dsl/diagnostic_print.h"
 
-enum { SHOWN_ERRORS = 10, TAB_COLUMNS = 4, LINE_COLUMNS = 100, LEAD_COLUMNS = 30, MORE_FROM_NUMBER = 200 };
+enum {
+    SHOWN_ERRORS = 10,
+    TAB_COLUMNS = 4,
+    LINE_COLUMNS = 100,
+    LEAD_COLUMNS = 30,
+    MORE_FROM_NUMBER = 200
+};
 
 typedef struct paint {
     const char *bold, *red, *yellow, *blue, *green, *off;
 } paint;
 
 static const paint no_paint = {"", "", "", "", "", ""};
-static const paint full_paint = {"\033[1m", "\033[1;31m", "\033[1;33m", "\033[1;34m", "\033[1;32m", "\033[0m"};
+static const paint full_paint = {"\033[1m",    "\033[1;31m", "\033[1;33m",
+                                 "\033[1;34m", "\033[1;32m", "\033[0m"};
 
 // ---- a line of the file ----
 
 // First code points of ranges that a terminal shows two columns wide, and the last ones.
 static const uint32_t wide[][2] = {
-    {0x1100, 0x115F},   {0x2E80, 0x303E},   {0x3041, 0x33FF},   {0x3400, 0x4DBF},   {0x4E00, 0x9FFF},
-    {0xA000, 0xA4CF},   {0xAC00, 0xD7A3},   {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},
-    {0xFFE0, 0xFFE6},   {0x1F300, 0x1F64F}, {0x1F680, 0x1F6FF}, {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD},
+    {0x1100, 0x115F},   {0x2E80, 0x303E},   {0x3041, 0x33FF},   {0x3400, 0x4DBF},
+    {0x4E00, 0x9FFF},   {0xA000, 0xA4CF},   {0xAC00, 0xD7A3},   {0xF900, 0xFAFF},
+    {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},   {0xFFE0, 0xFFE6},   {0x1F300, 0x1F64F},
+    {0x1F680, 0x1F6FF}, {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD},
 };
 // Marks that take no column of their own.
 static const uint32_t narrow[][2] = {
-    {0x0300, 0x036F}, {0x0483, 0x0489}, {0x0591, 0x05BD}, {0x0610, 0x061A}, {0x064B, 0x065F},   {0x200B, 0x200F},
-    {0x202A, 0x202E}, {0x2060, 0x2064}, {0x20D0, 0x20F0}, {0xFE00, 0xFE0F}, {0xFE20, 0xFE2F},   {0xFEFF, 0xFEFF},
+    {0x0300, 0x036F}, {0x0483, 0x0489}, {0x0591, 0x05BD}, {0x0610, 0x061A},
+    {0x064B, 0x065F}, {0x200B, 0x200F}, {0x202A, 0x202E}, {0x2060, 0x2064},
+    {0x20D0, 0x20F0}, {0xFE00, 0xFE0F}, {0xFE20, 0xFE2F}, {0xFEFF, 0xFEFF},
 };
 
 static bool is_in(uint32_t code, const uint32_t ranges[][2], size_t count)
@@ -64,7 +74,8 @@ static glyph glyph_at(ft_slice line, size_t at)
         return (glyph){1, 1, FT_SLICE("\xEF\xBF\xBD")};
     uint32_t code = ft_utf8_next((ft_slice){line.data + at, valid}, &next);
     // Marks that turn the direction of the text could make a message lie.
-    if ((code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069) || (code >= 0x80 && code < 0xA0))
+    if ((code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069) ||
+        (code >= 0x80 && code < 0xA0))
         return (glyph){next, 1, FT_SLICE("\xEF\xBF\xBD")};
     return (glyph){next, columns_of(code), {line.data + at, next}};
 }
@@ -169,8 +180,8 @@ static size_t bytes_of_points(ft_slice line, size_t at, size_t points)
     return at - start;
 }
 
-static void print_carets(ft_text *out, const paint *p, int width, ft_slice line, size_t in_line, window shown,
-                         const span *s)
+static void print_carets(ft_text *out, const paint *p, int width, ft_slice line, size_t in_line,
+                         window shown, const span *s)
 {
     size_t bytes = bytes_of_points(line, in_line, s->mark->length);
     size_t column = column_of(line, in_line), end = column_of(line, in_line + bytes);
@@ -190,11 +201,13 @@ static void print_carets(ft_text *out, const paint *p, int width, ft_slice line,
     ft_text_format(out, "%s\n", p->off);
 }
 
-static void print_span(ft_text *out, const paint *p, int width, const ft_source *source, const span *s, bool with_line)
+static void print_span(ft_text *out, const paint *p, int width, const ft_source *source,
+                       const span *s, bool with_line)
 {
     ft_slice line = line_of(source, s->mark->offset);
     size_t in_line = source->text.data + s->mark->offset > line.data
-        ? (size_t)(source->text.data + s->mark->offset - line.data) : 0;
+                         ? (size_t)(source->text.data + s->mark->offset - line.data)
+                         : 0;
 
     if (in_line > line.size)
         in_line = line.size;
@@ -244,7 +257,8 @@ static void print_help(ft_text *out, const paint *p, int width, const ft_diagnos
         ft_text_format(out, " %shelp:%s %s\n", p->bold, p->off, d->help);
     if (d->fix_line) {
         print_bar(out, p, width);
-        ft_text_format(out, " %s%*u + %s%s\n", p->green, width, d->fix_above_line, d->fix_line, p->off);
+        ft_text_format(out, " %s%*u + %s%s\n", p->green, width, d->fix_above_line, d->fix_line,
+                       p->off);
         print_bar(out, p, width);
     }
     if (d->number >= MORE_FROM_NUMBER && d->severity == FT_SEVERITY_ERROR && d->source)
@@ -262,9 +276,11 @@ static void print_one(ft_text *out, const paint *p, const ft_diagnostic *d)
         last = d->fix_above_line;
     int width = digits_of(last);
     if (d->source)
-        ft_text_format(out, "%s%s:%u:%u:%s ", p->bold, d->source->path, d->mark.line, d->mark.column, p->off);
-    ft_text_format(out, "%s%s[%c%04d]%s: %s%s%s\n", is_error ? p->red : p->yellow, is_error ? "error" : "warning",
-                   is_error ? 'E' : 'W', d->number, p->off, p->bold, d->message, p->off);
+        ft_text_format(out, "%s%s:%u:%u:%s ", p->bold, d->source->path, d->mark.line,
+                       d->mark.column, p->off);
+    ft_text_format(out, "%s%s[%c%04d]%s: %s%s%s\n", is_error ? p->red : p->yellow,
+                   is_error ? "error" : "warning", is_error ? 'E' : 'W', d->number, p->off, p->bold,
+                   d->message, p->off);
     if (d->source) {
         print_bar(out, p, width);
         print_spans(out, p, width, d);
@@ -275,10 +291,12 @@ static void print_one(ft_text *out, const paint *p, const ft_diagnostic *d)
 void ft_diagnostics_print_text(const ft_diagnostics *all, bool color, ft_text *out)
 {
     const paint *p = color ? &full_paint : &no_paint;
-    size_t errors = ft_diagnostics_count(all, FT_SEVERITY_ERROR), warnings = ft_diagnostics_count(all, FT_SEVERITY_WARNING);
+    size_t errors = ft_diagnostics_count(all, FT_SEVERITY_ERROR),
+           warnings = ft_diagnostics_count(all, FT_SEVERITY_WARNING);
     size_t shown = 0;
 
-    for (const ft_diagnostic *d; shown < SHOWN_ERRORS && (d = ft_diagnostics_get(all, shown)); shown++) {
+    for (const ft_diagnostic *d; shown < SHOWN_ERRORS && (d = ft_diagnostics_get(all, shown));
+         shown++) {
         if (shown > 0)
             ft_text_append_char(out, '\n');
         print_one(out, p, d);
@@ -293,6 +311,7 @@ void ft_diagnostics_print_text(const ft_diagnostics *all, bool color, ft_text *o
     if (errors)
         ft_text_format(out, "%zu more error%s", errors, errors == 1 ? "" : "s");
     if (warnings)
-        ft_text_format(out, "%s%zu more warning%s", errors ? ", " : "", warnings, warnings == 1 ? "" : "s");
+        ft_text_format(out, "%s%zu more warning%s", errors ? ", " : "", warnings,
+                       warnings == 1 ? "" : "s");
     ft_text_append_char(out, '\n');
 }

@@ -1,5 +1,5 @@
-// The catalogue of diagnostics: what `ftpipe explain` prints and docs/errors.md holds. Sorted by number; a test compares it
-// with the numbers that are reported.
+// The catalogue of diagnostics: what `ftpipe explain` prints and docs/errors.md holds. Sorted by
+// number; a test compares it with the numbers that are reported.
 #include "dsl/diagnostic.h"
 
 #define WRONG "\n\nWrong:\n"

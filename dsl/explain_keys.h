@@ -1,4 +1,7 @@
 // Part of the catalogue in explain.c: the text of the file, keys and values.
+// clang-format off
+#pragma once
+
     {1, "the file is not valid YAML",
      "YAML gave up at this place and no likelier cause is known. Look for a missing quote, "
      "bracket or `:` there or on the line above."
@@ -29,7 +32,7 @@
      "spaces."
      WRONG
      "    stages:\n"
-     "    	- read: docs.jsonl\n"
+     "    \t- read: docs.jsonl\n"
      RIGHT
      "    stages:\n"
      "      - read: docs.jsonl\n"},

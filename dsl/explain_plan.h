@@ -1,4 +1,7 @@
-// Part of the catalogue in explain.c: names and links, fields, expressions, Lua, surroundings, lints.
+// Part of the catalogue in explain.c: links, fields, expressions, Lua, surroundings, lints.
+// clang-format off
+#pragma once
+
     {201, "two stages have one name",
      "Names are how `input:` finds a stage, so each may be used once. A stage without "
      "`name:` is called as its type: `write`, `write_2`."
@@ -145,6 +148,15 @@
      RIGHT
      "    - tokenize: ./m\n"
      "      when: len(text) > 10\n"},
+    {320, "a gather that cannot be",
+     "`gather:` without a key makes one item of all items, with the fields that `fields:` "
+     "lists."
+     WRONG
+     "    - gather: id\n"
+     "      fields: {n: count()}\n"
+     RIGHT
+     "    - gather:\n"
+     "      fields: {n: count()}\n"},
     {401, "an expression that cannot be read",
      "Expressions are written as in Lua: `and or not`, `== ~= < <= > >=`, `+ - * / // % ^`, "
      "`..`, functions and field names. `!=` is accepted; `&&`, `||` and `!` are not."
@@ -211,17 +223,29 @@
      "    - lua: item.x == 1\n"
      RIGHT
      "    - lua: item.x = 1\n"},
-    {502, "a Lua stage without what it needs",
-     "A Lua file gives back a function, or a table with `process` or `process_batch`."
+    {502, "a parameter of a script does not fit",
+     "`params:` of a `lua` stage gives values for what the script lists in `M.params`: a "
+     "name that it lists, of the type and within the bounds that it states."
+     WRONG
+     "    - lua: clean.lua\n"
+     "      params: {min_len: many}\n"
+     RIGHT
+     "    - lua: clean.lua\n"
+     "      params: {min_len: 20}\n"},
+    {503, "a declaration of a script is wrong",
+     "`M.params`, `M.input`, `M.output` and `M.parallel` of a script, and `limits:` of its "
+     "stage, say what it needs and gives; they are read before anything runs."
+     WRONG
+     "    M.input = {text = \"words\"}\n"
+     RIGHT
+     "    M.input = {text = \"string\"}\n"},
+    {504, "a script fails while it is loaded",
+     "The file of a script is run once to get its functions. It could not be opened, or "
+     "raised an error. It is looked for beside the pipeline, then in the working directory."
      WRONG
      "    return {}\n"
      RIGHT
      "    return {process = function(item) return item end}\n"},
-    {503, "a Lua script failed",
-     "The script raised an error while it was loaded or run. The message has its line.\n"},
-    {504, "a Lua script over its limits",
-     "`limits:` bounds the memory and the time of a script, so that one item cannot stop the "
-     "run.\n"},
     {601, "a variable of the environment is not set",
      "`${NAME}` takes the value from the environment. Give a default for when it is not set."
      WRONG
@@ -241,7 +265,10 @@
      RIGHT
      "    ftpipe pull all-MiniLM-L6-v2\n"
      "    - tokenize: all-MiniLM-L6-v2\n"},
-    {605, "a bound is reached",
+    {605, "a tokenizer that cannot be read",
+     "The model's `tokenizer.json` or `vocab.txt` is damaged, or of a kind that this version "
+     "does not know. The message says at which place.\n"},
+    {607, "a bound is reached",
      "Something is larger than its bound. Raise the bound, or send less.\n"},
     {608, "out of memory",
      "There was not enough memory to compile the pipeline, or to say more about it.\n"},

@@ -1,8 +1,10 @@
-// The one-liner: `read docs.jsonl ! tokenize ./m ! embed ./m pooling=mean ! write v.npy` to the YAML that says the same.
+// The one-liner: `read docs.jsonl ! tokenize ./m ! embed ./m pooling=mean ! write v.npy` to the
+// YAML that says the same.
 //
-// Stages are parted by `!`; a stage is its type, at most one main setting, and `option=value` words. Quotes, '...' and
-// "...", keep spaces, `!` and `=`; `\` keeps the next character. Every value is written in single quotes, as text: so nothing
-// in it can be YAML. Lists are values in [ ], parted by commas.
+// Stages are parted by `!`; a stage is its type, at most one main setting, and `option=value`
+// words. Quotes, '...' and
+// "...", keep spaces, `!` and `=`; `\` keeps the next character. Every value is written in single
+// quotes, as text: so nothing in it can be YAML. Lists are values in [ ], parted by commas.
 #include <string.h>
 
 #include "dsl/compile.h"
@@ -73,7 +75,9 @@ static bool read_word(reader *r, word *out, ft_error *err)
                 ft_text_append_char(&out->text, c);
             continue;
         }
-        depth += c == '(' || c == '[' || c == '{' ? 1 : c == ')' || c == ']' || c == '}' ? -(depth > 0) : 0;
+        depth += c == '(' || c == '[' || c == '{'   ? 1
+                 : c == ')' || c == ']' || c == '}' ? -(depth > 0)
+                                                    : 0;
         if (c == '=' && out->equals == SIZE_MAX && depth == 0)
             out->equals = out->text.size;
         if (c == '\\' && r->at + 1 < r->line.size)
@@ -111,7 +115,8 @@ static void put_quoted(ft_text *yaml, ft_slice text)
     for (size_t i = 0; i < text.size; i++) {
         if (text.data[i] == '\'')
             ft_text_append_char(yaml, '\'');
-        ft_text_append_char(yaml, text.data[i] == '\n' || text.data[i] == '\r' ? ' ' : text.data[i]);
+        ft_text_append_char(yaml,
+                            text.data[i] == '\n' || text.data[i] == '\r' ? ' ' : text.data[i]);
     }
     ft_text_append_char(yaml, '\'');
 }
@@ -121,8 +126,8 @@ static bool is_plain(ft_slice text)
 {
     for (size_t i = 0; i < text.size; i++) {
         char c = text.data[i];
-        bool safe = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '/' ||
-                    c == '.' || (c == '-' && i > 0);
+        bool safe = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '_' || c == '/' || c == '.' || (c == '-' && i > 0);
         if (!safe)
             return false;
     }
@@ -153,7 +158,8 @@ static bool is_key(ft_slice text)
 {
     for (size_t i = 0; i < text.size; i++) {
         char c = text.data[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (i > 0 && ((c >= '0' && c <= '9') || c == '-'))))
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+              (i > 0 && ((c >= '0' && c <= '9') || c == '-'))))
             return false;
     }
     return text.size > 0;
@@ -162,7 +168,7 @@ static bool is_key(ft_slice text)
 // ---- stages ----
 
 typedef struct stage_state {
-    bool open;      // Its type was read.
+    bool open;  // Its type was read.
     bool has_main;
     bool any_option;
 } stage_state;
@@ -172,7 +178,8 @@ static bool put_type(ft_text *yaml, const word *w, stage_state *stage, ft_error 
     ft_slice text = ft_text_get(&w->text);
 
     if (!is_key(text)) {
-        ft_fail(err, FT_ERROR_USAGE, "`%.*s` is no name of a stage", text.size < 60 ? (int)text.size : 60, text.data);
+        ft_fail(err, FT_ERROR_USAGE, "`%.*s` is no name of a stage",
+                text.size < 60 ? (int)text.size : 60, text.data);
         ft_hint(err, "Write stages as `read FILE ! tokenize MODEL ! write FILE`.");
         return fail_at(err, w->start, w->end);
     }
@@ -186,20 +193,23 @@ static bool put_type(ft_text *yaml, const word *w, stage_state *stage, ft_error 
 static bool put_word(ft_text *yaml, const word *w, stage_state *stage, ft_error *err)
 {
     ft_slice text = ft_text_get(&w->text), key = {text.data, w->equals};
-    bool is_option = w->equals != SIZE_MAX && is_key(key) && text.data[w->equals + 1 < text.size ? w->equals + 1 : 0] != '=';
+    bool is_option = w->equals != SIZE_MAX && is_key(key) &&
+                     text.data[w->equals + 1 < text.size ? w->equals + 1 : 0] != '=';
 
     if (is_option) {
         ft_text_append_string(yaml, "\n    ");
         ft_text_append(yaml, key);
         ft_text_append_string(yaml, ": ");
-        put_value(yaml, (ft_slice){text.data + w->equals + 1, text.size - w->equals - 1}, w->was_quoted);
+        put_value(yaml, (ft_slice){text.data + w->equals + 1, text.size - w->equals - 1},
+                  w->was_quoted);
         stage->any_option = true;
         return true;
     }
     if (stage->has_main || stage->any_option) {
-        ft_fail(err, FT_ERROR_USAGE, "`%.*s` is a second setting without a name", text.size < 60 ? (int)text.size : 60,
-                text.data ? text.data : "");
-        ft_hint(err, "Write `option=value`, put a text with spaces in quotes, or start a new stage with `!`.");
+        ft_fail(err, FT_ERROR_USAGE, "`%.*s` is a second setting without a name",
+                text.size < 60 ? (int)text.size : 60, text.data ? text.data : "");
+        ft_hint(err, "Write `option=value`, put a text with spaces in quotes, or start a new stage "
+                     "with `!`.");
         return fail_at(err, w->start, w->end);
     }
     ft_text_append_char(yaml, ' ');
@@ -208,10 +218,12 @@ static bool put_word(ft_text *yaml, const word *w, stage_state *stage, ft_error 
     return true;
 }
 
-static bool end_stage(const reader *r, const word *w, ft_text *yaml, stage_state *stage, ft_error *err)
+static bool end_stage(const reader *r, const word *w, ft_text *yaml, stage_state *stage,
+                      ft_error *err)
 {
     if (!stage->open) {
-        ft_fail(err, FT_ERROR_USAGE, "a stage is missing %s", r->at >= r->line.size ? "at the end" : "in front of this `!`");
+        ft_fail(err, FT_ERROR_USAGE, "a stage is missing %s",
+                r->at >= r->line.size ? "at the end" : "in front of this `!`");
         ft_hint(err, "Write stages as `read FILE ! tokenize MODEL ! write FILE`.");
         return fail_at(err, w->start, w->end);
     }
@@ -231,7 +243,7 @@ static bool translate(reader *r, word *w, ft_text *yaml, ft_error *err)
             return false;
         if (!more)
             return end_stage(r, w, yaml, &stage, err);
-        bool ok = w->is_bang     ? end_stage(r, w, yaml, &stage, err)
+        bool ok = w->is_bang   ? end_stage(r, w, yaml, &stage, err)
                   : stage.open ? put_word(yaml, w, &stage, err)
                                : put_type(yaml, w, &stage, err);
         if (!ok)

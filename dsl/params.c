@@ -1,8 +1,8 @@
-// Parameters and `${...}`. Filling in happens inside scalars that are already parsed, so that no value can bring YAML of its
-// own along. What a parameter is worth: -p, else its default.
+// Parameters and `${...}`. Filling in happens inside scalars that are already parsed, so that no
+// value can bring YAML of its own along. What a parameter is worth: -p, else its default.
 #include <string.h>
 
-#include "dsl/compiler.h"
+#include "dsl/compilation.h"
 
 enum { FILLED_BYTES_MAX = 1 << 20 };
 
@@ -25,7 +25,8 @@ static bool is_described(const ft_yaml_node *node)
     if (node->kind != FT_YAML_MAP || node->count == 0)
         return false;
     for (size_t i = 0; i < node->count; i++)
-        if (!ft_yaml_is_text(node->pairs[i].key, "default") && !ft_yaml_is_text(node->pairs[i].key, "help"))
+        if (!ft_yaml_is_text(node->pairs[i].key, "default") &&
+            !ft_yaml_is_text(node->pairs[i].key, "help"))
             return false;
     return true;
 }
@@ -55,8 +56,8 @@ static const char *type_name(ft_yaml_type type)
 }
 
 // The text of -p, as a scalar of the type that the default has.
-static const ft_yaml_node *given_value(ft_compiler *c, const ft_yaml_node *key, const ft_yaml_node *standard,
-                                       const char *text)
+static const ft_yaml_node *given_value(ft_compiler *c, const ft_yaml_node *key,
+                                       const ft_yaml_node *standard, const char *text)
 {
     ft_slice value = ft_slice_of(text);
     ft_yaml_type want = standard ? standard->type : FT_YAML_STRING, have = ft_yaml_type_of(value);
@@ -67,26 +68,39 @@ static const ft_yaml_node *given_value(ft_compiler *c, const ft_yaml_node *key, 
         return NULL;
     }
     if (standard && standard->kind != FT_YAML_SCALAR) {
-        ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 113, .mark = key->mark,
-            .message = FT_SAY(c, "`-p` cannot set `%s`, which is %s", ft_compiler_quote(c, key->text),
-                              standard->kind == FT_YAML_LIST ? "a list" : "a map"),
-            .help = "change it in the file"});
+        ft_compiler_refuse(
+            c,
+            &(ft_diagnostic){.number = 113,
+                             .mark = key->mark,
+                             .message = FT_SAY(c, "`-p` cannot set `%s`, which is %s",
+                                               ft_compiler_quote(c, key->text),
+                                               standard->kind == FT_YAML_LIST ? "a list" : "a map"),
+                             .help = "change it in the file"});
         return NULL;
     }
     bool fits = want == FT_YAML_NULL || want == FT_YAML_STRING || want == have ||
-                (want == FT_YAML_FLOAT && have == FT_YAML_INT) || ft_slice_starts_with(value, FT_SLICE("${"));
+                (want == FT_YAML_FLOAT && have == FT_YAML_INT) ||
+                ft_slice_starts_with(value, FT_SLICE("${"));
     if (!fits) {
-        ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 113, .mark = key->mark,
-            .message = FT_SAY(c, "`-p %s=%s`: this parameter is %s", ft_compiler_quote(c, key->text),
-                              ft_compiler_quote(c, value), type_name(want)),
-            .label = FT_SAY(c, "its default is `%s`", ft_compiler_quote(c, standard->text))});
+        ft_compiler_refuse(
+            c, &(ft_diagnostic){.number = 113,
+                                .mark = key->mark,
+                                .message = FT_SAY(c, "`-p %s=%s`: this parameter is %s",
+                                                  ft_compiler_quote(c, key->text),
+                                                  ft_compiler_quote(c, value), type_name(want)),
+                                .label = FT_SAY(c, "its default is `%s`",
+                                                ft_compiler_quote(c, standard->text))});
         return NULL;
     }
-    *node = (ft_yaml_node){.kind = FT_YAML_SCALAR, .style = FT_YAML_FILLED, .mark = key->mark, .text = value, .weight = 1,
+    *node = (ft_yaml_node){.kind = FT_YAML_SCALAR,
+                           .style = FT_YAML_FILLED,
+                           .mark = key->mark,
+                           .text = value,
+                           .weight = 1,
                            .quoted = standard && standard->quoted};
-    node->type = want == FT_YAML_STRING ? FT_YAML_STRING : have == FT_YAML_NULL ? FT_YAML_STRING : have;
+    node->type = want == FT_YAML_STRING ? FT_YAML_STRING
+                 : have == FT_YAML_NULL ? FT_YAML_STRING
+                                        : have;
     return node;
 }
 
@@ -98,7 +112,8 @@ static const ft_yaml_node *param_value(ft_compiler *c, const ft_yaml_pair *pair)
     if (is_described(standard)) {
         const ft_yaml_pair *found = ft_yaml_find(standard, "default");
         standard = found ? found->value : NULL;
-    } else if (standard->kind == FT_YAML_SCALAR && standard->type == FT_YAML_NULL && !standard->quoted) {
+    } else if (standard->kind == FT_YAML_SCALAR && standard->type == FT_YAML_NULL &&
+               !standard->quoted) {
         standard = NULL;
     }
     if (given)
@@ -106,10 +121,12 @@ static const ft_yaml_node *param_value(ft_compiler *c, const ft_yaml_pair *pair)
     if (standard)
         return ft_params_fill(c, standard);
     const char *name = ft_compiler_quote(c, pair->key->text);
-    ft_compiler_refuse(c, &(ft_diagnostic){
-        .number = 112, .mark = pair->key->mark,
-        .message = FT_SAY(c, "parameter `%s` has no value", name),
-        .help = FT_SAY(c, "give one on the command line: `-p %s=VALUE`", name)});
+    ft_compiler_refuse(
+        c,
+        &(ft_diagnostic){.number = 112,
+                         .mark = pair->key->mark,
+                         .message = FT_SAY(c, "parameter `%s` has no value", name),
+                         .help = FT_SAY(c, "give one on the command line: `-p %s=VALUE`", name)});
     return NULL;
 }
 
@@ -117,10 +134,12 @@ static bool check_param_key(ft_compiler *c, const ft_yaml_node *key)
 {
     if (is_name(key->text))
         return true;
-    return ft_compiler_refuse(c, &(ft_diagnostic){
-        .number = 110, .mark = key->mark,
-        .message = FT_SAY(c, "`%s` is no name for a parameter", ft_compiler_quote(c, key->text)),
-        .help = "use letters, digits, `_` and `-`"});
+    return ft_compiler_refuse(
+        c, &(ft_diagnostic){.number = 110,
+                            .mark = key->mark,
+                            .message = FT_SAY(c, "`%s` is no name for a parameter",
+                                              ft_compiler_quote(c, key->text)),
+                            .help = "use letters, digits, `_` and `-`"});
 }
 
 static const char **param_names(ft_compiler *c)
@@ -149,11 +168,16 @@ static void check_given(ft_compiler *c, ft_mark where)
         ft_slice name = ft_slice_of(c->settings->param_names[i]);
         if (find_param(c, name))
             continue;
-        const char *near = ft_words_nearest(ft_diagnostics_arena(c->diagnostics), name, names, NULL);
-        ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 113, .mark = where,
-            .message = FT_SAY(c, "`-p %s=...`: the pipeline has no such parameter", ft_compiler_quote(c, name)),
-            .help = near ? FT_SAY(c, "did you mean %s?", near) : "list it under `params:` with a default"});
+        const char *near =
+            ft_words_nearest(ft_diagnostics_arena(c->diagnostics), name, names, NULL);
+        ft_compiler_refuse(
+            c,
+            &(ft_diagnostic){.number = 113,
+                             .mark = where,
+                             .message = FT_SAY(c, "`-p %s=...`: the pipeline has no such parameter",
+                                               ft_compiler_quote(c, name)),
+                             .help = near ? FT_SAY(c, "did you mean %s?", near)
+                                          : "list it under `params:` with a default"});
     }
 }
 
@@ -165,9 +189,12 @@ bool ft_params_read(ft_compiler *c)
     if (params && params->kind == FT_YAML_SCALAR && params->type == FT_YAML_NULL)
         params = NULL;
     if (params && params->kind != FT_YAML_MAP)
-        return ft_compiler_refuse(c, &(ft_diagnostic){
-            .number = 102, .mark = params->mark, .message = "`params` must be a map of names and defaults",
-            .help = "write `params:` and below it, indented, `docs: docs.jsonl`"});
+        return ft_compiler_refuse(
+            c,
+            &(ft_diagnostic){.number = 102,
+                             .mark = params->mark,
+                             .message = "`params` must be a map of names and defaults",
+                             .help = "write `params:` and below it, indented, `docs: docs.jsonl`"});
     c->params = ft_arena_zero(c->arena, params ? params->count + 1 : 1, sizeof(*c->params));
     if (!c->params)
         return ft_compiler_nomem(c);
@@ -188,7 +215,8 @@ bool ft_params_read(ft_compiler *c)
 
 // ---- filling in ----
 
-// One `${...}`: `inside` is what stands between the braces, `start` and `end` its place in the scalar's text.
+// One `${...}`: `inside` is what stands between the braces, `start` and `end` its place in the
+// scalar's text.
 typedef struct reference {
     const ft_yaml_node *at;
     ft_slice inside;
@@ -230,10 +258,13 @@ static bool find_parameter(ft_compiler *c, const reference *r, const ft_yaml_nod
     if (!names)
         return ft_compiler_nomem(c);
     const char *near = ft_words_nearest(ft_diagnostics_arena(c->diagnostics), name, names, &best);
-    return refuse_reference(c, r, (ft_diagnostic){
-        .message = FT_SAY(c, "there is no parameter `%s`", ft_compiler_quote(c, name)),
-        .help = near ? FT_SAY(c, "did you mean %s?", near) : "list it under `params:` with a default",
-        .replacement = near && is_exact(c, r) ? FT_SAY(c, "${params.%s}", best) : NULL});
+    return refuse_reference(
+        c, r,
+        (ft_diagnostic){
+            .message = FT_SAY(c, "there is no parameter `%s`", ft_compiler_quote(c, name)),
+            .help = near ? FT_SAY(c, "did you mean %s?", near)
+                         : "list it under `params:` with a default",
+            .replacement = near && is_exact(c, r) ? FT_SAY(c, "${params.%s}", best) : NULL});
 }
 
 static bool is_variable(ft_slice name)
@@ -253,13 +284,20 @@ static bool refuse_name(ft_compiler *c, const reference *r)
 
     for (size_t i = 0; i < FT_COUNT_OF(unavailable); i++)
         if (ft_slice_starts_with(r->inside, ft_slice_of(unavailable[i])))
-            return refuse_reference(c, r, (ft_diagnostic){
-                .message = FT_SAY(c, "`${%s...}` is not available in this version", unavailable[i]),
-                .help = "use `${params.NAME}`, or `${NAME}` for a variable of the environment"});
-    return refuse_reference(c, r, (ft_diagnostic){
-        .message = r->inside.size ? FT_SAY(c, "`${%s}` names nothing", ft_compiler_quote(c, r->inside))
-                                  : "this `${}` is empty",
-        .help = "write `${params.NAME}` or `${ENV_NAME:-default}`, or `$${` for a plain `${`"});
+            return refuse_reference(
+                c, r,
+                (ft_diagnostic){
+                    .message = FT_SAY(c, "`${%s}` is not available in this version",
+                                      ft_compiler_quote(c, r->inside)),
+                    .help =
+                        "use `${params.NAME}`, or `${NAME}` for a variable of the environment"});
+    return refuse_reference(
+        c, r,
+        (ft_diagnostic){
+            .message = r->inside.size
+                           ? FT_SAY(c, "`${%s}` names nothing", ft_compiler_quote(c, r->inside))
+                           : "this `${}` is empty",
+            .help = "write `${params.NAME}` or `${ENV_NAME:-default}`, or `$${` for a plain `${`"});
 }
 
 static bool find_variable(ft_compiler *c, const reference *r, ft_slice *out)
@@ -278,22 +316,30 @@ static bool find_variable(ft_compiler *c, const reference *r, ft_slice *out)
     const char *text = ft_arena_text(c->arena, name);
     if (!text)
         return ft_compiler_nomem(c);
-    const char *value = c->settings->environment_variable ? c->settings->environment_variable(text) : NULL;
+    const char *value =
+        c->settings->environment_variable ? c->settings->environment_variable(text) : NULL;
     if ((value && *value) || has_standard) {
         *out = value && *value ? ft_slice_of(value) : standard;
         if (ft_utf8_valid_prefix(*out) == out->size)
             return true;
-        return refuse_reference(c, r, (ft_diagnostic){
-            .number = 601, .message = FT_SAY(c, "the environment variable `%s` is not valid UTF-8", text)});
+        return refuse_reference(
+            c, r,
+            (ft_diagnostic){
+                .number = 601,
+                .message = FT_SAY(c, "the environment variable `%s` is not valid UTF-8", text)});
     }
     if (find_param(c, name))
-        return refuse_reference(c, r, (ft_diagnostic){
-            .message = FT_SAY(c, "parameters are written `${params.%s}`", text),
-            .replacement = is_exact(c, r) ? FT_SAY(c, "${params.%s}", text) : NULL});
-    return refuse_reference(c, r, (ft_diagnostic){
-        .number = 601,
-        .message = FT_SAY(c, "the environment variable `%s` is %s", text, value ? "empty" : "not set"),
-        .help = FT_SAY(c, "set it, or give a default: `${%s:-DEFAULT}`", text)});
+        return refuse_reference(
+            c, r,
+            (ft_diagnostic){.message = FT_SAY(c, "parameters are written `${params.%s}`", text),
+                            .replacement =
+                                is_exact(c, r) ? FT_SAY(c, "${params.%s}", text) : NULL});
+    return refuse_reference(
+        c, r,
+        (ft_diagnostic){.number = 601,
+                        .message = FT_SAY(c, "the environment variable `%s` is %s", text,
+                                          value ? "empty" : "not set"),
+                        .help = FT_SAY(c, "set it, or give a default: `${%s:-DEFAULT}`", text)});
 }
 
 static bool find_dollar(ft_slice text, size_t from, size_t *out)
@@ -308,18 +354,22 @@ static bool find_dollar(ft_slice text, size_t from, size_t *out)
 
 static bool read_reference(ft_compiler *c, const ft_yaml_node *node, size_t dollar, reference *out)
 {
-    const char *data = node->text.data, *close = memchr(data + dollar, '}', node->text.size - dollar);
+    const char *data = node->text.data,
+               *close = memchr(data + dollar, '}', node->text.size - dollar);
 
     *out = (reference){.at = node, .start = dollar, .end = node->text.size};
     if (!close)
-        return refuse_reference(c, out, (ft_diagnostic){.message = "this `${` has no `}`",
-                                                        .help = "close it, or write `$${` for a plain `${`"});
+        return refuse_reference(
+            c, out,
+            (ft_diagnostic){.message = "this `${` has no `}`",
+                            .help = "close it, or write `$${` for a plain `${`"});
     out->end = (size_t)(close - data) + 1;
     out->inside = (ft_slice){data + dollar + 2, out->end - dollar - 3};
     return true;
 }
 
-static ft_yaml_node *make_scalar(ft_compiler *c, const ft_yaml_node *at, ft_slice text, ft_yaml_type type)
+static ft_yaml_node *make_scalar(ft_compiler *c, const ft_yaml_node *at, ft_slice text,
+                                 ft_yaml_type type)
 {
     ft_yaml_node *node = ft_arena_zero(c->arena, 1, sizeof(*node));
     const char *copy = ft_arena_text(c->arena, text);
@@ -328,8 +378,13 @@ static ft_yaml_node *make_scalar(ft_compiler *c, const ft_yaml_node *at, ft_slic
         ft_compiler_nomem(c);
         return NULL;
     }
-    *node = (ft_yaml_node){.kind = FT_YAML_SCALAR, .type = type, .style = FT_YAML_FILLED, .mark = at->mark,
-                           .end_offset = at->end_offset, .text = {copy, text.size}, .weight = 1};
+    *node = (ft_yaml_node){.kind = FT_YAML_SCALAR,
+                           .type = type,
+                           .style = FT_YAML_FILLED,
+                           .mark = at->mark,
+                           .end_offset = at->end_offset,
+                           .text = {copy, text.size},
+                           .weight = 1};
     return node;
 }
 
@@ -339,7 +394,8 @@ static const ft_yaml_node *fill_whole(ft_compiler *c, const reference *r)
     ft_slice text;
 
     if (!ft_slice_starts_with(r->inside, FT_SLICE("params.")))
-        return find_variable(c, r, &text) ? make_scalar(c, r->at, text, ft_yaml_type_of(text)) : NULL;
+        return find_variable(c, r, &text) ? make_scalar(c, r->at, text, ft_yaml_type_of(text))
+                                          : NULL;
     const ft_yaml_node *value = NULL;
     ft_yaml_node *copy = ft_arena_zero(c->arena, 1, sizeof(*copy));
     if (!copy) {
@@ -369,10 +425,12 @@ static bool append_reference(ft_compiler *c, const reference *r, ft_text *text)
     if (!find_parameter(c, r, &value))
         return false;
     if (value->kind != FT_YAML_SCALAR)
-        return refuse_reference(c, r, (ft_diagnostic){
-            .message = FT_SAY(c, "this parameter is %s, and stands in the middle of a text",
-                              value->kind == FT_YAML_LIST ? "a list" : "a map"),
-            .help = "let it stand alone: `key: ${params.NAME}`"});
+        return refuse_reference(
+            c, r,
+            (ft_diagnostic){
+                .message = FT_SAY(c, "this parameter is %s, and stands in the middle of a text",
+                                  value->kind == FT_YAML_LIST ? "a list" : "a map"),
+                .help = "let it stand alone: `key: ${params.NAME}`"});
     ft_text_append(text, value->text);
     return true;
 }
@@ -423,7 +481,8 @@ const ft_yaml_node *ft_params_fill(ft_compiler *c, const ft_yaml_node *node)
     size_t dollar;
     reference r;
 
-    if (node->kind != FT_YAML_SCALAR || node->style == FT_YAML_FILLED || !find_dollar(node->text, 0, &dollar))
+    if (node->kind != FT_YAML_SCALAR || node->style == FT_YAML_FILLED ||
+        !find_dollar(node->text, 0, &dollar))
         return node;
     if (dollar > 0)
         return fill_text(c, node);

@@ -1,14 +1,18 @@
-// One table of other tools' words, one of what is not there yet; both are searched from the start, as they are short.
+// One table of other tools' words, one of what is not there yet; both are searched from the start,
+// as they are short.
 #include "dsl/words.h"
 
 #include <string.h>
 
 enum { CANDIDATES = 3 };
 
-static const char read_help[] = "a source is a stage like the others: write `- read: FILE` as the first one in `stages:`";
-static const char write_help[] = "a sink is a stage like the others: write `- write: FILE` as the last one in `stages:`";
+static const char read_help[] =
+    "a source is a stage like the others: write `- read: FILE` as the first one in `stages:`";
+static const char write_help[] =
+    "a sink is a stage like the others: write `- write: FILE` as the last one in `stages:`";
 static const char type_help[] = "a stage's type is its key: write `- embed: MODEL`";
-static const char errors_help[] = "give a sink `input: errors` (all that failed above) or `input: STAGE.errors`";
+static const char errors_help[] =
+    "give a sink `input: errors` (all that failed above) or `input: STAGE.errors`";
 
 static const ft_word words[] = {
     {FT_WORD_TOP, "steps", "stages", NULL},
@@ -37,7 +41,8 @@ static const ft_word words[] = {
     {FT_WORD_TOP, "default", "defaults", NULL},
     {FT_WORD_TOP, "settings", "run", NULL},
     {FT_WORD_TOP, "config", "run", NULL},
-    {FT_WORD_TOP, "version", "ftpipe", "the version of the language is `ftpipe: 1`, and may be left out"},
+    {FT_WORD_TOP, "version", "ftpipe",
+     "the version of the language is `ftpipe: 1`, and may be left out"},
     {FT_WORD_STAGE, "inputs", "input", NULL},
     {FT_WORD_STAGE, "needs", "input", NULL},
     {FT_WORD_STAGE, "depends_on", "input", NULL},
@@ -51,11 +56,15 @@ static const ft_word words[] = {
     {FT_WORD_STAGE, "sink", NULL, "write `- write: FILE`"},
     {FT_WORD_STAGE, "sinks", NULL, "write `- write: FILE`"},
     {FT_WORD_STAGE, "output", NULL, "write `- write: FILE`; the field that a stage makes is `to:`"},
-    {FT_WORD_STAGE, "outputs", NULL, "write `- write: FILE`; the field that a stage makes is `to:`"},
+    {FT_WORD_STAGE, "outputs", NULL,
+     "write `- write: FILE`; the field that a stage makes is `to:`"},
     {FT_WORD_STAGE, "out", NULL, "write `- write: FILE`; the field that a stage makes is `to:`"},
-    {FT_WORD_STAGE, "config", NULL, "options stand beside the stage's key, at the same indentation"},
-    {FT_WORD_STAGE, "options", NULL, "options stand beside the stage's key, at the same indentation"},
-    {FT_WORD_STAGE, "settings", NULL, "options stand beside the stage's key, at the same indentation"},
+    {FT_WORD_STAGE, "config", NULL,
+     "options stand beside the stage's key, at the same indentation"},
+    {FT_WORD_STAGE, "options", NULL,
+     "options stand beside the stage's key, at the same indentation"},
+    {FT_WORD_STAGE, "settings", NULL,
+     "options stand beside the stage's key, at the same indentation"},
     {FT_WORD_STAGE, "with", NULL, "options stand beside the stage's key, at the same indentation"},
     {FT_WORD_STAGE, "batch_size", "batch", NULL},
     {FT_WORD_STAGE, "batching", "batch", NULL},
@@ -93,11 +102,14 @@ static const ft_word words[] = {
 
 static const ft_missing_feature missing[] = {
     {FT_WORD_TOP, "include", "Write all stages in one file, or make the file with a program."},
-    {FT_WORD_TOP, "templates", "Write the stages out; YAML's `&name` and `<<: *name` save repeating options."},
+    {FT_WORD_TOP, "templates",
+     "Write the stages out; YAML's `&name` and `<<: *name` save repeating options."},
     {FT_WORD_TOP, "secrets", "Take the value from the environment: `${NAME}`."},
-    {FT_WORD_TOP, "matrix", "Use `params:` and run once for each value: `ftpipe run FILE -p name=value`."},
+    {FT_WORD_TOP, "matrix",
+     "Use `params:` and run once for each value: `ftpipe run FILE -p name=value`."},
     {FT_WORD_TOP, "tests", "Keep a small input beside the pipeline and compare what it writes."},
-    {FT_WORD_STAGE, "queue", "Leave it out: the memory between stages is bounded by `run: {memory: 1GiB}`."},
+    {FT_WORD_STAGE, "queue",
+     "Leave it out: the memory between stages is bounded by `run: {memory: 1GiB}`."},
     {FT_WORD_STAGE, "timeout", "Bound the whole run: `run: {timeout: 1h}`."},
     {FT_WORD_STAGE, "cache", "Leave it out: every item is computed."},
     {FT_WORD_STAGE, "device", "Leave it out: stages run on the CPU."},
@@ -115,10 +127,12 @@ static const ft_missing_feature missing_stages[] = {
     {FT_WORD_STAGE, "chunk", "Cut texts with a `lua` stage: give back a list of items."},
     {FT_WORD_STAGE, "route", "Use one `filter` stage for each case, with the same `input:`."},
     {FT_WORD_STAGE, "dedupe", "Use a `lua` stage with `ctx.shared.set(\"seen\")`."},
-    {FT_WORD_STAGE, "sample", "Use `filter:` with a condition on a hash, such as `hash(text) % 100 == 0`."},
+    {FT_WORD_STAGE, "sample",
+     "Use `filter:` with a condition on a hash, such as `hash(text) % 100 == 0`."},
     {FT_WORD_STAGE, "flatten", "Use a `lua` stage: give back a list of items."},
     {FT_WORD_STAGE, "rate", "Leave it out: stages are slowed by what stands below them."},
-    {FT_WORD_STAGE, "exec", "Use a `lua` stage, or run the program on the file that `write` makes."},
+    {FT_WORD_STAGE, "exec",
+     "Use a `lua` stage, or run the program on the file that `write` makes."},
     {FT_WORD_STAGE, "plugin", "Use a `lua` stage."},
     {FT_WORD_STAGE, "call", "Use a `lua` stage."},
     {FT_WORD_STAGE, "use", "Write the stages out: templates are not there yet."},
@@ -174,7 +188,8 @@ static void consider(near_name best[CANDIDATES], const char *name, size_t distan
     best[at] = (near_name){name, distance};
 }
 
-const char *ft_words_nearest(ft_arena *arena, ft_slice word, const char *const *names, const char **out_best)
+const char *ft_words_nearest(ft_arena *arena, ft_slice word, const char *const *names,
+                             const char **out_best)
 {
     size_t allowed = word.size <= 2 ? 1 : (word.size + 2) / 3 < 4 ? (word.size + 2) / 3 : 4;
     near_name best[CANDIDATES] = {{0}};

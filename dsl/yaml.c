@@ -1,12 +1,13 @@
-// Composes libyaml's events into nodes. The depth of the recursion is the depth of the nesting, at most 64.
+// Composes libyaml's events into nodes. The depth of the recursion is the depth of the nesting, at
+// most 64.
 #include "dsl/yaml.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
-// Walks the text beside libyaml, whose marks count code points; ours need bytes, lines and columns. Events come nearly in
-// order, so the walk is linear all in all.
+// Walks the text beside libyaml, whose marks count code points; ours need bytes, lines and columns.
+// Events come nearly in order, so the walk is linear all in all.
 typedef struct cursor {
     size_t index;   // In code points, as libyaml counts.
     size_t offset;  // In bytes.
@@ -121,14 +122,30 @@ static bool charge(composer *c, size_t weight, ft_mark mark)
 {
     if (!FT_ADD_OVERFLOWS(c->weight, weight, &c->weight) && c->weight <= FT_YAML_NODES_MAX)
         return true;
-    return refuse(c, &(ft_diagnostic){
-        .number = 9,
-        .mark = mark,
-        .message = c->used_aliases ? "with its aliases written out, this file has more than 100000 values"
-                                   : "this file has more than 100000 values",
-        .label = c->used_aliases ? "the limit is passed here" : NULL,
-        .help = "write fewer, or make the pipeline smaller",
-    });
+    return refuse(
+        c,
+        &(ft_diagnostic){
+            .number = 9,
+            .mark = mark,
+            .message = c->used_aliases
+                           ? "with its aliases written out, this file has more than 100000 values"
+                           : "this file has more than 100000 values",
+            .label = c->used_aliases ? "the limit is passed here" : NULL,
+            .help = "write fewer, or make the pipeline smaller",
+        });
+}
+
+// A block list or map has no end to point at: its first line stands for it.
+static uint32_t rest_of_line(ft_slice text, size_t at)
+{
+    uint32_t length = 0, used = 0;
+
+    for (; at < text.size && text.data[at] != '\n' && text.data[at] != '\r'; at++) {
+        length += !is_continuation(text.data[at]);
+        if (text.data[at] != ' ')
+            used = length;
+    }
+    return used ? used : 1;
 }
 
 static ft_yaml_node *add_node(composer *c, ft_yaml_kind kind, const yaml_event_t *event)
@@ -142,6 +159,8 @@ static ft_yaml_node *add_node(composer *c, ft_yaml_kind kind, const yaml_event_t
     node->kind = kind;
     node->weight = 1;
     node->mark = mark_between(c, event->start_mark, event->end_mark, &node->end_offset);
+    if (kind != FT_YAML_SCALAR)
+        node->mark.length = rest_of_line(c->source->text, node->mark.offset);
     return charge(c, 1, node->mark) ? node : NULL;
 }
 
@@ -169,7 +188,8 @@ static bool tag_is(const yaml_char_t *tag, const char *short_name)
     static const char prefix[] = "tag:yaml.org,2002:";
     const char *text = (const char *)tag;
 
-    return strncmp(text, prefix, sizeof(prefix) - 1) == 0 && strcmp(text + sizeof(prefix) - 1, short_name) == 0;
+    return strncmp(text, prefix, sizeof(prefix) - 1) == 0 &&
+           strcmp(text + sizeof(prefix) - 1, short_name) == 0;
 }
 
 // `!!str 5` is text; the other tags of the core schema say what is so anyway.
@@ -186,24 +206,30 @@ static bool check_tag(composer *c, const yaml_char_t *tag, ft_yaml_node *node)
     for (size_t i = 0; i < FT_COUNT_OF(known); i++)
         if (tag_is(tag, known[i]))
             return true;
-    return refuse(c, &(ft_diagnostic){
-        .number = 11,
-        .mark = node->mark,
-        .message = ft_arena_format(ft_diagnostics_arena(c->diagnostics), "tags such as `%s` are not used in a pipeline",
-                                   ft_quote(ft_diagnostics_arena(c->diagnostics), ft_slice_of((const char *)tag))),
-        .help = "write the value without the tag; put it in quotes if it starts with `!`",
-    });
+    return refuse(
+        c, &(ft_diagnostic){
+               .number = 11,
+               .mark = node->mark,
+               .message = ft_arena_format(
+                   ft_diagnostics_arena(c->diagnostics),
+                   "tags such as `%s` are not used in a pipeline",
+                   ft_quote(ft_diagnostics_arena(c->diagnostics), ft_slice_of((const char *)tag))),
+               .help = "write the value without the tag; put it in quotes if it starts with `!`",
+           });
 }
 
-// Registers before composing, so that an alias to what it stands in can be told from an unknown one.
+// Registers before composing, so that an alias to what it stands in can be told from an unknown
+// one.
 static bool open_anchor(composer *c, const yaml_char_t *name, ft_mark mark, size_t *out_index)
 {
     *out_index = SIZE_MAX;
     if (!name)
         return true;
     if (c->anchor_count == FT_YAML_ANCHORS_MAX)
-        return refuse(c, &(ft_diagnostic){.number = 9, .mark = mark,
-                                          .message = "this file has more than 1000 anchors (`&name`)"});
+        return refuse(
+            c, &(ft_diagnostic){.number = 9,
+                                .mark = mark,
+                                .message = "this file has more than 1000 anchors (`&name`)"});
     char *copy = ft_arena_text(c->arena, ft_slice_of((const char *)name));
     if (!copy)
         return refuse_nomem(c);
@@ -228,23 +254,31 @@ static bool compose_alias(composer *c, const yaml_event_t *event, const ft_yaml_
     }
     const char *shown = ft_quote(messages, ft_slice_of(name));
     if (i > 0)
-        return refuse(c, &(ft_diagnostic){
-            .number = 14,
-            .mark = mark,
-            .message = ft_arena_format(messages, "`*%s` stands inside `&%s` itself, which would never end", shown, shown),
-        });
-    return refuse(c, &(ft_diagnostic){
-        .number = 14,
-        .mark = mark,
-        .message = ft_arena_format(messages, "nothing above is marked `&%s`", shown),
-        .label = "a `*` in front makes it an alias in YAML",
-        .help = ft_arena_format(messages, "put it in quotes if it is meant as text: \"*%s\"", shown),
-    });
+        return refuse(c,
+                      &(ft_diagnostic){
+                          .number = 14,
+                          .mark = mark,
+                          .message = ft_arena_format(
+                              messages, "`*%s` stands inside `&%s` itself, which would never end",
+                              shown, shown),
+                      });
+    return refuse(
+        c, &(ft_diagnostic){
+               .number = 14,
+               .mark = mark,
+               .message = ft_arena_format(messages, "nothing above is marked `&%s`", shown),
+               .label = "a `*` in front makes it an alias in YAML",
+               .help = ft_arena_format(
+                   messages,
+                   "mark what it repeats with `&%s`, or put it in quotes if it is text: \"*%s\"",
+                   shown, shown),
+           });
 }
 
 // ---- maps ----
 
-// A pair that may become part of the map: its own ones have rank 0, those of the n-th merged map rank n.
+// A pair that may become part of the map: its own ones have rank 0, those of the n-th merged map
+// rank n.
 typedef struct candidate {
     ft_yaml_pair pair;
     size_t rank, order;
@@ -266,15 +300,16 @@ static bool refuse_duplicate(composer *c, const ft_yaml_node *first, const ft_ya
     ft_arena *messages = ft_diagnostics_arena(c->diagnostics);
 
     return refuse(c, &(ft_diagnostic){
-        .number = 7,
-        .mark = second->mark,
-        .message = ft_arena_format(messages, "`%s` is given twice", ft_quote(messages, second->text)),
-        .label = "again here",
-        .has_other = true,
-        .other = first->mark,
-        .other_label = "first here",
-        .help = "keep one of the two",
-    });
+                         .number = 7,
+                         .mark = second->mark,
+                         .message = ft_arena_format(messages, "`%s` is given twice",
+                                                    ft_quote(messages, second->text)),
+                         .label = "again here",
+                         .has_other = true,
+                         .other = first->mark,
+                         .other_label = "first here",
+                         .help = "keep one of the two",
+                     });
 }
 
 // Own pairs win over merged ones, earlier merged maps over later ones; two own ones are an error.
@@ -307,15 +342,16 @@ static bool is_merge(const ft_yaml_node *key)
 static bool refuse_merge(composer *c, const ft_yaml_node *key)
 {
     return refuse(c, &(ft_diagnostic){
-        .number = 15,
-        .mark = key->mark,
-        .message = "`<<` takes in the keys of a map, and its value is none",
-        .help = "write `<<: *name`, with `&name` in front of a map above",
-    });
+                         .number = 15,
+                         .mark = key->mark,
+                         .message = "`<<` takes in the keys of a map, and its value is none",
+                         .help = "write `<<: *name`, with `&name` in front of a map above",
+                     });
 }
 
 // Counts what `<<` brings in, or refuses it.
-static bool merged_count(composer *c, const ft_yaml_node *key, const ft_yaml_node *value, size_t *out)
+static bool merged_count(composer *c, const ft_yaml_node *key, const ft_yaml_node *value,
+                         size_t *out)
 {
     *out = 0;
     if (value->kind == FT_YAML_MAP) {
@@ -367,7 +403,8 @@ static bool check_split(composer *c, const ft_yaml_node *value, const ft_yaml_no
     ft_slice text = c->source->text;
     size_t start = value->mark.offset, end = next->end_offset;
 
-    if (!is_open_call(value) || end <= start || end > text.size || memchr(text.data + start, '\n', end - start))
+    if (!is_open_call(value) || end <= start || end > text.size ||
+        memchr(text.data + start, '\n', end - start))
         return true;
     // The call ends with the bracket that closes it.
     int depth = 0;
@@ -380,15 +417,16 @@ static bool check_split(composer *c, const ft_yaml_node *value, const ft_yaml_no
     }
     ft_slice call = {text.data + start, end - start};
     const char *quoted = memchr(call.data, '"', call.size)
-        ? ft_arena_format(messages, "'%.*s'", (int)call.size, call.data)
-        : ft_arena_format(messages, "\"%.*s\"", (int)call.size, call.data);
+                             ? ft_arena_format(messages, "'%.*s'", (int)call.size, call.data)
+                             : ft_arena_format(messages, "\"%.*s\"", (int)call.size, call.data);
     return refuse(c, &(ft_diagnostic){
-        .number = 13,
-        .mark = ft_mark_at(text, start, end),
-        .message = "the comma splits this in two: within `{ }` and `[ ]`, text with a comma must be in quotes",
-        .help = quoted ? ft_arena_format(messages, "write %s", quoted) : NULL,
-        .replacement = call.size < 200 ? quoted : NULL,
-    });
+                         .number = 13,
+                         .mark = ft_mark_at(text, start, end),
+                         .message = "the comma splits this in two: within `{ }` and `[ ]`, text "
+                                    "with a comma must be in quotes",
+                         .help = quoted ? ft_arena_format(messages, "write %s", quoted) : NULL,
+                         .replacement = call.size < 200 ? quoted : NULL,
+                     });
 }
 
 static bool check_split_children(composer *c, const ft_yaml_node *node, const node_list *flat)
@@ -458,15 +496,19 @@ static bool check_scalar(composer *c, const ft_yaml_node *node)
     size_t at = node->mark.offset + 1;
 
     if (node->style == FT_YAML_PLAIN && ft_slice_is(node->text, "-"))
-        return refuse(c, &(ft_diagnostic){.number = 22, .mark = node->mark, .message = "a lone `-` starts a list in YAML",
-                                          .help = "put it in quotes: \"-\"", .replacement = "\"-\""});
+        return refuse(c, &(ft_diagnostic){.number = 22,
+                                          .mark = node->mark,
+                                          .message = "a lone `-` starts a list in YAML",
+                                          .help = "put it in quotes: \"-\"",
+                                          .replacement = "\"-\""});
     if (node->style != FT_YAML_LITERAL && node->style != FT_YAML_FOLDED)
         return true;
     while (at < text.size && strchr("+-0123456789", text.data[at]))
         at++;
     if (at >= text.size || text.data[at] != '#')
         return true;
-    return refuse(c, &(ft_diagnostic){.number = 23, .mark = ft_mark_at(text, at, SIZE_MAX),
+    return refuse(c, &(ft_diagnostic){.number = 23,
+                                      .mark = ft_mark_at(text, at, SIZE_MAX),
                                       .message = "behind `|` or `>` the line must end",
                                       .help = "put a blank in front of the comment"});
 }
@@ -487,11 +529,14 @@ static bool compose_scalar(composer *c, const yaml_event_t *event, const ft_yaml
     node->quoted = node->style == FT_YAML_SINGLE_QUOTED || node->style == FT_YAML_DOUBLE_QUOTED;
     node->type = node->style == FT_YAML_PLAIN ? ft_yaml_type_of(node->text) : FT_YAML_STRING;
     if (memchr(value.data, '\0', value.size))
-        return refuse(c, &(ft_diagnostic){.number = 21, .mark = node->mark, .message = "this text holds a NUL character",
+        return refuse(c, &(ft_diagnostic){.number = 21,
+                                          .mark = node->mark,
+                                          .message = "this text holds a NUL character",
                                           .help = "remove the `\\0`"});
     if (!check_scalar(c, node))
         return false;
-    if (!check_tag(c, event->data.scalar.tag, node) || !open_anchor(c, event->data.scalar.anchor, node->mark, &index))
+    if (!check_tag(c, event->data.scalar.tag, node) ||
+        !open_anchor(c, event->data.scalar.anchor, node->mark, &index))
         return false;
     if (index != SIZE_MAX)
         c->anchors[index].node = node;
@@ -504,11 +549,15 @@ static bool check_key(composer *c, const ft_yaml_node *key)
     if (key->kind == FT_YAML_SCALAR && (key->text.size > 0 || key->style != FT_YAML_PLAIN))
         return true;
     return refuse(c, &(ft_diagnostic){
-        .number = 10,
-        .mark = key->mark,
-        .message = key->kind == FT_YAML_SCALAR ? "a key is missing in front of the `:`" : "a key must be a word",
-        .label = key->kind == FT_YAML_LIST ? "this is a list" : key->kind == FT_YAML_MAP ? "this is a map" : NULL,
-    });
+                         .number = 10,
+                         .mark = key->mark,
+                         .message = key->kind == FT_YAML_SCALAR
+                                        ? "a key is missing in front of the `:`"
+                                        : "a key must be a word",
+                         .label = key->kind == FT_YAML_LIST  ? "this is a list"
+                                  : key->kind == FT_YAML_MAP ? "this is a map"
+                                                             : NULL,
+                     });
 }
 
 static bool check_depth(composer *c, const ft_yaml_node *node, int depth)
@@ -516,17 +565,19 @@ static bool check_depth(composer *c, const ft_yaml_node *node, int depth)
     if (depth < FT_YAML_DEPTH_MAX)
         return true;
     return refuse(c, &(ft_diagnostic){
-        .number = 9,
-        .mark = node->mark,
-        .message = "lists and maps stand in each other more than 64 levels deep",
-        .label = "level 65",
-    });
+                         .number = 9,
+                         .mark = node->mark,
+                         .message = "lists and maps stand in each other more than 64 levels deep",
+                         .label = "level 65",
+                     });
 }
 
-// Children up to the event that ends the collection; a flow collection's mark is stretched to its bracket.
+// Children up to the event that ends the collection; a flow collection's mark is stretched to its
+// bracket.
 static bool compose_children(composer *c, ft_yaml_node *node, int depth, node_list *out)
 {
-    yaml_event_type_t end = node->kind == FT_YAML_MAP ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT;
+    yaml_event_type_t end =
+        node->kind == FT_YAML_MAP ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT;
     cursor start = c->at;
 
     for (;;) {
@@ -540,8 +591,9 @@ static bool compose_children(composer *c, ft_yaml_node *node, int depth, node_li
                 cursor last = c->at;
                 cursor_move(&last, c->source->text, event.end_mark.index);
                 node->end_offset = last.offset;
-                node->mark = ft_mark_at((ft_slice){c->source->text.data + start.offset, last.offset - start.offset},
-                                        0, last.offset - start.offset);
+                node->mark = ft_mark_at(
+                    (ft_slice){c->source->text.data + start.offset, last.offset - start.offset}, 0,
+                    last.offset - start.offset);
                 node->mark.line = start.line;
                 node->mark.column = start.column;
                 node->mark.offset = start.offset;
@@ -558,7 +610,8 @@ static bool compose_children(composer *c, ft_yaml_node *node, int depth, node_li
     }
 }
 
-static bool compose_collection(composer *c, const yaml_event_t *event, int depth, const ft_yaml_node **out)
+static bool compose_collection(composer *c, const yaml_event_t *event, int depth,
+                               const ft_yaml_node **out)
 {
     bool is_map = event->type == YAML_MAPPING_START_EVENT;
     ft_yaml_node *node = add_node(c, is_map ? FT_YAML_MAP : FT_YAML_LIST, event);
@@ -569,8 +622,10 @@ static bool compose_collection(composer *c, const yaml_event_t *event, int depth
         return false;
     node->is_flow = is_map ? event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE
                            : event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE;
-    const yaml_char_t *tag = is_map ? event->data.mapping_start.tag : event->data.sequence_start.tag;
-    const yaml_char_t *name = is_map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor;
+    const yaml_char_t *tag =
+        is_map ? event->data.mapping_start.tag : event->data.sequence_start.tag;
+    const yaml_char_t *name =
+        is_map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor;
     if (!check_tag(c, tag, node) || !open_anchor(c, name, node->mark, &index) ||
         !compose_children(c, node, depth, &children) || !check_split_children(c, node, &children))
         return false;
@@ -614,11 +669,14 @@ static bool compose_document(composer *c, const ft_yaml_node **out)
         if (type == YAML_DOCUMENT_START_EVENT && ++documents > 1) {
             size_t end;
             ft_mark mark = mark_between(c, event.start_mark, event.end_mark, &end);
-            ok = refuse(c, &(ft_diagnostic){.number = 8, .mark = mark,
-                                            .message = "a second document starts here, and a pipeline file has one",
-                                            .help = "put the second pipeline in a file of its own"});
-        } else if (type == YAML_SCALAR_EVENT || type == YAML_ALIAS_EVENT || type == YAML_SEQUENCE_START_EVENT ||
-                   type == YAML_MAPPING_START_EVENT) {
+            ok = refuse(c,
+                        &(ft_diagnostic){
+                            .number = 8,
+                            .mark = mark,
+                            .message = "a second document starts here, and a pipeline file has one",
+                            .help = "put the second pipeline in a file of its own"});
+        } else if (type == YAML_SCALAR_EVENT || type == YAML_ALIAS_EVENT ||
+                   type == YAML_SEQUENCE_START_EVENT || type == YAML_MAPPING_START_EVENT) {
             ok = compose(c, &event, 0, out);
         }
         yaml_event_delete(&event);
@@ -629,7 +687,8 @@ static bool compose_document(composer *c, const ft_yaml_node **out)
     }
 }
 
-bool ft_yaml_parse(const ft_source *source, ft_arena *arena, ft_diagnostics *diagnostics, const ft_yaml_node **out)
+bool ft_yaml_parse(const ft_source *source, ft_arena *arena, ft_diagnostics *diagnostics,
+                   const ft_yaml_node **out)
 {
     size_t bom = ft_yaml_bom_bytes(source->text);
 
@@ -646,11 +705,13 @@ bool ft_yaml_parse(const ft_source *source, ft_arena *arena, ft_diagnostics *dia
     c->diagnostics = diagnostics;
     c->at = (cursor){.offset = bom, .line = 1, .column = 1};
     yaml_parser_set_encoding(&c->parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&c->parser, (const unsigned char *)source->text.data + bom, source->text.size - bom);
+    yaml_parser_set_input_string(&c->parser, (const unsigned char *)source->text.data + bom,
+                                 source->text.size - bom);
     bool ok = compose_document(c, out);
     yaml_parser_delete(&c->parser);
     // A lone empty scalar is what an empty document gives.
-    if (ok && *out && (*out)->kind == FT_YAML_SCALAR && (*out)->type == FT_YAML_NULL && (*out)->text.size == 0)
+    if (ok && *out && (*out)->kind == FT_YAML_SCALAR && (*out)->type == FT_YAML_NULL &&
+        (*out)->text.size == 0)
         *out = NULL;
     return ok;
 }

@@ -1,7 +1,9 @@
-// YAML text to nodes that know where they stand. libyaml finds the tokens; composing, aliases, merge keys, duplicate
-// keys, the types of scalars (YAML 1.2 core schema) and every message are ours.
+// YAML text to nodes that know where they stand. libyaml finds the tokens; composing, aliases,
+// merge keys, duplicate keys, the types of scalars (YAML 1.2 core schema) and every message are
+// ours.
 //
-// Bounds: 4 MiB of text, 64 levels, 100,000 nodes where an alias counts as all that it stands for, 1,000 anchors.
+// Bounds: 4 MiB of text, 64 levels, 100,000 nodes where an alias counts as all that it stands for,
+// 1,000 anchors.
 #pragma once
 
 #include "dsl/diagnostic.h"
@@ -52,13 +54,13 @@ struct ft_yaml_node {
     size_t count;         // Of items or pairs.
     const ft_yaml_node **items;
     ft_yaml_pair *pairs;
-    size_t weight;        // Nodes that it stands for, itself included.
+    size_t weight;  // Nodes that it stands for, itself included.
 };
 
-// Parses the one document in `source` into the arena. `*out` is NULL for an empty file. False when it was refused (the
-// diagnostic is added) or without memory.
-bool ft_yaml_parse(const ft_source *source, ft_arena *arena, ft_diagnostics *diagnostics, const ft_yaml_node **out)
-    FT_MUST_CHECK;
+// Parses the one document in `source` into the arena. `*out` is NULL for an empty file. False when
+// it was refused (the diagnostic is added) or without memory.
+bool ft_yaml_parse(const ft_source *source, ft_arena *arena, ft_diagnostics *diagnostics,
+                   const ft_yaml_node **out) FT_MUST_CHECK;
 
 // The value of a plain scalar's text by YAML 1.2's core schema: `yes` and `12:30` are strings.
 ft_yaml_type ft_yaml_type_of(ft_slice text);
@@ -67,12 +69,14 @@ const ft_yaml_pair *ft_yaml_find(const ft_yaml_node *map, const char *key);
 bool ft_yaml_is_text(const ft_yaml_node *node, const char *text);  // A scalar with that value.
 // "a list", "a map", "nothing", "the number `5`": for messages. In the arena; NULL without memory.
 const char *ft_yaml_describe(const ft_yaml_node *node, ft_arena *arena);
-// The place of bytes `offset..offset+length` of a scalar's value: exact for scalars on one line and for `|` blocks, else
-// the whole scalar.
-ft_mark ft_yaml_mark_within(const ft_source *source, const ft_yaml_node *node, size_t offset, size_t length);
+// The place of bytes `offset..offset+length` of a scalar's value: exact for scalars on one line and
+// for `|` blocks, else the whole scalar.
+ft_mark ft_yaml_mark_within(const ft_source *source, const ft_yaml_node *node, size_t offset,
+                            size_t length);
 
 // yaml_syntax.c: what libyaml or the eye finds wrong with the text itself.
 struct yaml_parser_s;
 bool ft_yaml_check_text(const ft_source *source, ft_diagnostics *diagnostics) FT_MUST_CHECK;
-void ft_yaml_explain_problem(const struct yaml_parser_s *parser, const ft_source *source, ft_diagnostics *diagnostics);
+void ft_yaml_explain_problem(const struct yaml_parser_s *parser, const ft_source *source,
+                             ft_diagnostics *diagnostics);
 size_t ft_yaml_bom_bytes(ft_slice text);  // 3 when it starts with UTF-8's byte order mark.

@@ -1,4 +1,5 @@
-// Scalars: the core schema of YAML 1.2, and the way back from a place in a value to its place in the file.
+// Scalars: the core schema of YAML 1.2, and the way back from a place in a value to its place in
+// the file.
 #include <string.h>
 
 #include "dsl/yaml.h"
@@ -63,7 +64,8 @@ static bool is_hex_or_octal(ft_slice text)
     if (text.size < 3 || text.data[0] != '0' || (text.data[1] != 'x' && text.data[1] != 'o'))
         return false;
     for (size_t i = 2; i < text.size; i++) {
-        bool fits = text.data[1] == 'x' ? is_hex(text.data[i]) : text.data[i] >= '0' && text.data[i] <= '7';
+        bool fits =
+            text.data[1] == 'x' ? is_hex(text.data[i]) : text.data[i] >= '0' && text.data[i] <= '7';
         if (!fits)
             return false;
     }
@@ -74,8 +76,9 @@ ft_yaml_type ft_yaml_type_of(ft_slice text)
 {
     static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
     static const char *const bools[] = {"true", "True", "TRUE", "false", "False", "FALSE", NULL};
-    static const char *const floats[] = {".nan", ".NaN", ".NAN", ".inf",  ".Inf",  ".INF", "+.inf",
-                                         "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF", NULL};
+    static const char *const floats[] = {".nan",  ".NaN",  ".NAN",  ".inf",  ".Inf",
+                                         ".INF",  "+.inf", "+.Inf", "+.INF", "-.inf",
+                                         "-.Inf", "-.INF", NULL};
 
     if (is_one_of(text, nulls))
         return FT_YAML_NULL;
@@ -129,7 +132,8 @@ static size_t line_end(ft_slice text, size_t at)
     return at;
 }
 
-// Source bytes that the value byte at `at` of a double-quoted scalar takes up, and how many value bytes they make.
+// Source bytes that the value byte at `at` of a double-quoted scalar takes up, and how many value
+// bytes they make.
 static size_t escape_width(ft_slice text, size_t at, size_t *out_made)
 {
     static const struct {
@@ -191,7 +195,8 @@ static size_t block_offset(ft_slice text, const ft_yaml_node *node, size_t offse
     size_t indent = SIZE_MAX;
 
     for (size_t i = 0; i < node->text.size && indent == SIZE_MAX;) {
-        size_t end = line_end(node->text, i), source_end = line_end(text, at < text.size ? at : text.size);
+        size_t end = line_end(node->text, i),
+               source_end = line_end(text, at < text.size ? at : text.size);
         size_t width = source_end - at;
         if (at < source_end && text.data[source_end - 1] == '\r')
             width--;
@@ -222,7 +227,8 @@ static bool is_on_one_line(ft_slice text, const ft_yaml_node *node)
     return node->end_offset <= text.size && line_end(text, node->mark.offset) >= node->end_offset;
 }
 
-ft_mark ft_yaml_mark_within(const ft_source *source, const ft_yaml_node *node, size_t offset, size_t length)
+ft_mark ft_yaml_mark_within(const ft_source *source, const ft_yaml_node *node, size_t offset,
+                            size_t length)
 {
     ft_slice text = source->text;
     size_t start, end;
@@ -234,6 +240,11 @@ ft_mark ft_yaml_mark_within(const ft_source *source, const ft_yaml_node *node, s
         length = node->text.size > offset ? node->text.size - offset : 1;
     if (node->style == FT_YAML_LITERAL) {
         size_t stop = line_end(node->text, offset);
+        // A place that is a whole line starts with its text.
+        while (length > 1 && node->text.data[offset] == ' ') {
+            offset++;
+            length--;
+        }
         start = block_offset(text, node, offset);
         end = start + (offset + length < stop ? length : stop > offset ? stop - offset : 1);
     } else if (!is_on_one_line(text, node)) {

@@ -1,5 +1,6 @@
-// What is wrong with the text, in the user's words. libyaml says in which state it was and where; from that, and from the
-// characters around the place, we guess the mistake. A table maps its sentences to the functions that explain them.
+// What is wrong with the text, in the user's words. libyaml says in which state it was and where;
+// from that, and from the characters around the place, we guess the mistake. A table maps its
+// sentences to the functions that explain them.
 #include <string.h>
 #include <yaml.h>
 
@@ -14,7 +15,8 @@ typedef struct problem {
     ft_diagnostic fault;
 } problem;
 
-static const char unclosed_help[] = "close it on the same line; for long text use a block: `key: |`";
+static const char unclosed_help[] =
+    "close it on the same line; for long text use a block: `key: |`";
 
 size_t ft_yaml_bom_bytes(ft_slice text)
 {
@@ -78,8 +80,9 @@ static size_t first_colon(ft_slice text, size_t start)
 // `at`, moved behind blanks and "- ".
 static size_t content_start(ft_slice text, size_t at)
 {
-    while (at < text.size && (is_blank(text.data[at]) ||
-                              (text.data[at] == '-' && at + 1 < text.size && is_blank(text.data[at + 1]))))
+    while (at < text.size &&
+           (is_blank(text.data[at]) ||
+            (text.data[at] == '-' && at + 1 < text.size && is_blank(text.data[at + 1]))))
         at++;
     return at;
 }
@@ -104,7 +107,8 @@ static void mark_rest(problem *p, size_t at)
 // In quotes: what YAML would else take apart.
 static const char *in_quotes(ft_arena *arena, ft_slice text)
 {
-    char quote = memchr(text.data, '"', text.size) || memchr(text.data, '\\', text.size) ? '\'' : '"';
+    char quote =
+        memchr(text.data, '"', text.size) || memchr(text.data, '\\', text.size) ? '\'' : '"';
 
     if (quote == '\'' && memchr(text.data, '\'', text.size))
         return NULL;
@@ -136,19 +140,22 @@ static bool refuse_at(const ft_source *source, ft_diagnostics *all, size_t at, f
 static bool check_encoding(const ft_source *source, ft_diagnostics *all)
 {
     ft_slice text = source->text;
-    bool utf16 = ft_slice_starts_with(text, FT_SLICE("\xFF\xFE")) || ft_slice_starts_with(text, FT_SLICE("\xFE\xFF"));
+    bool utf16 = ft_slice_starts_with(text, FT_SLICE("\xFF\xFE")) ||
+                 ft_slice_starts_with(text, FT_SLICE("\xFE\xFF"));
 
     // Without a byte order mark: ASCII in two or four bytes.
     if (!utf16 && text.size >= 4)
-        utf16 = (!text.data[0] && text.data[1]) || (text.data[0] && !text.data[1] && !text.data[3]) ||
+        utf16 = (!text.data[0] && text.data[1]) ||
+                (text.data[0] && !text.data[1] && !text.data[3]) ||
                 (!text.data[0] && !text.data[1] && text.data[3]);
     if (!utf16)
         return true;
-    return refuse_at(source, all, 0, (ft_diagnostic){
-        .number = 2,
-        .message = "this file is UTF-16 or UTF-32, and a pipeline must be UTF-8",
-        .help = "save it again as UTF-8: `iconv -f UTF-16 -t UTF-8 OLD > NEW`",
-    });
+    return refuse_at(source, all, 0,
+                     (ft_diagnostic){
+                         .number = 2,
+                         .message = "this file is UTF-16 or UTF-32, and a pipeline must be UTF-8",
+                         .help = "save it again as UTF-8: `iconv -f UTF-16 -t UTF-8 OLD > NEW`",
+                     });
 }
 
 static bool check_bytes(const ft_source *source, ft_diagnostics *all)
@@ -163,33 +170,43 @@ static bool check_bytes(const ft_source *source, ft_diagnostics *all)
         if ((c >= 0x20 && c != 0x7F) || c == '\n' || c == '\r' || c == '\t')
             continue;
         if (c == 0)
-            return refuse_at(source, all, i, (ft_diagnostic){
+            return refuse_at(source, all, i,
+                             (ft_diagnostic){
+                                 .number = 3,
+                                 .message = "there is a NUL byte in this file: it is not text, or "
+                                            "it was cut off while being written",
+                             });
+        return refuse_at(
+            source, all, i,
+            (ft_diagnostic){
                 .number = 3,
-                .message = "there is a NUL byte in this file: it is not text, or it was cut off while being written",
+                .message = ft_arena_format(arena, "there is a control character (0x%02X) here", c),
+                .help =
+                    ft_arena_format(arena, "remove it, or write \"\\x%02X\" in double quotes", c),
             });
-        return refuse_at(source, all, i, (ft_diagnostic){
-            .number = 3,
-            .message = ft_arena_format(arena, "there is a control character (0x%02X) here", c),
-            .help = ft_arena_format(arena, "remove it, or write \"\\x%02X\" in double quotes", c),
-        });
     }
     if (valid == text.size)
         return true;
-    return refuse_at(source, all, valid, (ft_diagnostic){
-        .number = 3,
-        .message = ft_arena_format(arena, "the byte 0x%02X is not valid UTF-8 here", (unsigned char)text.data[valid]),
-        .help = "save the file again as UTF-8: `iconv -f LATIN1 -t UTF-8 OLD > NEW`",
-    });
+    return refuse_at(
+        source, all, valid,
+        (ft_diagnostic){
+            .number = 3,
+            .message = ft_arena_format(arena, "the byte 0x%02X is not valid UTF-8 here",
+                                       (unsigned char)text.data[valid]),
+            .help = "save the file again as UTF-8: `iconv -f LATIN1 -t UTF-8 OLD > NEW`",
+        });
 }
 
 bool ft_yaml_check_text(const ft_source *source, ft_diagnostics *diagnostics)
 {
     if (source->text.size > FT_YAML_BYTES_MAX)
-        return refuse_at(source, diagnostics, 0, (ft_diagnostic){
-            .number = 9,
-            .message = "this file is larger than 4 MiB, too large for a pipeline",
-            .help = "is it a data file? Then name it in a pipeline: `- read: FILE`",
-        });
+        return refuse_at(
+            source, diagnostics, 0,
+            (ft_diagnostic){
+                .number = 9,
+                .message = "this file is larger than 4 MiB, too large for a pipeline",
+                .help = "is it a data file? Then name it in a pipeline: `- read: FILE`",
+            });
     return check_encoding(source, diagnostics) && check_bytes(source, diagnostics);
 }
 
@@ -225,7 +242,8 @@ static void explain_bad_start(problem *p)
         p->fault.help = "use spaces";
         return;
     }
-    p->fault.message = ft_arena_format(p->arena, "a value must not start with `%c`", c);
+    p->fault.message = c == '`' ? "a value must not start with a backquote"
+                                : ft_arena_format(p->arena, "a value must not start with `%c`", c);
     offer_quotes(p, p->at, line_end(p->text, p->at));
 }
 
@@ -236,15 +254,16 @@ static bool explain_missing_space(problem *p, size_t start)
 
     while (word < end && is_word(p->text.data[word]))
         word++;
-    if (word == at || word + 1 >= end || p->text.data[word] != ':' || p->text.data[word + 1] == '/' ||
-        first_colon(p->text, at) != end)
+    if (word == at || word + 1 >= end || p->text.data[word] != ':' ||
+        p->text.data[word + 1] == '/' || first_colon(p->text, at) != end)
         return false;
     mark(p, at, word + 1);
     p->fault.number = 20;
     p->fault.message = "a space is missing behind the `:`";
     p->fault.replacement = ft_arena_format(p->arena, "%.*s: ", (int)(word - at), p->text.data + at);
-    p->fault.help = ft_arena_format(p->arena, "write `%.*s: %s`", (int)(word - at), p->text.data + at,
-                                    ft_quote(p->arena, rest_of_line(p, word + 1)));
+    p->fault.help =
+        ft_arena_format(p->arena, "write `%.*s: %s`", (int)(word - at), p->text.data + at,
+                        ft_quote(p->arena, rest_of_line(p, word + 1)));
     return true;
 }
 
@@ -290,8 +309,9 @@ static void explain_colon(problem *p)
     }
     if (above != SIZE_MAX && explain_missing_space(p, above))
         return;
-    explain_indentation(p, "this line is indented deeper than its neighbours, so YAML joins it to the value above",
-                        "let it start in the same column as the key above that it belongs with");
+    explain_indentation(
+        p, "this line is indented deeper than its neighbours, so YAML joins it to the value above",
+        "let it start in the same column as the key above that it belongs with");
 }
 
 static void explain_missing_colon(problem *p)
@@ -329,8 +349,9 @@ static void explain_escape(problem *p)
         at--;
     mark(p, at, at + 2);
     p->fault.number = 21;
-    p->fault.message = ft_arena_format(p->arena, "`%s` means nothing in double quotes",
-                                       ft_quote(p->arena, (ft_slice){p->text.data + at, p->text.size - at < 2 ? 1 : 2}));
+    p->fault.message = ft_arena_format(
+        p->arena, "`%s` means nothing in double quotes",
+        ft_quote(p->arena, (ft_slice){p->text.data + at, p->text.size - at < 2 ? 1 : 2}));
     p->fault.help = "write `\\\\` for a backslash, or use single quotes, which change nothing";
 }
 
@@ -347,8 +368,9 @@ static void explain_list_in_line(problem *p)
     }
     p->fault.message = "a `- ` list cannot start on the line of its key";
     p->fault.help = rest.size > 2
-        ? ft_arena_format(p->arena, "start it on the next line, or write `[%.*s]`", (int)(rest.size - 2), rest.data + 2)
-        : "start it on the next line";
+                        ? ft_arena_format(p->arena, "start it on the next line, or write `[%.*s]`",
+                                          (int)(rest.size - 2), rest.data + 2)
+                        : "start it on the next line";
 }
 
 static void explain_alias(problem *p)
@@ -357,9 +379,15 @@ static void explain_alias(problem *p)
 
     mark_rest(p, p->context);
     p->fault.number = 14;
-    p->fault.message = sign == '*' ? "a value that starts with `*` is an alias in YAML, and this is no name of one"
-                                   : "a value that starts with `&` is an anchor in YAML, and this is no name for one";
+    p->fault.message =
+        sign == '*'
+            ? "a value that starts with `*` is an alias in YAML, and this is no name of one"
+            : "a value that starts with `&` is an anchor in YAML, and this is no name for one";
     offer_quotes(p, p->context, line_end(p->text, p->context));
+    if (ft_slice_is(rest_of_line(p, p->context), "*.errors")) {
+        p->fault.replacement = "errors";
+        p->fault.help = "write `errors` for what failed in any stage above";
+    }
 }
 
 static void explain_tag(problem *p)
@@ -382,7 +410,8 @@ static void explain_directive(problem *p)
 {
     mark_rest(p, line_start(p->text, p->at));
     p->fault.number = 24;
-    p->fault.message = "a line that starts with `%` is a directive in YAML, and this is none that is known";
+    p->fault.message =
+        "a line that starts with `%` is a directive in YAML, and this is none that is known";
     p->fault.help = "remove the line; a pipeline needs none";
 }
 
@@ -398,7 +427,8 @@ static void explain_question_mark(problem *p)
 static bool explain_bracket_in_flow(problem *p)
 {
     size_t start = p->at, end = p->at;
-    char c = char_at(p, p->at), before = p->at > 0 ? char_at(p, p->at - 1) : '\0', close = c == '{' ? '}' : ']';
+    char c = char_at(p, p->at), before = p->at > 0 ? char_at(p, p->at - 1) : '\0',
+         close = c == '{' ? '}' : ']';
 
     if (!(c == '{' && before == '$') && !(c == '[' && is_word(before)))
         return false;
@@ -464,11 +494,18 @@ static void explain_key(problem *p)
         return;
     }
     if (before == '"' || before == '\'' || before == ']' || before == '}') {
+        size_t value = content_start(p->text, first_colon(p->text, line_start(p->text, p->at)) + 1);
         mark_rest(p, p->at);
         p->fault.number = 25;
-        p->fault.message = before == '"' || before == '\'' ? "there is text behind the closing quote"
-                                                           : "there is text behind the closing bracket";
-        p->fault.help = "put all of the value in quotes, or none of it; or is a quote missing above?";
+        p->fault.message = before == '"' || before == '\''
+                               ? "there is text behind the closing quote"
+                               : "there is text behind the closing bracket";
+        p->fault.help =
+            "put all of the value in quotes, or none of it; or is a quote missing above?";
+        if (before == '\'' && char_at(p, p->at - 1) == '\'' && is_word(char_at(p, p->at)))
+            p->fault.help = "write an apostrophe twice in single quotes, or use double quotes";
+        else if (value < p->at && char_at(p, value) == before && (before == '"' || before == '\''))
+            offer_quotes(p, value, line_end(p->text, value));
         return;
     }
     explain_indentation(p, "the indentation of this line fits none of the lines above",
@@ -479,9 +516,6 @@ static void explain_dash(problem *p)
 {
     explain_indentation(p, "this line stands in a list and does not start with `- `",
                         "start it with `- `, or indent it so that it belongs to the entry above");
-    ft_slice rest = rest_of_line(p, p->at);
-    if (p->fault.mark.offset == p->at && rest.size < 100)
-        p->fault.replacement = ft_arena_format(p->arena, "- %.*s", (int)rest.size, rest.data);
 }
 
 static void explain_extra(problem *p)
@@ -558,14 +592,17 @@ static size_t step_back_from_end(ft_slice text, size_t at)
 {
     if (at < text.size)
         return at;
-    while (at > 0 && (is_blank(text.data[at - 1]) || text.data[at - 1] == '\n' || text.data[at - 1] == '\r'))
+    while (at > 0 &&
+           (is_blank(text.data[at - 1]) || text.data[at - 1] == '\n' || text.data[at - 1] == '\r'))
         at--;
     return at > 0 ? at - 1 : 0;
 }
 
-void ft_yaml_explain_problem(const struct yaml_parser_s *parser, const ft_source *source, ft_diagnostics *diagnostics)
+void ft_yaml_explain_problem(const struct yaml_parser_s *parser, const ft_source *source,
+                             ft_diagnostics *diagnostics)
 {
-    problem p = {.source = source, .text = source->text, .arena = ft_diagnostics_arena(diagnostics)};
+    problem p = {
+        .source = source, .text = source->text, .arena = ft_diagnostics_arena(diagnostics)};
 
     if (parser->error == YAML_MEMORY_ERROR) {
         ft_diagnostics_add_nomem(diagnostics);
@@ -589,7 +626,8 @@ void ft_yaml_explain_problem(const struct yaml_parser_s *parser, const ft_source
         return;
     }
     for (size_t i = 0; i < FT_COUNT_OF(sentences); i++) {
-        if (!contains(parser->problem, sentences[i].problem) || !contains(parser->context, sentences[i].context))
+        if (!contains(parser->problem, sentences[i].problem) ||
+            !contains(parser->context, sentences[i].context))
             continue;
         if (sentences[i].explain == explain_anything)
             p.at = step_back_from_end(p.text, p.at);

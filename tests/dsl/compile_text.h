@@ -22,8 +22,11 @@ static inline compiled compile_slice_with(ft_slice text, const char *param, cons
 {
     static const ft_environment environment = {.pipeline_folder = ""};
     compiled done = {.diagnostics = ft_diagnostics_create()};
-    ft_compile_settings settings = {.stages = fake_stages, .environment = &environment, .param_names = &param,
-                                    .param_texts = &value, .param_count = param != NULL,
+    ft_compile_settings settings = {.stages = fake_stages,
+                                    .environment = &environment,
+                                    .param_names = &param,
+                                    .param_texts = &value,
+                                    .param_count = param != NULL,
                                     .environment_variable = fake_variable};
 
     check_true(done.diagnostics != NULL);

@@ -1,9 +1,10 @@
-// From text to plan: names, links, common keys, defaults, the marks of faults, and memory that runs out.
+// From text to plan: names, links, common keys, defaults, the marks of faults, and memory that runs
+// out.
 #include "tests/dsl/compile_text.h"
 
 #include <stdio.h>
 
-#include "dsl/compiler.h"
+#include "dsl/compilation.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/system/clock.h"
 
@@ -18,7 +19,8 @@ static compiled compile_good(const char *text)
     return done;
 }
 
-static void check_input(const compiled *done, size_t node, size_t input, uint32_t from, uint32_t port)
+static void check_input(const compiled *done, size_t node, size_t input, uint32_t from,
+                        uint32_t port)
 {
     const ft_plan_node *one = done->plan->nodes[node];
 
@@ -29,8 +31,9 @@ static void check_input(const compiled *done, size_t node, size_t input, uint32_
 
 TEST(names_and_nearest_inputs)
 {
-    compiled done = compile_good("stages:\n  - read: a\n  - write: x\n    key: k\n  - filter: id > 1\n"
-                                 "  - write: y\n    key: k\n  - {name: write_3, write: z, key: k}\n  - drop:\n");
+    compiled done = compile_good(
+        "stages:\n  - read: a\n  - write: x\n    key: k\n  - filter: id > 1\n"
+        "  - write: y\n    key: k\n  - {name: write_3, write: z, key: k}\n  - drop:\n");
 
     check_text_eq(done.plan->name, "test");
     check_text_eq(done.plan->nodes[0]->name, "read");
@@ -47,9 +50,10 @@ TEST(names_and_nearest_inputs)
 
 TEST(given_inputs_merges_and_errors)
 {
-    compiled done = compile_good("stages:\n  - {name: a, read: a}\n  - {name: b, read: b}\n"
-                                 "  - {input: [a, b], tokenize: words}\n  - drop:\n"
-                                 "  - {input: a.errors, write: x, key: k}\n  - {input: errors, write: y, key: k}\n");
+    compiled done = compile_good(
+        "stages:\n  - {name: a, read: a}\n  - {name: b, read: b}\n"
+        "  - {input: [a, b], tokenize: words}\n  - drop:\n"
+        "  - {input: a.errors, write: x, key: k}\n  - {input: errors, write: y, key: k}\n");
 
     check_int_eq(done.plan->nodes[2]->input_count, 2);
     check_input(&done, 2, 0, 0, FT_PORT_MAIN);
@@ -64,10 +68,12 @@ TEST(given_inputs_merges_and_errors)
 
 TEST(common_keys_and_defaults)
 {
-    compiled done = compile_good("defaults: {on_error: skip, workers: 3, batch: 1k}\nrun: {order: any, threads: 4, seed: 9,\n"
-                                 "  memory: 1GiB, max_errors: 5%, timeout: 2s}\n"
-                                 "stages:\n  - read: a\n  - tokenize: words\n    when: id > 5\n    from: text\n    to: t\n"
-                                 "    workers: 2\n    batch: {items: 7}\n    order: input\n    on_error: stop\n  - drop:\n");
+    compiled done = compile_good(
+        "defaults: {on_error: skip, workers: 3, batch: 1k}\nrun: {order: any, threads: 4, seed: "
+        "9,\n"
+        "  memory: 1GiB, max_errors: 5%, timeout: 2s}\n"
+        "stages:\n  - read: a\n  - tokenize: words\n    when: id > 5\n    from: text\n    to: t\n"
+        "    workers: 2\n    batch: {items: 7}\n    order: input\n    on_error: stop\n  - drop:\n");
     const ft_plan_node *node = done.plan->nodes[1];
 
     check_text_eq(node->when_text, "id > 5");
@@ -98,9 +104,11 @@ TEST(the_long_form_is_the_same)
 
 TEST(options_of_all_types)
 {
-    compiled done = compile_good("stages:\n  - read: a\n    types: {a: int, b: \"5\"}\n    mode: append\n  - tokenize: words\n"
-                                 "    max_length: 0128\n    normalize: True\n    size: 64KiB\n    wait: 2s\n    score: 1.5\n"
-                                 "  - write: x\n    key: \"\"\n    fields: id\n");
+    compiled done = compile_good(
+        "stages:\n  - read: a\n    types: {a: int, b: \"5\"}\n    mode: append\n  - tokenize: "
+        "words\n"
+        "    max_length: 0128\n    normalize: True\n    size: 64KiB\n    wait: 2s\n    score: 1.5\n"
+        "  - write: x\n    key: \"\"\n    fields: id\n");
     const fake_config *tokenize = done.plan->nodes[1]->config, *write = done.plan->nodes[2]->config;
 
     check_int_eq(((const fake_config *)done.plan->nodes[0]->config)->mode, 2);
@@ -138,7 +146,8 @@ TEST(faults_have_their_places)
     check_one_fault(READ "  - tokenize: words\n    max_length: #5\n  - drop:\n", 12, 4, 17);
     check_one_fault(READ "  - tokenize: words\n    normalize: yes\n  - drop:\n", 117, 4, 16);
     check_one_fault(READ "  - tokenize: words\n    batch_size: 3\n  - drop:\n", 107, 4, 5);
-    check_one_fault(READ "  - tokenize: words\n    workers: {min: 1, max: 2}\n  - drop:\n", 108, 4, 14);
+    check_one_fault(READ "  - tokenize: words\n    workers: {min: 1, max: 2}\n  - drop:\n", 108, 4,
+                    14);
     check_one_fault(READ "  - tokenize: words\n    on_error: {retry: 3}\n  - drop:\n", 108, 4, 15);
     check_one_fault(READ "  - tokenize: no-such-model\n  - drop:\n", 604, 3, 15);
     check_one_fault(READ "  - write: x\n", 116, 3, 5);
@@ -176,8 +185,12 @@ TEST(errors_that_nobody_reads_are_a_lint)
 
 TEST(one_mistake_gives_one_message)
 {
-    check_one_fault(READ "  - tokenise: words\n  - embed: words\n  - filter: len(embedding) > 1\n  - drop:\n", 105, 3, 5);
-    check_one_fault(READ "  - tokenize: nope\n  - embed: words\n  - filter: len(embedding) > 1\n  - drop:\n", 604, 3, 15);
+    check_one_fault(
+        READ "  - tokenise: words\n  - embed: words\n  - filter: len(embedding) > 1\n  - drop:\n",
+        105, 3, 5);
+    check_one_fault(
+        READ "  - tokenize: nope\n  - embed: words\n  - filter: len(embedding) > 1\n  - drop:\n",
+        604, 3, 15);
 }
 
 TEST(fifty_stages_take_no_time)
@@ -187,7 +200,9 @@ TEST(fifty_stages_take_no_time)
     ft_text_init(&text, 1 << 20);
     ft_text_append_string(&text, READ);
     for (int i = 0; i < 48; i++)
-        ft_text_format(&text, "  - name: t%d\n    tokenize: words\n    max_length: %d\n    when: id > %d\n", i, i + 1, i);
+        ft_text_format(
+            &text, "  - name: t%d\n    tokenize: words\n    max_length: %d\n    when: id > %d\n", i,
+            i + 1, i);
     ft_text_append_string(&text, "  - drop:\n");
     int64_t start = ft_clock_ns();
     compiled done = compile_good(text.data);
@@ -227,11 +242,14 @@ static void check_no_line(const char *line, const char *want)
 TEST(one_liners)
 {
     check_line("read docs.jsonl ! tokenize ./m ! embed ./m pooling=mean ! write v.npy",
-               "stages:\n  - read: docs.jsonl\n  - tokenize: ./m\n  - embed: ./m\n    pooling: mean\n  - write: v.npy\n");
+               "stages:\n  - read: docs.jsonl\n  - tokenize: ./m\n  - embed: ./m\n    pooling: "
+               "mean\n  - write: v.npy\n");
     check_line("read - ! drop", "stages:\n  - read: '-'\n  - drop:\n");
-    check_line("filter 'len(text) > 5 and a != \"b\"'", "stages:\n  - filter: 'len(text) > 5 and a != \"b\"'\n");
+    check_line("filter 'len(text) > 5 and a != \"b\"'",
+               "stages:\n  - filter: 'len(text) > 5 and a != \"b\"'\n");
     check_line("filter x==3", "stages:\n  - filter: 'x==3'\n");
-    check_line("write a fields=[id, text] mode=append", "stages:\n  - write: a\n    fields: [id, text]\n    mode: append\n");
+    check_line("write a fields=[id, text] mode=append",
+               "stages:\n  - write: a\n    fields: [id, text]\n    mode: append\n");
     check_line("read \"it's: {a}\"", "stages:\n  - read: 'it''s: {a}'\n");
     check_line("read a\\ b", "stages:\n  - read: 'a b'\n");
     check_no_line("", "missing");
@@ -249,8 +267,10 @@ TEST(a_one_liner_compiles)
     ft_error err = FT_ERROR_INIT;
     ft_slice yaml;
 
-    check_ok(ft_compile_line(FT_SLICE("read a ! tokenize words max_length=5 ! write x key='a: b' fields=[id]"), arena,
-                             &yaml, &err), &err);
+    check_ok(ft_compile_line(
+                 FT_SLICE("read a ! tokenize words max_length=5 ! write x key='a: b' fields=[id]"),
+                 arena, &yaml, &err),
+             &err);
     compiled done = compile_slice_with(yaml, NULL, NULL);
     check_true(done.plan != NULL);
     check_text_eq(((const fake_config *)done.plan->nodes[2]->config)->key, "a: b");
@@ -271,7 +291,8 @@ static void check_every_allocation(const char *text)
         ft_plan *plan = NULL;
         if (created) {
             ft_source source = {"test.yaml", ft_slice_of(text)};
-            ft_compile_settings settings = {.stages = fake_stages, .environment_variable = fake_variable};
+            ft_compile_settings settings = {.stages = fake_stages,
+                                            .environment_variable = fake_variable};
             plan = ft_compile(&source, &settings, diagnostics);
             check_true(plan != NULL || ft_diagnostics_count(diagnostics, FT_SEVERITY_ERROR) > 0);
         }
@@ -298,10 +319,11 @@ static uint64_t allocations_of(const char *text)
 
 TEST(every_allocation_may_fail)
 {
-    static const char text[] =
-        "params: {n: 5, f: [id]}\nx-a: &a {max_length: 3}\nrun: {memory: 1GiB}\nstages:\n  - read: a\n"
-        "  - tokenize: words\n    <<: *a\n    when: id > 5\n  - write: x${HOST}\n    key: ${params.n}\n    fields: ${params.f}\n"
-        "  - {input: errors, drop: }\n";
+    static const char text[] = "params: {n: 5, f: [id]}\nx-a: &a {max_length: 3}\nrun: {memory: "
+                               "1GiB}\nstages:\n  - read: a\n"
+                               "  - tokenize: words\n    <<: *a\n    when: id > 5\n  - write: "
+                               "x${HOST}\n    key: ${params.n}\n    fields: ${params.f}\n"
+                               "  - {input: errors, drop: }\n";
 
     printf("  allocations: %llu\n", (unsigned long long)allocations_of(text));
     check_every_allocation(text);
@@ -310,7 +332,8 @@ TEST(every_allocation_may_fail)
 // As above for a file with faults: it never becomes a plan.
 TEST(every_allocation_may_fail_in_a_broken_file)
 {
-    static const char text[] = "params: {docs: a}\nstages:\n  - read: ${params.dosc}\n    batch_size: 3\n  - tokenize: nope\n"
+    static const char text[] = "params: {docs: a}\nstages:\n  - read: ${params.dosc}\n    "
+                               "batch_size: 3\n  - tokenize: nope\n"
                                "  - write: x\n    when: #a\n    input: raed\n";
     uint64_t count = allocations_of(text);
 
@@ -320,7 +343,8 @@ TEST(every_allocation_may_fail_in_a_broken_file)
         ft_diagnostics *diagnostics = ft_diagnostics_create();
         if (diagnostics) {
             ft_source source = {"test.yaml", ft_slice_of(text)};
-            ft_compile_settings settings = {.stages = fake_stages, .environment_variable = fake_variable};
+            ft_compile_settings settings = {.stages = fake_stages,
+                                            .environment_variable = fake_variable};
             check_true(ft_compile(&source, &settings, diagnostics) == NULL);
             check_true(ft_diagnostics_count(diagnostics, FT_SEVERITY_ERROR) > 0);
         }

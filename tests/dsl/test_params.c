@@ -33,16 +33,20 @@ TEST(defaults_and_the_command_line)
 
 TEST(values_stay_within_their_scalar)
 {
-    check_path("params: {docs: a}\nstages:\n  - read: ${params.docs}" TAIL, "docs", "b\n  - drop: [x", "b\n  - drop: [x");
-    check_path("params: {docs: a}\nstages:\n  - read: x/${params.docs}.y" TAIL, "docs", "${HOST}", "x/${HOST}.y");
+    check_path("params: {docs: a}\nstages:\n  - read: ${params.docs}" TAIL, "docs",
+               "b\n  - drop: [x", "b\n  - drop: [x");
+    check_path("params: {docs: a}\nstages:\n  - read: x/${params.docs}.y" TAIL, "docs", "${HOST}",
+               "x/${HOST}.y");
 }
 
 TEST(the_environment_and_its_defaults)
 {
-    check_path("stages:\n  - read: nats://${HOST}:4222/docs.>" TAIL, NULL, NULL, "nats://db.example:4222/docs.>");
+    check_path("stages:\n  - read: nats://${HOST}:4222/docs.>" TAIL, NULL, NULL,
+               "nats://db.example:4222/docs.>");
     check_path("stages:\n  - read: ${NONE:-a b.txt}" TAIL, NULL, NULL, "a b.txt");
     check_path("stages:\n  - read: ${HOST:-x}/${NONE:-}y" TAIL, NULL, NULL, "db.example/y");
-    check_path("params: {h: \"${HOST}/z\"}\nstages:\n  - read: ${params.h}" TAIL, NULL, NULL, "db.example/z");
+    check_path("params: {h: \"${HOST}/z\"}\nstages:\n  - read: ${params.h}" TAIL, NULL, NULL,
+               "db.example/z");
 }
 
 TEST(two_dollars_are_one)
@@ -54,10 +58,11 @@ TEST(two_dollars_are_one)
 
 TEST(a_whole_reference_keeps_its_type)
 {
-    compiled done = compile_text("params: {f: [id, text], t: {id: int, s: \"5\"}, n: 9}\n"
-                                 "stages:\n  - read: x\n    types: ${params.t}\n"
-                                 "  - tokenize: words\n    max_length: ${params.n}\n    score: ${FIVE}\n"
-                                 "  - write: y\n    key: z\n    fields: ${params.f}\n");
+    compiled done =
+        compile_text("params: {f: [id, text], t: {id: int, s: \"5\"}, n: 9}\n"
+                     "stages:\n  - read: x\n    types: ${params.t}\n"
+                     "  - tokenize: words\n    max_length: ${params.n}\n    score: ${FIVE}\n"
+                     "  - write: y\n    key: z\n    fields: ${params.f}\n");
 
     if (!done.plan)
         ft_diagnostics_print(done.diagnostics, FT_FORMAT_TEXT, false, stderr);
@@ -87,7 +92,8 @@ TEST(names_that_are_nothing)
 
 static void check_given(const char *param, const char *value, int number)
 {
-    compiled done = compile_with("params: {n: 5, f: [a], x: 1.5, b: true}\nstages:\n  - read: x" TAIL, param, value);
+    compiled done = compile_with(
+        "params: {n: 5, f: [a], x: 1.5, b: true}\nstages:\n  - read: x" TAIL, param, value);
     const ft_diagnostic *fault = ft_diagnostics_get(done.diagnostics, 0);
 
     check_int_eq(fault ? fault->number : 0, number);

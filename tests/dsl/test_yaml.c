@@ -1,5 +1,5 @@
-// YAML: types of scalars, marks, aliases and merge keys, bounds, and all cases of the YAML test suite, none of which is a
-// pipeline.
+// YAML: types of scalars, marks, aliases and merge keys, bounds, and all cases of the YAML test
+// suite, none of which is a pipeline.
 #include "dsl/yaml.h"
 
 #include <stdio.h>
@@ -23,7 +23,8 @@ static parsed parse(const char *text)
 {
     static parsed p;
 
-    p = (parsed){.source = {"test.yaml", ft_slice_of(text)}, .arena = ft_arena_create(),
+    p = (parsed){.source = {"test.yaml", ft_slice_of(text)},
+                 .arena = ft_arena_create(),
                  .diagnostics = ft_diagnostics_create()};
     check_true(p.arena && p.diagnostics);
     p.ok = ft_yaml_parse(&p.source, p.arena, p.diagnostics, &p.root);
@@ -93,7 +94,8 @@ TEST(every_node_has_its_mark)
 
 TEST(marks_skip_a_byte_order_mark_and_count_crlf)
 {
-    parsed p = parse("\xEF\xBB\xBF" "a: 1\r\nb: 2\r\n");
+    parsed p = parse("\xEF\xBB\xBF"
+                     "a: 1\r\nb: 2\r\n");
 
     check_true(p.ok);
     check_int_eq(p.root->pairs[0].key->mark.column, 1);
@@ -103,7 +105,8 @@ TEST(marks_skip_a_byte_order_mark_and_count_crlf)
     finish(&p);
 }
 
-static void check_within(const char *text, const char *key, size_t offset, uint32_t line, uint32_t column)
+static void check_within(const char *text, const char *key, size_t offset, uint32_t line,
+                         uint32_t column)
 {
     parsed p = parse(text);
     ft_mark mark = ft_yaml_mark_within(&p.source, ft_yaml_find(p.root, key)->value, offset, 1);
@@ -127,7 +130,8 @@ TEST(places_within_scalars)
 
 TEST(aliases_and_merge_keys)
 {
-    parsed p = parse("x: &b {a: 1, c: 2}\ny: &d {a: 5, e: 6}\nz:\n  a: 9\n  <<: [*b, *d]\n  f: *b\n");
+    parsed p =
+        parse("x: &b {a: 1, c: 2}\ny: &d {a: 5, e: 6}\nz:\n  a: 9\n  <<: [*b, *d]\n  f: *b\n");
     const ft_yaml_node *z = ft_yaml_find(p.root, "z")->value;
 
     check_true(p.ok);
@@ -180,8 +184,9 @@ TEST(alias_bomb_is_refused_at_once)
     int64_t before = ft_clock_ns();
 
     for (char c = 'b'; c <= 'j'; c++)
-        size += snprintf(text + size, sizeof(text) - (size_t)size, "%c: &%c [*%c,*%c,*%c,*%c,*%c]\n", c, c, c - 1, c - 1,
-                         c - 1, c - 1, c - 1);
+        size +=
+            snprintf(text + size, sizeof(text) - (size_t)size, "%c: &%c [*%c,*%c,*%c,*%c,*%c]\n", c,
+                     c, c - 1, c - 1, c - 1, c - 1, c - 1);
     parsed p = parse(text);
     check_true(!p.ok);
     check_int_eq(ft_diagnostics_get(p.diagnostics, 0)->number, 9);
@@ -229,7 +234,9 @@ TEST(bytes_that_are_no_text)
 {
     check_refused("a: b\xff\n", 3, 1, 5);
     check_refused("a: b\x01\n", 3, 1, 5);
-    check_refused("\xff\xfe" "a", 2, 1, 1);
+    check_refused("\xff\xfe"
+                  "a",
+                  2, 1, 1);
     compiled done = compile_slice_with((ft_slice){"a\0:\0", 4}, NULL, NULL);
     check_int_eq(ft_diagnostics_get(done.diagnostics, 0)->number, 2);
     compiled_finish(&done);

@@ -1,5 +1,5 @@
-// Pipelines with bytes changed, dropped, doubled and moved: never a crash, and either a plan or an error. Seeded, so that
-// a failure comes again; run under ASan and UBSan.
+// Pipelines with bytes changed, dropped, doubled and moved: never a crash, and either a plan or an
+// error. Seeded, so that a failure comes again; run under ASan and UBSan.
 #include "tests/dsl/compile_text.h"
 
 #include <stdio.h>
@@ -10,16 +10,24 @@
 enum { MUTATIONS = 20000, TEXT_MAX = 4096, CHANGES_MAX = 6 };
 
 static const char *const seeds[] = {
-    "ftpipe: 1\nname: t\nparams:\n  docs: docs.jsonl\n  n: {default: 5, help: h}\nrun: {memory: 2GiB, max_errors: 1%}\n"
-    "defaults: {on_error: skip}\nx-a: &a {max_length: 3, normalize: true}\nstages:\n  - read: ${params.docs}\n"
-    "    types: {id: int, text: \"string\"}\n  - tokenize: words\n    <<: *a\n    when: len(text) > ${params.n}\n"
-    "  - embed: words\n  - name: out\n    write: 'it''s.npy'\n    key: \"a\\u00e9\\n\"\n    fields: [embedding, id]\n"
+    "ftpipe: 1\nname: t\nparams:\n  docs: docs.jsonl\n  n: {default: 5, help: h}\nrun: {memory: "
+    "2GiB, max_errors: 1%}\n"
+    "defaults: {on_error: skip}\nx-a: &a {max_length: 3, normalize: true}\nstages:\n  - read: "
+    "${params.docs}\n"
+    "    types: {id: int, text: \"string\"}\n  - tokenize: words\n    <<: *a\n    when: len(text) "
+    "> ${params.n}\n"
+    "  - embed: words\n  - name: out\n    write: 'it''s.npy'\n    key: \"a\\u00e9\\n\"\n    "
+    "fields: [embedding, id]\n"
     "  - {input: [read.errors, errors], drop: }\n",
-    "stages:\n  - type: read\n    path: ${HOST:-x}/a\n  - filter: |\n      len(text) > 5\n        and id ~= 3 or text == \"\xC3\xA9\"\n"
-    "  - filter: >-\n      id < 7\n      and true\n  - &w\n    write: y\n    key: k\n  - <<: *w\n    write: z # c\n",
-    "stages:\n  - read: ${params.x}\n  - embed: [a[1], words(1, 2)]\n    batch_size: yes\n    when: #tokens > 5\n  - dorp\n"
+    "stages:\n  - type: read\n    path: ${HOST:-x}/a\n  - filter: |\n      len(text) > 5\n        "
+    "and id ~= 3 or text == \"\xC3\xA9\"\n"
+    "  - filter: >-\n      id < 7\n      and true\n  - &w\n    write: y\n    key: k\n  - <<: *w\n  "
+    "  write: z # c\n",
+    "stages:\n  - read: ${params.x}\n  - embed: [a[1], words(1, 2)]\n    batch_size: yes\n    "
+    "when: #tokens > 5\n  - dorp\n"
     "  - name: errors\n    input: raed.x\n    workers: {min: 1}\n    on_error: {retry: 3}\n",
-    "a: &a [1, 2]\nb: &b [*a, *a]\nc: {<<: *b, ? x : y}\n---\n%YAML 1.2\n--- !!map\n? |\n  k\n: - v\n...\n",
+    "a: &a [1, 2]\nb: &b [*a, *a]\nc: {<<: *b, ? x : y}\n---\n%YAML 1.2\n--- !!map\n? |\n  k\n: - "
+    "v\n...\n",
 };
 
 static const char pieces[] = ":-?[]{}#&*!|>'\"%@`,\t\n \\$(){}0159az_.~=<";
@@ -77,7 +85,8 @@ static void play(const char *text, size_t size)
     check_int_eq(done.plan == NULL, errors > 0);
     for (size_t i = 0; i < errors && ft_diagnostics_get(done.diagnostics, i); i++) {
         const ft_diagnostic *one = ft_diagnostics_get(done.diagnostics, i);
-        check_true(one->mark.offset <= size && one->mark.line > 0 && one->mark.length > 0 && one->message[0]);
+        check_true(one->mark.offset <= size && one->mark.line > 0 && one->mark.length > 0 &&
+                   one->message[0]);
         check_true(ft_explanation_find(one->number) != NULL);
     }
     FILE *out = tmpfile();
