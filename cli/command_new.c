@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "runtime/random.h"
@@ -121,13 +122,16 @@ static bool write_weights(ft_arena *arena, const char *path, const network *net,
         write_numbers(file, &random, net->sizes[i] * net->sizes[i + 1], net->sizes[i]);
         write_numbers(file, &random, net->sizes[i + 1], net->sizes[i]);
     }
+    struct stat found;
+    bool is_file = fstat(fileno(file), &found) == 0 && S_ISREG(found.st_mode);
     bool failed = ferror(file) != 0;
     if ((fclose(file) != 0 || failed) && ok) {
         ft_fail_errno(err, errno, "cannot write `%s`", path);
         ok = false;
     }
-    if (!ok)
-        remove(path);
+    // Half a file is taken away; a device or a pipe is not ours to remove.
+    if (!ok && is_file)
+        unlink(path);
     return ok;
 }
 

@@ -3,6 +3,8 @@
 
 #include "cli/graph_shapes.h"
 
+enum { TEXT_BYTES_MAX = 48 };
+
 // The box that shows plan node `index`: hidden nodes stand behind their owner.
 static size_t box_of(const ft_plan *plan, size_t index)
 {
@@ -11,6 +13,32 @@ static size_t box_of(const ft_plan *plan, size_t index)
     for (size_t i = 0; i < index; i++)
         box += !plan->nodes[i + 1]->is_hidden;
     return box;
+}
+
+// One line, not too long. A model's full path says less than its name; a script shows its first line.
+static const char *print_text(const char *text, bool is_model, ft_arena *arena)
+{
+    const char *slash = is_model && text[0] == '/' ? strrchr(text, '/') : NULL;
+    ft_slice shown = ft_slice_trim(ft_slice_of(slash ? slash + 1 : text)), line = {NULL, 0};
+
+    ft_slice_cut(&shown, '\n', &line);
+    if (line.size <= TEXT_BYTES_MAX)
+        return line.size ? ft_arena_text(arena, line) : "";
+    line.size = TEXT_BYTES_MAX - 3;
+    while (line.size > 0 && ((unsigned char)line.data[line.size] & 0xc0) == 0x80)
+        line.size--;
+    return ft_arena_format(arena, "%.*s...", (int)line.size, line.data);
+}
+
+static const char *print_list(const char *at, ft_arena *arena)
+{
+    const char *text = "";
+    ft_strings list;
+
+    memcpy(&list, at, sizeof(list));
+    for (size_t i = 0; i < list.count && text && i < 8; i++)
+        text = ft_arena_format(arena, "%s%s%s", text, i ? ", " : "", list.items[i]);
+    return text;
 }
 
 // The main option as text: what stands behind the stage's key.
@@ -35,29 +63,18 @@ static const char *print_main(const ft_plan_node *node, ft_arena *arena)
     case FT_OPTION_COUNT:
         memcpy(&number, at, sizeof(number));
         return ft_arena_format(arena, "%lld", (long long)number);
+    case FT_OPTION_STRINGS:
+    case FT_OPTION_FIELDS:
+        return print_list(at, arena);
     case FT_OPTION_CHOICE:
     case FT_OPTION_BOOL:
     case FT_OPTION_SIZE:
     case FT_OPTION_DURATION:
     case FT_OPTION_FLOAT:
-    case FT_OPTION_STRINGS:
-    case FT_OPTION_FIELDS:
     case FT_OPTION_MAP:
         break;
     }
-    if (!text)
-        return "";
-    // A model's full path says less than its name; a script shows its first line.
-    const char *slash = option->type == FT_OPTION_MODEL && text[0] == '/' ? strrchr(text, '/') : NULL;
-    ft_slice shown = ft_slice_trim(ft_slice_of(slash ? slash + 1 : text)), line = {NULL, 0};
-    ft_slice_cut(&shown, '\n', &line);
-    if (line.size > 48) {
-        line.size = 45;
-        while (line.size > 0 && ((unsigned char)line.data[line.size] & 0xc0) == 0x80)
-            line.size--;
-        return ft_arena_format(arena, "%.*s...", (int)line.size, line.data);
-    }
-    return line.size ? ft_arena_text(arena, line) : "";
+    return text ? print_text(text, option->type == FT_OPTION_MODEL, arena) : "";
 }
 
 static const char *port_name(const ft_plan_node *node, uint32_t port)

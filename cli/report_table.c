@@ -28,7 +28,11 @@ static void put_stage(ft_text *out, const ft_stage_stats *stage, int width, int6
         ft_text_format(out, "%*s", FIGURE_COLUMNS, "");
     else
         put_figure(out, stage->items_out);
-    put_figure(out, stage->items_dropped);
+    // What a sink or a gathering stage takes does not go on, and is not lost: the line of totals says what became of it.
+    if (is_sink || stage->def->absorbs)
+        ft_text_format(out, "%*s", FIGURE_COLUMNS, "");
+    else
+        put_figure(out, stage->items_dropped);
     put_figure(out, stage->items_failed);
     ft_text_format(out, "%7.0f %%", share * 100);
     for (size_t i = 0; stage->counters && stage->def->counters && stage->def->counters[i]; i++)

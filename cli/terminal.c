@@ -73,8 +73,10 @@ const char *ft_figure_time(int64_t ns, char out[FT_FIGURE_BYTES])
 {
     int64_t seconds = ns / 1000000000;
 
-    if (seconds < 60)
-        snprintf(out, FT_FIGURE_BYTES, "%.2f s", (double)ns * 1e-9);
+    if (seconds < 1)
+        snprintf(out, FT_FIGURE_BYTES, "%lld ms", (long long)((ns + 500000) / 1000000));
+    else if (seconds < 60)
+        snprintf(out, FT_FIGURE_BYTES, "%.1f s", (double)ns * 1e-9);
     else if (seconds < 3600)
         snprintf(out, FT_FIGURE_BYTES, "%lld:%02lld", (long long)(seconds / 60), (long long)(seconds % 60));
     else
