@@ -2,8 +2,9 @@
 // functions.
 //
 // The source itself only hands out ranges of indices; what the fields hold is computed behind it on
-// all cores. Random values are a function of the run's seed and the item's index alone. A column
-// that is the same for all items is made once for each size of batch and then shared.
+// all cores. Random values are a function of the run's seed, the names of stage and field, and the
+// item's index. What is the same for all items is made once, by the source, and shared by all
+// batches.
 #include <string.h>
 
 #include "runtime/expr/item_failures.h"
@@ -242,6 +243,10 @@ static bool fill_process(ft_stage *self, ft_batch **in, ft_error *err)
         ft_column made = {0};
         if (!self->live[column] || ft_batch_has(*in, column))
             continue;
+        // Two fields are never the same random values, nor are two stages.
+        const char *name = self->output->fields[column].name;
+        state->failures.run.seed =
+            ft_hash(ft_slice_of(name), ft_hash(ft_slice_of(self->name), self->seed));
         if (!ft_expr_eval(config->exprs[i], *in, &state->failures.run, &made, err))
             return false;
         ft_batch_set(*in, column, &made);

@@ -94,7 +94,7 @@ static bool fail_call(ft_typer *t, const ft_expr_node *node, const ft_expr_routi
         ft_hint(err, "Write `condition and a or b`.");
     if (near)
         ft_hint(err, "Did you mean `%s`?", near);
-    ft_hint(err, "`ftpipe stages expressions` lists them all.");
+    ft_hint(err, "`ftpipe explain functions` lists them all.");
     return false;
 }
 
@@ -258,7 +258,9 @@ static ft_type result_type(const ft_expr_node *node)
     case 'F':
         return element_type(first);
     case 'V':
-        return (ft_type){.kind = element_type(first).kind, .list = true};
+        if (first.kind == FT_KIND_TENSOR)
+            return (ft_type){.kind = FT_KIND_TENSOR, .dtype = first.dtype, .list = true};
+        return (ft_type){.kind = first.kind, .list = true};
     case 'X':
         return (ft_type){.kind = first.kind, .list = true};
     case 'T':

@@ -332,6 +332,7 @@ static void find_top(const ft_span *span, ft_dtype dtype, uint32_t *heap, size_t
 bool ft_kernel_top(ft_expr_context *context, const ft_expr_call *call, ft_error *err)
 {
     ft_dtype dtype = dtype_of(call->node->args[0]->type);
+    size_t bytes = ft_dtype_size_bytes(dtype);
 
     for (size_t i = 0; i < context->count; i++) {
         const ft_span *span = &ft_vector_spans(&call->args[0])[i];
@@ -341,16 +342,12 @@ bool ft_kernel_top(ft_expr_context *context, const ft_expr_call *call, ft_error 
             continue;
         size_t k = (uint64_t)wanted < span->count ? (size_t)wanted : span->count;
         uint32_t *heap = (uint32_t *)(void *)ft_expr_text_alloc(context, k * sizeof(*heap), err);
-        char *numbers = heap ? ft_expr_text_alloc(context, k * 8, err) : NULL;
+        char *numbers = heap ? ft_expr_text_alloc(context, k * bytes, err) : NULL;
         if (!numbers)
             return false;
         find_top(span, dtype, heap, k);
-        for (size_t j = 0; j < k; j++) {
-            if (call->node->type.kind == FT_KIND_INT)
-                ((int64_t *)(void *)numbers)[j] = int_at(span->base, dtype, heap[j]);
-            else
-                ((double *)(void *)numbers)[j] = ft_number_at(span->base, dtype, heap[j]);
-        }
+        for (size_t j = 0; j < k; j++)
+            memcpy(numbers + j * bytes, span->base + heap[j] * bytes, bytes);
         ft_vector_spans(call->out)[i] = (ft_span){numbers, NULL, k};
     }
     return true;
