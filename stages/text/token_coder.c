@@ -132,38 +132,78 @@ static size_t word_end(const ft_marked_text *text, size_t from, size_t end)
     return end;
 }
 
-// A word that the table of short words does not know.
-static bool add_word(ft_token_coder *coder, size_t from, size_t size, ft_error *err)
-{
-    const ft_wordpiece *model = &coder->tokenizer->model;
-    const uint8_t *word = coder->text.bytes + from;
-    bool cached = size <= FT_WORD_LONG && !coder->bert.wrote_nul;
-    uint64_t key[4];
-    ft_word_long *place = NULL;
+// A word of one block, with the place where its ids may be: all places of a block are asked for
+// before the first is looked at, so that the waits for memory overlap.
+typedef struct word {
+    uint64_t key[2];
+    union {
+        ft_word_short *bucket;  // size <= FT_WORD_SHORT
+        ft_word_long *place;    // size <= FT_WORD_LONG
+    };
+    size_t from, size;
+} word;
 
-    if (cached) {
-        place = ft_word_cache_long(&coder->cache, word, size, key);
-        if (place->count > 0 && memcmp(place->key, key, sizeof(key)) == 0) {
-            memcpy(ft_ids_data(coder->ids) + coder->ids->count, place->ids,
-                   place->count * sizeof(int32_t));
-            coder->ids->count += place->count;
-            return true;
-        }
-    }
-    if (!ft_ids_reserve(coder->ids, size + BLOCK_IDS, err))
+static void add_ids(ft_ids *ids, const int32_t *from, size_t count)
+{
+    memcpy(ft_ids_data(ids) + ids->count, from, count * sizeof(*from));
+    ids->count += count;
+}
+
+// Splits a word by the model. `*out_ids` points to the ids, which have been added.
+static bool split_word(ft_token_coder *coder, const word *one, const int32_t **out_ids,
+                       size_t *out_count, ft_error *err)
+{
+    ft_ids *ids = coder->ids;
+
+    if (!ft_ids_reserve(ids, one->size + BLOCK_IDS, err))
         return false;
-    int32_t *out = ft_ids_data(coder->ids) + coder->ids->count;
-    size_t count = ft_wordpiece_split(model, word, size, out);
-    coder->ids->count += count;
-    if (!cached)
+    int32_t *out = ft_ids_data(ids) + ids->count;
+    *out_count =
+        ft_wordpiece_split(&coder->tokenizer->model, coder->text.bytes + one->from, one->size, out);
+    *out_ids = out;
+    ids->count += *out_count;
+    return true;
+}
+
+// A word of 17 to 32 bytes, or a shorter one of more than three ids.
+static bool add_long_word(ft_token_coder *coder, const word *one, ft_word_long *place,
+                          ft_error *err)
+{
+    uint64_t key[4];
+    const int32_t *ids;
+    size_t count;
+
+    ft_word_long_key(coder->text.bytes + one->from, one->size, key);
+    if (place->count > 0 && memcmp(place->key, key, sizeof(key)) == 0) {
+        add_ids(coder->ids, place->ids, place->count);
         return true;
-    if (size <= FT_WORD_SHORT && count <= FT_WORD_SHORT_IDS) {
-        ft_word_cache_add_short(ft_word_cache_bucket(&coder->cache, key), key, out, count);
-    } else if (count <= FT_WORD_LONG_IDS) {
+    }
+    if (!split_word(coder, one, &ids, &count, err))
+        return false;
+    if (count <= FT_WORD_LONG_IDS) {
         memcpy(place->key, key, sizeof(key));
-        memcpy(place->ids, out, count * sizeof(*out));
+        memcpy(place->ids, ids, count * sizeof(*ids));
         place->count = (uint32_t)count;
     }
+    return true;
+}
+
+// A word that is not in the table of short words, or is there as one of many ids.
+static bool add_word(ft_token_coder *coder, const word *one, bool is_known, ft_error *err)
+{
+    const uint8_t *bytes = coder->text.bytes + one->from;
+    const int32_t *ids;
+    size_t count;
+
+    if (one->size > FT_WORD_LONG || coder->bert.wrote_nul)
+        return split_word(coder, one, &ids, &count, err);
+    if (one->size > FT_WORD_SHORT)
+        return add_long_word(coder, one, one->place, err);
+    if (is_known)
+        return add_long_word(coder, one, ft_word_cache_long(&coder->cache, bytes, one->size), err);
+    if (!split_word(coder, one, &ids, &count, err))
+        return false;
+    ft_word_cache_add_short(one->bucket, one->key, ids, count);
     return true;
 }
 
@@ -172,42 +212,63 @@ static bool is_key(const ft_word_short *entry, const uint64_t key[2])
     return ((entry->key[0] ^ key[0]) | (entry->key[1] ^ key[1])) == 0;
 }
 
-// The words that begin in block `index` at the bits of `starts`.
-static bool add_block(ft_token_coder *coder, size_t index, uint64_t starts, size_t end,
-                      ft_error *err)
+// Fills `words` with those that begin in block `index` at the bits of `starts`; asks for their
+// places.
+static size_t find_words(const ft_token_coder *coder, size_t index, uint64_t starts, size_t end,
+                         word words[64])
 {
     const ft_marked_text *text = &coder->text;
-    const uint64_t word = text->word[index], next = text->word[index + 1],
+    const uint64_t bits = text->word[index], next = text->word[index + 1],
                    single = text->single[index];
+    size_t count = 0;
 
+    for (; starts; starts &= starts - 1) {
+        word *one = &words[count++];
+        unsigned bit = FT_TRAILING_ZEROS_64(starts);
+        uint64_t run = bits >> bit | next << 1 << (63 - bit);
+        one->from = index * 64 + bit;
+        one->size = FT_TRAILING_ZEROS_64(~run | UINT64_C(1) << SEEN_MAX) + (single >> bit & 1);
+        const uint8_t *bytes = text->bytes + one->from;
+        if (FT_LIKELY(one->size <= FT_WORD_SHORT)) {
+            ft_word_key(bytes, one->size, one->key);
+            one->bucket = ft_word_cache_bucket(&coder->cache, one->key);
+            FT_PREFETCH(one->bucket);
+            continue;
+        }
+        if (one->size == SEEN_MAX)
+            one->size = word_end(text, one->from, end) - one->from;
+        if (one->size <= FT_WORD_LONG) {
+            one->place = ft_word_cache_long(&coder->cache, bytes, one->size);
+            FT_PREFETCH(one->place);
+        }
+    }
+    return count;
+}
+
+// Ids of the words of a block.
+static bool add_words(ft_token_coder *coder, const word *words, size_t count, ft_error *err)
+{
     // A padded key cannot tell "a" from "a" and a NUL.
     const size_t short_max = coder->bert.wrote_nul ? 0 : FT_WORD_SHORT;
 
     if (!ft_ids_reserve(coder->ids, BLOCK_IDS, err))
         return false;
     int32_t *out = ft_ids_data(coder->ids) + coder->ids->count;
-    for (; starts; starts &= starts - 1) {
-        unsigned bit = FT_TRAILING_ZEROS_64(starts);
-        size_t from = index * 64 + bit;
-        uint64_t run = word >> bit | next << 1 << (63 - bit);
-        size_t size = FT_TRAILING_ZEROS_64(~run | UINT64_C(1) << SEEN_MAX) + (single >> bit & 1);
-        if (FT_LIKELY(size <= short_max)) {
-            uint64_t key[2];
-            ft_word_key(text->bytes + from, size, key);
-            const ft_word_short *entry = ft_word_cache_bucket(&coder->cache, key);
-            if (is_key(entry, key) || is_key(++entry, key)) {
+    for (size_t i = 0; i < count; i++) {
+        const word *one = &words[i];
+        bool is_known = false;
+        if (FT_LIKELY(one->size <= short_max)) {
+            const ft_word_short *entry = one->bucket;
+            is_known = is_key(entry, one->key) || is_key(++entry, one->key);
+            if (FT_LIKELY(is_known && entry->count <= FT_WORD_SHORT_IDS)) {
                 // Four are written, `count` stay.
                 memcpy(out, entry->ids, 4 * sizeof(*out));
                 out += entry->count;
                 continue;
             }
         }
-        if (size == SEEN_MAX)
-            size = word_end(text, from, end) - from;
         coder->ids->count = (size_t)(out - ft_ids_data(coder->ids));
-        if (!add_word(coder, from, size, err))
-            return false;
-        if (!ft_ids_reserve(coder->ids, BLOCK_IDS, err))
+        if (!add_word(coder, one, is_known, err) || !ft_ids_reserve(coder->ids, BLOCK_IDS, err))
             return false;
         out = ft_ids_data(coder->ids) + coder->ids->count;
     }
@@ -263,14 +324,16 @@ static bool chunk_flush(ft_token_coder *coder, bool last, ft_error *err)
     ft_marked_text *text = &coder->text;
     size_t end = last ? text->at : open_word_start(text);
     uint64_t carry = 0;
+    word words[64];
 
     for (size_t i = 0; i * 64 < end && coder->ids->count < coder->enough; i++) {
-        uint64_t word = text->word[i];
-        uint64_t starts = text->single[i] | (word & ~(word << 1 | carry));
-        carry = word >> 63;
+        uint64_t parts = text->word[i];
+        uint64_t starts = text->single[i] | (parts & ~(parts << 1 | carry));
+        carry = parts >> 63;
         if (end - i * 64 < 64)
             starts &= (UINT64_C(1) << (end - i * 64)) - 1;
-        if (!add_block(coder, i, starts, text->at, err))
+        size_t count = find_words(coder, i, starts, text->at, words);
+        if (!add_words(coder, words, count, err))
             return false;
     }
     if (!last)

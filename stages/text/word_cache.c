@@ -44,15 +44,9 @@ void ft_word_cache_add_short(ft_word_short *bucket, const uint64_t key[2], const
                              size_t count)
 {
     bucket[1] = bucket[0];
-    bucket[0] = (ft_word_short){.key = {key[0], key[1]}, .count = (uint32_t)count};
+    bucket[0] = (ft_word_short){.key = {key[0], key[1]}, .count = FT_WORD_MANY};
+    if (count > FT_WORD_SHORT_IDS)
+        return;
     memcpy(bucket[0].ids, ids, count * sizeof(*ids));
-}
-
-ft_word_long *ft_word_cache_long(const ft_word_cache *cache, const uint8_t *word, size_t size,
-                                 uint64_t key[4])
-{
-    memset(key, 0, FT_WORD_LONG);
-    memcpy(key, word, size);
-    uint64_t hash = ft_word_mix(ft_word_mix(key[0], key[1]), ft_word_mix(key[2], key[3]));
-    return cache->longs + (hash >> cache->long_shift);
+    bucket[0].count = (uint32_t)count;
 }

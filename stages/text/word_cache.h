@@ -11,12 +11,18 @@
 #include "runtime/memory/account.h"
 #include "runtime/memory/buffer.h"
 
-enum { FT_WORD_SHORT = 16, FT_WORD_SHORT_IDS = 3, FT_WORD_LONG = 32, FT_WORD_LONG_IDS = 7 };
+enum {
+    FT_WORD_SHORT = 16,
+    FT_WORD_SHORT_IDS = 3,
+    FT_WORD_LONG = 32,
+    FT_WORD_LONG_IDS = 7,
+    FT_WORD_MANY = 255
+};
 
 typedef struct ft_word_short {
     uint64_t key[2];
     int32_t ids[FT_WORD_SHORT_IDS];
-    uint32_t count;
+    uint32_t count;  // FT_WORD_MANY: the ids are in the other table.
 } ft_word_short;
 
 typedef struct ft_word_long {
@@ -62,10 +68,27 @@ static inline ft_word_short *ft_word_cache_bucket(const ft_word_cache *cache, co
     return cache->shorts + 2 * (ft_word_mix(key[0], key[1]) >> cache->short_shift);
 }
 
-// Makes `key` the newest of its bucket.
+// Makes `key` the newest of its bucket. With more ids than there is room for only `count` is kept:
+// FT_WORD_MANY.
 void ft_word_cache_add_short(ft_word_short *bucket, const uint64_t key[2], const int32_t *ids,
                              size_t count);
 
-// The place of a word of 17 to 32 bytes, or of a short one with many ids; `key` is filled.
-ft_word_long *ft_word_cache_long(const ft_word_cache *cache, const uint8_t *word, size_t size,
-                                 uint64_t key[4]);
+// A word of at most 32 bytes, padded with zeros.
+static inline void ft_word_long_key(const uint8_t *word, size_t size, uint64_t out[4])
+{
+    size_t tail = size > FT_WORD_SHORT ? size - FT_WORD_SHORT : 0;
+
+    ft_word_key(word, size - tail, out);
+    ft_word_key(word + FT_WORD_SHORT, tail, out + 2);
+}
+
+// The place of a word of 17 to 32 bytes, or of a short one with many ids.
+static inline ft_word_long *ft_word_cache_long(const ft_word_cache *cache, const uint8_t *word,
+                                               size_t size)
+{
+    uint64_t key[4];
+
+    ft_word_long_key(word, size, key);
+    return cache->longs + (ft_word_mix(ft_word_mix(key[0], key[1]), ft_word_mix(key[2], key[3])) >>
+                           cache->long_shift);
+}
