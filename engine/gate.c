@@ -17,6 +17,7 @@
 #include "engine/scheduler.h"
 #include "engine/sources.h"
 #include "runtime/memory/alloc.h"
+#include "runtime/system/clock.h"
 
 struct ft_gate_waiter {
     ft_gate_waiter *next;
@@ -93,6 +94,7 @@ static bool gate_wait(ft_account *account, int64_t size_bytes, ft_error *err)
         return too_big(run, size_bytes, err);
     if (!worker)  // Nothing runs yet, or no longer.
         return ft_account_try_charge(account, size_bytes, account->limit_bytes) || too_big(run, size_bytes, err);
+    int64_t from = ft_clock_ns();
     ft_gate_waiter own = {.size_bytes = size_bytes, .birth = worker->at ? worker->at->turn.birth : UINT64_MAX};
     ft_condition_init(&own.changed);
     ft_worker_block(worker);
@@ -119,6 +121,8 @@ static bool gate_wait(ft_account *account, int64_t size_bytes, ft_error *err)
         ft_active_leave(run);  // settle made it active; its turn does so when it comes back.
     ft_worker_unblock(worker);
     ft_condition_finish(&own.changed);
+    if (worker->at)
+        worker->at->turn.waited_ns += ft_clock_ns() - from;
     if (own.outcome == CANCELLED)
         return ft_fail(err, FT_ERROR_CANCELLED, "the run is being stopped");
     return own.outcome == CHARGED || too_big(run, size_bytes, err);

@@ -164,6 +164,7 @@ struct ft_turn {
     uint64_t items_in, items_out, items_failed;
     uint64_t birth;      // For the gate.
     int64_t started_ns;
+    int64_t waited_ns;   // For memory.
     bool stops;          // An item failed and that stops the run.
 };
 
@@ -203,6 +204,7 @@ struct ft_worker {
     ft_task *next;     // Runs next: what its last turn made, while the cache is warm.
     ft_instance *at;   // The instance whose turn is under way.
     uint32_t slot;
+    int64_t last_ns;   // When its last turn ended, if it has not slept since; else 0.
     bool is_spare;
     bool is_away;      // Inside a source that waits for the outside: not counted in `active`.
     bool publishes;    // What it makes is put up for all at once (a source or a flush is still running).

@@ -9,6 +9,6 @@ typedef struct ft_node_reads {
     bool all;     // Every field, @raw too.
 } ft_node_reads;
 
-// Fills `live` of every node; `order` lists the nodes upstream first.
-bool ft_plan_find_live(ft_plan *plan, const ft_node_reads *reads, const uint32_t *order,
+// Fills `live` of every node; `order` lists the nodes upstream first. Adds to `reads` what leaves through errors ports.
+bool ft_plan_find_live(ft_plan *plan, ft_node_reads *reads, const uint32_t *order,
                        ft_error *err) FT_MUST_CHECK;

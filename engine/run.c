@@ -239,10 +239,9 @@ static void sleep_until(ft_run *run, int64_t deadline_ns)
         return;
     }
     // The semaphore knows wall time only; if that jumps, this wakes early or late and the caller looks again.
-    clock_gettime(CLOCK_REALTIME, &until);
-    int64_t ns = until.tv_nsec + (left > 0 ? left : 0);
-    until.tv_sec += (time_t)(ns / 1000000000);
-    until.tv_nsec = (long)(ns % 1000000000);
+    int64_t until_ms = ft_clock_wall_ms() + (left > 0 ? left / 1000000 : 0) + 1;
+    until.tv_sec = (time_t)(until_ms / 1000);
+    until.tv_nsec = (long)(until_ms % 1000) * 1000000;
     if (sem_timedwait(run->bell, &until) != 0)
         FT_ASSERT(errno == EINTR || errno == ETIMEDOUT);
 }

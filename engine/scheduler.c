@@ -141,6 +141,7 @@ static ft_task *park(ft_worker *worker)
 {
     ft_run *run = worker->run;
 
+    worker->last_ns = 0;
     ft_mutex_lock(&run->idle_lock);
     ft_atomic_add(&run->sleeping, 1, FT_SEQ_CST);
     ft_mutex_unlock(&run->idle_lock);
@@ -229,6 +230,7 @@ static void park_spare(ft_worker *worker)
     ft_mutex_unlock(&run->idle_lock);
     if (!surplus)
         return;
+    worker->last_ns = 0;
     if (worker->next)
         deque_push(worker->deque, ft_take(&worker->next));
     ft_wake_one(run);  // For what its deque holds.
@@ -293,6 +295,7 @@ static void pool_main(void *host)
     for (;;) {
         while (!pool->first && !pool->closed) {
             pool->idle++;
+            worker->last_ns = 0;
             ft_condition_wait(&pool->come, &pool->lock);
             pool->idle--;
         }

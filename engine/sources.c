@@ -1,6 +1,6 @@
 // Sources: what is in flight of each is bounded, and so is the memory at which a new batch is begun.
 //
-// A source runs when less than half of `run.memory` is used and fewer than max(8, 4 x threads) of its batches are in
+// A source runs when less than half of `run.memory` is used, nobody waits for memory, and fewer than max(8, 4 x threads) of its batches are in
 // flight; so what is under way has at least the other half to grow into. A batch of more than a sixteenth of the memory
 // travels alone: no other is begun before it is done. While its turn makes it, a source is the youngest in flight,
 // so a huge item waits in the gate until it is the oldest, and then may use all there is.
@@ -58,7 +58,9 @@ static bool is_ready(const ft_node *node)
         most = IN_FLIGHT_MIN;
     if (run->settings.stress & FT_STRESS_ONE_BATCH)
         most = 1;
+    // While somebody waits for memory nothing new is begun, so that what is there can be given to him.
     return is_its_time(node) && !ft_atomic_load(&source->alone, FT_SEQ_CST) &&
+           !ft_atomic_load(&run->account.waiters, FT_SEQ_CST) &&
            ft_atomic_load(&source->in_flight, FT_SEQ_CST) < most &&
            ft_atomic_load(&run->account.used_bytes, FT_SEQ_CST) <= run->account.limit_bytes / 2;
 }
@@ -133,22 +135,32 @@ void ft_source_landed(ft_node *node, bool alone)
 
 // ---- what a source calls ----
 
+// How many of `wanted` items --limit still allows; they count as read.
+static uint64_t take_items(ft_run *run, uint64_t wanted)
+{
+    uint64_t limit = run->settings.limit_items > 0 ? (uint64_t)run->settings.limit_items : UINT64_MAX;
+    uint64_t read = ft_atomic_load(&run->items_read, FT_RELAXED);
+    uint64_t taken;
+
+    do
+        taken = wanted < limit - read ? wanted : limit - read;
+    while (!ft_atomic_cas_weak(&run->items_read, &read, read + taken, FT_RELAXED));
+    return taken;
+}
+
 bool ft_source_begin(ft_instance *instance, ft_lineage *lineage, ft_error *err)
 {
     ft_node *node = instance->node;
     ft_run *run = node->run;
-    uint64_t left = items_left(run);
 
     if (!node->source)
         return ft_fail(err, FT_ERROR_USAGE, "only a source starts lineages");
-    if (lineage->count > left)
-        lineage->count = (size_t)left;
+    lineage->count = (size_t)take_items(run, lineage->count);
     lineage->source = node->index;
     lineage->sequence = node->source->sequence++;
     lineage->host = run;
     lineage->done = ft_lineage_done;
     ft_atomic_add(&node->source->items, lineage->count, FT_RELAXED);
-    ft_atomic_add(&run->items_read, lineage->count, FT_RELAXED);
     return true;
 }
 

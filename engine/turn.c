@@ -253,7 +253,9 @@ void ft_turn_begin(ft_worker *worker, ft_instance *instance, ft_stream *stream)
     ft_turn *turn = &instance->turn;
     ft_batch_list *out = turn->out;
 
-    *turn = (ft_turn){.worker = worker, .stream = stream, .out = out, .started_ns = ft_clock_ns()};
+    // One look at the clock a turn: what lies between two turns is little, and counts to the second.
+    int64_t now = worker->last_ns ? worker->last_ns : ft_clock_ns();
+    *turn = (ft_turn){.worker = worker, .stream = stream, .out = out, .started_ns = now};
     if (stream)
         turn->birth = ft_gate_birth(instance->node->run);
     worker->at = instance;
@@ -283,7 +285,9 @@ void ft_turn_end(ft_instance *instance)
     count_up(&stats->items_made, gone > turn->items_in ? gone - turn->items_in : 0);
     count_up(&stats->batches, 1);
     ft_atomic_store(&stats->busy_ns,
-                    ft_atomic_load(&stats->busy_ns, FT_RELAXED) + (now - turn->started_ns), FT_RELAXED);
+                    ft_atomic_load(&stats->busy_ns, FT_RELAXED) + (now - turn->started_ns - turn->waited_ns),
+                    FT_RELAXED);
+    turn->worker->last_ns = now;
     ft_atomic_store(&stats->is_running, 0, FT_RELAXED);
     for (size_t i = 0; i < instance->counter_count; i++)
         ft_atomic_store(&instance->counters[i], instance->stage.counters[i], FT_RELAXED);

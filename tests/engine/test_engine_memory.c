@@ -96,6 +96,10 @@ static void run_huge(int64_t threads, int64_t huge_bytes, bool blocking)
     line l;
 
     line_init(&l, threads, &toy_scatter, blocking ? &toy_recorder_blocking : &toy_recorder);
+    if (blocking) {
+        l.t.plan->nodes[0]->def = &toy_count_blocking;
+        l.t.plan->nodes[0]->blocks = true;
+    }
     *l.source = (toy_count_config){.items = 400, .batch_most = 1, .text_bytes = 40 * 1024, .seed = 9,
                                    .huge_id = 150, .huge_bytes = huge_bytes};
     check_ok(toy_run(&l.t), &l.t.err);
