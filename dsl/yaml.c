@@ -29,6 +29,7 @@ typedef struct composer {
     anchor anchors[FT_YAML_ANCHORS_MAX];
     size_t anchor_count;
     bool used_aliases;
+    int indent;  // Of the innermost block list or map, from 0; -1: none.
 } composer;
 
 typedef struct node_list {
@@ -384,57 +385,12 @@ static size_t add_merged(const ft_yaml_node *value, candidate *all, size_t count
     return count;
 }
 
-// More `(` than `)`: part of a call such as words(20, 400).
-static bool is_open_call(const ft_yaml_node *node)
-{
-    int depth = 0;
-
-    if (node->kind != FT_YAML_SCALAR || node->style != FT_YAML_PLAIN)
-        return false;
-    for (size_t i = 0; i < node->text.size; i++)
-        depth += node->text.data[i] == '(' ? 1 : node->text.data[i] == ')' ? -1 : 0;
-    return depth > 0;
-}
-
-// `{text: words(20, 400)}`: in { } and [ ] the comma ends the value, wherever it stands.
-static bool check_split(composer *c, const ft_yaml_node *value, const ft_yaml_node *next)
-{
-    ft_arena *messages = ft_diagnostics_arena(c->diagnostics);
-    ft_slice text = c->source->text;
-    size_t start = value->mark.offset, end = next->end_offset;
-
-    if (!is_open_call(value) || end <= start || end > text.size ||
-        memchr(text.data + start, '\n', end - start))
-        return true;
-    // The call ends with the bracket that closes it.
-    int depth = 0;
-    for (end = start; end < text.size && text.data[end] != '\n'; end++) {
-        depth += text.data[end] == '(' ? 1 : text.data[end] == ')' ? -1 : 0;
-        if (text.data[end] == ')' && depth == 0) {
-            end++;
-            break;
-        }
-    }
-    ft_slice call = {text.data + start, end - start};
-    const char *quoted = memchr(call.data, '"', call.size)
-                             ? ft_arena_format(messages, "'%.*s'", (int)call.size, call.data)
-                             : ft_arena_format(messages, "\"%.*s\"", (int)call.size, call.data);
-    return refuse(c, &(ft_diagnostic){
-                         .number = 13,
-                         .mark = ft_mark_at(text, start, end),
-                         .message = "the comma splits this in two: within `{ }` and `[ ]`, text "
-                                    "with a comma must be in quotes",
-                         .help = quoted ? ft_arena_format(messages, "write %s", quoted) : NULL,
-                         .replacement = call.size < 200 ? quoted : NULL,
-                     });
-}
-
 static bool check_split_children(composer *c, const ft_yaml_node *node, const node_list *flat)
 {
     bool is_map = node->kind == FT_YAML_MAP;
 
     for (size_t i = is_map; node->is_flow && i + 1 < flat->count; i += 1 + is_map)
-        if (!check_split(c, flat->items[i], flat->items[i + 1]))
+        if (!ft_yaml_check_split(c->source, flat->items[i], flat->items[i + 1], c->diagnostics))
             return false;
     return true;
 }
@@ -489,30 +445,6 @@ static ft_yaml_style style_of(yaml_scalar_style_t style)
     }
 }
 
-// What libyaml lets pass: `># comment` without a blank, a lone `-` within [ ].
-static bool check_scalar(composer *c, const ft_yaml_node *node)
-{
-    ft_slice text = c->source->text;
-    size_t at = node->mark.offset + 1;
-
-    if (node->style == FT_YAML_PLAIN && ft_slice_is(node->text, "-"))
-        return refuse(c, &(ft_diagnostic){.number = 22,
-                                          .mark = node->mark,
-                                          .message = "a lone `-` starts a list in YAML",
-                                          .help = "put it in quotes: \"-\"",
-                                          .replacement = "\"-\""});
-    if (node->style != FT_YAML_LITERAL && node->style != FT_YAML_FOLDED)
-        return true;
-    while (at < text.size && strchr("+-0123456789", text.data[at]))
-        at++;
-    if (at >= text.size || text.data[at] != '#')
-        return true;
-    return refuse(c, &(ft_diagnostic){.number = 23,
-                                      .mark = ft_mark_at(text, at, SIZE_MAX),
-                                      .message = "behind `|` or `>` the line must end",
-                                      .help = "put a blank in front of the comment"});
-}
-
 static bool compose_scalar(composer *c, const yaml_event_t *event, const ft_yaml_node **out)
 {
     ft_yaml_node *node = add_node(c, FT_YAML_SCALAR, event);
@@ -533,7 +465,7 @@ static bool compose_scalar(composer *c, const yaml_event_t *event, const ft_yaml
                                           .mark = node->mark,
                                           .message = "this text holds a NUL character",
                                           .help = "remove the `\\0`"});
-    if (!check_scalar(c, node))
+    if (!ft_yaml_check_scalar(c->source, node, c->indent, c->diagnostics))
         return false;
     if (!check_tag(c, event->data.scalar.tag, node) ||
         !open_anchor(c, event->data.scalar.anchor, node->mark, &index))
@@ -603,6 +535,9 @@ static bool compose_children(composer *c, ft_yaml_node *node, int depth, node_li
         }
         bool composed = compose(c, &event, depth + 1, &child);
         yaml_event_delete(&event);
+        if (composed && node->is_flow &&
+            !ft_yaml_check_flow_child(c->source, child, c->indent, c->diagnostics))
+            return false;
         if (!composed || (node->kind == FT_YAML_MAP && out->count % 2 == 0 && !check_key(c, child)))
             return false;
         if (!list_push(c, out, child))
@@ -616,6 +551,7 @@ static bool compose_collection(composer *c, const yaml_event_t *event, int depth
     bool is_map = event->type == YAML_MAPPING_START_EVENT;
     ft_yaml_node *node = add_node(c, is_map ? FT_YAML_MAP : FT_YAML_LIST, event);
     size_t index, before = c->weight;
+    int indent = c->indent;
     node_list children = {0};
 
     if (!node || !check_depth(c, node, depth))
@@ -626,8 +562,14 @@ static bool compose_collection(composer *c, const yaml_event_t *event, int depth
         is_map ? event->data.mapping_start.tag : event->data.sequence_start.tag;
     const yaml_char_t *name =
         is_map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor;
+    // Behind an anchor or tag, the node may start on a later line.
+    if (!node->is_flow && !tag && !name)
+        c->indent = (int)node->mark.column - 1;
     if (!check_tag(c, tag, node) || !open_anchor(c, name, node->mark, &index) ||
-        !compose_children(c, node, depth, &children) || !check_split_children(c, node, &children))
+        !compose_children(c, node, depth, &children))
+        return false;
+    c->indent = indent;
+    if (!check_split_children(c, node, &children))
         return false;
     if (!is_map) {
         node->items = children.items;
@@ -704,6 +646,7 @@ bool ft_yaml_parse(const ft_source *source, ft_arena *arena, ft_diagnostics *dia
     c->arena = arena;
     c->diagnostics = diagnostics;
     c->at = (cursor){.offset = bom, .line = 1, .column = 1};
+    c->indent = -1;
     yaml_parser_set_encoding(&c->parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&c->parser, (const unsigned char *)source->text.data + bom,
                                  source->text.size - bom);

@@ -79,4 +79,12 @@ struct yaml_parser_s;
 bool ft_yaml_check_text(const ft_source *source, ft_diagnostics *diagnostics) FT_MUST_CHECK;
 void ft_yaml_explain_problem(const struct yaml_parser_s *parser, const ft_source *source,
                              ft_diagnostics *diagnostics);
+// yaml_strict.c: what libyaml lets pass and YAML does not, and commas within calls. False when
+// refused. `indent` is the column of the block list or map around it, from 0; -1: none.
+bool ft_yaml_check_scalar(const ft_source *source, const ft_yaml_node *node, int indent,
+                          ft_diagnostics *diagnostics) FT_MUST_CHECK;
+bool ft_yaml_check_flow_child(const ft_source *source, const ft_yaml_node *child, int indent,
+                              ft_diagnostics *diagnostics) FT_MUST_CHECK;
+bool ft_yaml_check_split(const ft_source *source, const ft_yaml_node *value,
+                         const ft_yaml_node *next, ft_diagnostics *diagnostics) FT_MUST_CHECK;
 size_t ft_yaml_bom_bytes(ft_slice text);  // 3 when it starts with UTF-8's byte order mark.

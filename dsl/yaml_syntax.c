@@ -446,12 +446,36 @@ static bool explain_bracket_in_flow(problem *p)
     return true;
 }
 
+// `f(1, "x")` within { } or [ ]: stopped at the `)` behind a quote.
+static bool explain_call_in_flow(problem *p)
+{
+    size_t start = p->at, floor = line_start(p->text, p->at);
+    int depth = 0;
+
+    if (char_at(p, p->at) != ')')
+        return false;
+    do {
+        depth += p->text.data[start] == ')' ? 1 : p->text.data[start] == '(' ? -1 : 0;
+        if (depth == 0)
+            break;
+    } while (start-- > floor);
+    if (depth != 0)
+        return false;
+    while (start > floor && is_word(p->text.data[start - 1]))
+        start--;
+    p->fault.number = 13;
+    p->fault.message =
+        "the comma splits this in two: within `{ }` and `[ ]`, text with a comma must be in quotes";
+    offer_quotes(p, start, p->at + 1);
+    return true;
+}
+
 static void explain_flow(problem *p)
 {
     char open = char_at(p, p->context), close = open == '{' ? '}' : ']';
     bool later = memchr(p->text.data + p->context, '\n', p->at - p->context) != NULL;
 
-    if (explain_bracket_in_flow(p))
+    if (explain_bracket_in_flow(p) || explain_call_in_flow(p))
         return;
     p->fault.number = 17;
     if (p->at >= p->text.size || later) {

@@ -156,6 +156,37 @@ static void check_refused(const char *text, int number, uint32_t line, uint32_t 
     finish(&p);
 }
 
+TEST(what_libyaml_lets_pass)
+{
+    check_refused("a: |# c\n  b\n", 23, 1, 5);
+    check_refused("a: [-]\n", 22, 1, 5);
+    check_refused("a: \"b\nc\"\n", 19, 2, 1);
+    check_refused("a: \"b\n\tc\"\n", 4, 2, 1);
+    check_refused("a: [b,\nc]\n", 19, 2, 1);
+    check_refused("a: [b,#c\n d]\n", 12, 1, 7);
+    check_refused("a: >\n  \n # c\n", 19, 2, 1);
+    check_refused("a: {b: f(1, 2)}\n", 13, 1, 8);
+    check_refused("a: [f(1, \"x\"), 2]\n", 13, 1, 5);
+}
+
+static void check_fine(const char *text)
+{
+    parsed p = parse(text);
+
+    check_true(p.ok);
+    finish(&p);
+}
+
+TEST(what_is_unusual_and_fine)
+{
+    check_fine("a: \"b\n c\"\nd: [\n  e, # f\n  \"g,#h\"\n]\ni: {j: k(l), m: (n)}\n");
+    check_fine("a: &x\n  b: \"c\n   d\"\ne: !!map\n  f: 'g\n   h'\n");
+    check_fine("a: |2\n    b\n   c\nd: >\n\n  e\n");
+    check_fine("\"a\nb\"\n");
+    check_fine("- - \"a\n    b\"\n  - |\n   c\n");
+    check_fine("a:\n- \"b\n  c\"\n");
+}
+
 TEST(aliases_that_lead_nowhere)
 {
     check_refused("a: *b\n", 14, 1, 4);
@@ -297,7 +328,7 @@ TEST(no_case_of_the_suite_is_a_pipeline)
     }
     check_int_eq(counts.cases, 220);
     check_int_eq(counts.invalid, 47);
-    check_true(counts.missed <= 8);
+    check_int_eq(counts.missed, 0);
     ft_arena_destroy(arena);
 }
 

@@ -2,12 +2,15 @@
 // error. Seeded, so that a failure comes again; run under ASan and UBSan.
 #include "tests/dsl/compile_text.h"
 
+#include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "runtime/memory/alloc.h"
 #include "runtime/random.h"
+#include "runtime/system/file.h"
 
-enum { MUTATIONS = 20000, TEXT_MAX = 4096, CHANGES_MAX = 6 };
+enum { MUTATIONS = 20000, TEXT_MAX = 4096, CHANGES_MAX = 6, FILES_MAX = 400 };
 
 static const char *const seeds[] = {
     "ftpipe: 1\nname: t\nparams:\n  docs: docs.jsonl\n  n: {default: 5, help: h}\nrun: {memory: "
@@ -109,21 +112,62 @@ TEST(the_seeds_are_played_as_they_are)
     compiled_finish(&good);
 }
 
+// The files of broken/, beside this one, and the seeds above.
+static int compare_slices(const void *a, const void *b)
+{
+    return ft_slice_compare(*(const ft_slice *)a, *(const ft_slice *)b);
+}
+
+static size_t load_all(ft_arena *arena, ft_slice *out, size_t capacity)
+{
+    const char *end = strrchr(__FILE__, '/');
+    size_t count = 0;
+    ft_error err = FT_ERROR_INIT;
+
+    for (size_t i = 0; i < FT_COUNT_OF(seeds); i++)
+        out[count++] = ft_slice_of(seeds[i]);
+    const char *folder =
+        ft_arena_format(arena, "%.*s/broken", end ? (int)(end - __FILE__) : 1, __FILE__);
+    DIR *files = folder ? opendir(folder) : NULL;
+    for (struct dirent *one; files && count < capacity && (one = readdir(files));) {
+        const char *path = ft_path_join(arena, folder, one->d_name);
+        ft_slice text;
+        if (!path || !ft_slice_ends_with(ft_slice_of(path), FT_SLICE(".yaml")))
+            continue;
+        check_ok(ft_file_read(path, arena, TEXT_MAX, &text, &err), &err);
+        if (text.size < TEXT_MAX)
+            out[count++] = text;
+    }
+    if (files)
+        closedir(files);
+    // The order of a folder is not the same everywhere.
+    qsort(out + FT_COUNT_OF(seeds), count - FT_COUNT_OF(seeds), sizeof(*out), compare_slices);
+    return count;
+}
+
 TEST(no_change_crashes)
 {
     char text[TEXT_MAX];
+    ft_slice files[FILES_MAX];
+    ft_arena *arena = ft_arena_create();
     ft_random random;
+
+    check_true(arena != NULL);
+    size_t count = load_all(arena, files, FILES_MAX);
 
     ft_random_init(&random, 20261122, 0);
     for (int i = 0; i < MUTATIONS; i++) {
-        const char *seed = seeds[below(&random, FT_COUNT_OF(seeds))];
-        size_t size = strlen(seed), changes = 1 + below(&random, CHANGES_MAX);
+        // Half of them of the seeds, which have more in them.
+        ft_slice file = files[below(&random, i % 2 ? count : FT_COUNT_OF(seeds))];
+        size_t size = file.size, changes = 1 + below(&random, CHANGES_MAX);
 
-        memcpy(text, seed, size);
+        if (size > 0)
+            memcpy(text, file.data, size);
         for (size_t k = 0; k < changes; k++)
             size = change(text, size, &random);
         play(text, size);
     }
+    ft_arena_destroy(arena);
 }
 
 int main(int argc, char **argv)
