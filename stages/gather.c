@@ -4,8 +4,7 @@
 // Items are folded in as they come and are not kept (but for what `list`, `first` and the like keep
 // of them), so memory does not grow with their number. The item is given also when none came:
 // counts are 0, and means are null.
-#include <string.h>
-
+#include "runtime/expr/field_exprs.h"
 #include "runtime/expr/item_failures.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/stage.h"
@@ -13,9 +12,7 @@
 typedef struct gather_config {
     const char *key;
     ft_map fields;
-    // Made by plan: one each for a name.
-    const ft_expr **exprs;
-    size_t *columns;
+    ft_field_exprs made;  // By plan.
 } gather_config;
 
 typedef struct gather_state {
@@ -56,22 +53,8 @@ static bool gather_plan(ft_stage_plan *plan, void *config, ft_error *err)
         err->number = 320;
         return false;
     }
-    own->exprs = ft_arena_zero(plan->arena, own->fields.count + 1, sizeof(*own->exprs));
-    own->columns = ft_arena_zero(plan->arena, own->fields.count + 1, sizeof(*own->columns));
-    if (!own->exprs || !own->columns)
-        return ft_fail_nomem(err, own->fields.count * sizeof(*own->exprs));
     ft_plan_clear(plan);
-    for (size_t i = 0; i < own->fields.count; i++) {
-        const char *name = own->fields.names[i];
-        const char *option = ft_arena_format(plan->arena, "fields.%s", name);
-        if (!option)
-            return ft_fail_nomem(err, strlen(name));
-        if (!ft_plan_expr(plan, option, own->fields.texts[i], FT_EXPR_GATHER, &own->exprs[i],
-                          err) ||
-            !ft_plan_add(plan, name, ft_expr_type(own->exprs[i]), &own->columns[i], err))
-            return false;
-    }
-    return true;
+    return ft_plan_fields(plan, &own->fields, FT_EXPR_GATHER, &own->made, err);
 }
 
 static bool gather_open(ft_stage *self, ft_error *err)
@@ -85,9 +68,9 @@ static bool gather_open(ft_stage *self, ft_error *err)
     if (!state->folds || !state->fields)
         return ft_fail_nomem(err, config->fields.count * sizeof(*state->folds));
     for (size_t i = 0; i < config->fields.count; i++) {
-        if (!self->live[config->columns[i]])
+        if (!self->live[config->made.columns[i]])
             continue;
-        state->folds[state->count] = ft_expr_fold_create(config->exprs[i], self->account, err);
+        state->folds[state->count] = ft_expr_fold_create(config->made.exprs[i], self->account, err);
         if (!state->folds[state->count])
             return false;
         state->fields[state->count++] = i;
@@ -123,16 +106,16 @@ static bool gather_flush(ft_stage *self, ft_error *err)
     if (!total)
         return false;
     for (size_t i = 0; i < config->fields.count; i++)
-        total->columns[config->columns[i]].type = ft_expr_type(config->exprs[i]);
+        total->columns[config->made.columns[i]].type = ft_expr_type(config->made.exprs[i]);
     for (size_t i = 0; i < state->count; i++) {
         size_t field = state->fields[i];
         ft_column made = {0};
-        if (!make_column(state->folds[i], ft_expr_type(config->exprs[field]), self->account, &made,
-                         err)) {
+        if (!make_column(state->folds[i], ft_expr_type(config->made.exprs[field]), self->account,
+                         &made, err)) {
             ft_batch_unref(total);
             return false;
         }
-        ft_batch_set(total, config->columns[field], &made);
+        ft_batch_set(total, config->made.columns[field], &made);
     }
     return ft_emit(self, total, err);
 }

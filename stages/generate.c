@@ -7,6 +7,7 @@
 // batches.
 #include <string.h>
 
+#include "runtime/expr/field_exprs.h"
 #include "runtime/expr/item_failures.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/stage.h"
@@ -14,10 +15,8 @@
 typedef struct generate_config {
     int64_t count;
     ft_map fields;
-    // Made by plan: one each for a field.
-    size_t field_count;
-    const ft_expr **exprs;
-    size_t *columns;
+    // Made by plan.
+    ft_field_exprs made;
     int64_t batch_items;
 } generate_config;
 
@@ -25,7 +24,7 @@ typedef struct generate_state {
     int64_t next;
     ft_expr_run run;
     bool has_failed;       // The last evaluation had items that failed.
-    ft_column *constants;  // [field_count] What all items share; absent where there is none.
+    ft_column *constants;  // [made.count] What all items share; absent where there is none.
     size_t constant_count;
 } generate_state;
 
@@ -34,7 +33,7 @@ typedef struct fill_state {
 } fill_state;
 
 // A batch is to be worth a turn, and small beside the caches that the next stage works in.
-enum { BATCH_BYTES = 256 * 1024, BATCH_ITEMS_MIN = 64, BATCH_ITEMS_MAX = 8192, MEMORY_SHARE = 64 };
+enum { BATCH_BYTES = 256 * 1024, BATCH_ITEMS_MIN = 16, BATCH_ITEMS_MAX = 8192, MEMORY_SHARE = 64 };
 
 static const ft_option options[] = {
     FT_OPT_COUNT(generate_config, count, .is_main = true, .required = true, .max = INT64_MAX,
@@ -48,75 +47,46 @@ static const ft_option options[] = {
     FT_OPT_END,
 };
 
-static bool add_field(ft_stage_plan *plan, generate_config *config, const char *name,
-                      const char *text, bool quoted, ft_error *err)
-{
-    size_t i = config->field_count++;
-    const char *option = ft_arena_format(plan->arena, "fields.%s", name);
-
-    if (!option)
-        return ft_fail_nomem(err, strlen(name));
-    if (!ft_plan_expr(plan, config->fields.count ? option : NULL, text, FT_EXPR_GENERATE,
-                      &config->exprs[i], err)) {
-        // The usual slip: YAML's own quotes are gone when the expression is read.
-        if (quoted && (err->number == 401 || err->number == 402)) {
-            err->hint[0] = '\0';
-            ft_hint(err, "A text needs quotes of its own inside of YAML's: `%.40s: '\"%.80s%s\"'`.",
-                    name, text, strlen(text) > 80 ? "..." : "");
-        }
-        return false;
-    }
-    return ft_plan_add(plan, name, ft_expr_type(config->exprs[i]), &config->columns[i], err);
-}
-
-// Bytes of an item, as far as they can be told before it is made.
-static size_t guess_item_bytes(const generate_config *config)
-{
-    size_t sum = 8;
-
-    for (size_t i = 0; i < config->field_count; i++) {
-        ft_type type = ft_expr_type(config->exprs[i]);
-        size_t size = 8;
-        if (type.kind == FT_KIND_TENSOR && !type.list)
-            size = (size_t)ft_type_elements(type) * ft_dtype_size_bytes(type.dtype);
-        else if (ft_type_is_text(type))
-            size = 128;
-        sum += size;
-    }
-    return sum;
-}
-
 static int64_t choose_batch_items(const ft_stage_plan *plan, const generate_config *config)
 {
-    int64_t item = (int64_t)guess_item_bytes(config);
+    int64_t item = 8;
+
+    for (size_t i = 0; i < config->made.count; i++)
+        item += (int64_t)ft_expr_guess_bytes(config->made.exprs[i]);
     int64_t items = BATCH_BYTES / item;
     int64_t share = plan->memory_bytes / MEMORY_SHARE / item;
-
-    items = items < BATCH_ITEMS_MIN   ? BATCH_ITEMS_MIN
-            : items > BATCH_ITEMS_MAX ? BATCH_ITEMS_MAX
-                                      : items;
+    items = items < BATCH_ITEMS_MIN ? BATCH_ITEMS_MIN : items;
+    items = items > BATCH_ITEMS_MAX ? BATCH_ITEMS_MAX : items;
     if (plan->memory_bytes > 0 && items > share)
         items = share < 1 ? 1 : share;
     return items;
 }
 
+// What an item has without `fields:`.
+static const char *index_names[] = {"index"};
+static const bool index_quoted[] = {false};
+static const ft_map only_index = {
+    .count = 1, .names = index_names, .texts = index_names, .quoted = index_quoted};
+
 static bool generate_plan(ft_stage_plan *plan, void *config, ft_error *err)
 {
     generate_config *own = config;
+    const ft_map *fields = own->fields.count ? &own->fields : &only_index;
 
-    own->field_count = 0;
-    own->exprs = ft_arena_zero(plan->arena, own->fields.count + 1, sizeof(*own->exprs));
-    own->columns = ft_arena_zero(plan->arena, own->fields.count + 1, sizeof(*own->columns));
-    if (!own->exprs || !own->columns)
-        return ft_fail_nomem(err, own->fields.count * sizeof(*own->exprs));
-    if (own->fields.count == 0 && !add_field(plan, own, "index", "index", false, err))
-        return false;
-    for (size_t i = 0; i < own->fields.count; i++)
-        if (!add_field(plan, own, own->fields.names[i], own->fields.texts[i], own->fields.quoted[i],
-                       err))
-            return false;
-    own->batch_items = choose_batch_items(plan, own);
-    return true;
+    if (ft_plan_fields(plan, fields, FT_EXPR_GENERATE, &own->made, err)) {
+        own->batch_items = choose_batch_items(plan, own);
+        return true;
+    }
+    size_t at = own->made.count;
+    bool is_read = err->number == 401 || err->number == 402;
+    // The usual slip: YAML's own quotes are gone when the expression is read.
+    if (is_read && at < fields->count && fields->quoted[at]) {
+        bool is_long = strlen(fields->texts[at]) > 80;
+        err->hint[0] = '\0';
+        ft_hint(err, "A text needs quotes of its own inside of YAML's: `%.40s: '\"%.80s%s\"'`.",
+                fields->names[at], fields->texts[at], is_long ? "..." : "");
+    }
+    return false;
 }
 
 static bool constant_failed(void *host, size_t item, const ft_error *why, ft_error *err)
@@ -137,8 +107,8 @@ static bool generate_open(ft_stage *self, ft_error *err)
 
     state->run = (ft_expr_run){
         .account = self->account, .seed = self->seed, .failed = constant_failed, .host = state};
-    state->constants = ft_alloc_zero(config->field_count + 1, sizeof(*state->constants));
-    return state->constants || ft_fail_nomem(err, config->field_count * sizeof(*state->constants));
+    state->constants = ft_alloc_zero(config->made.count + 1, sizeof(*state->constants));
+    return state->constants || ft_fail_nomem(err, config->made.count * sizeof(*state->constants));
 }
 
 // The columns of a batch that hold one value. Those that cannot be computed are left to the stage
@@ -149,11 +119,11 @@ static bool make_constants(ft_stage *self, const ft_batch *batch, ft_error *err)
     generate_state *state = self->state;
 
     state->constant_count = batch->count;
-    for (size_t i = 0; i < config->field_count; i++) {
-        if (!ft_expr_is_constant(config->exprs[i]) || !self->live[config->columns[i]])
+    for (size_t i = 0; i < config->made.count; i++) {
+        if (!ft_expr_is_constant(config->made.exprs[i]) || !self->live[config->made.columns[i]])
             continue;
         state->has_failed = false;
-        if (!ft_expr_eval(config->exprs[i], batch, &state->run, &state->constants[i], err))
+        if (!ft_expr_eval(config->made.exprs[i], batch, &state->run, &state->constants[i], err))
             return false;
         if (state->has_failed)
             ft_column_finish(&state->constants[i]);
@@ -168,9 +138,9 @@ static bool add_columns(ft_stage *self, ft_batch *batch, ft_error *err)
 
     if (state->constant_count == 0 && !make_constants(self, batch, err))
         return false;
-    for (size_t i = 0; i < config->field_count; i++) {
-        ft_column *column = &batch->columns[config->columns[i]];
-        column->type = ft_expr_type(config->exprs[i]);
+    for (size_t i = 0; i < config->made.count; i++) {
+        ft_column *column = &batch->columns[config->made.columns[i]];
+        column->type = ft_expr_type(config->made.exprs[i]);
         if (!state->constants[i].values || batch->count > state->constant_count)
             continue;
         if (batch->count == state->constant_count)
@@ -213,7 +183,7 @@ static void generate_close(ft_stage *self)
     const generate_config *config = self->config;
     generate_state *state = self->state;
 
-    for (size_t i = 0; state->constants && i < config->field_count; i++)
+    for (size_t i = 0; state->constants && i < config->made.count; i++)
         ft_column_finish(&state->constants[i]);
     ft_free(state->constants);
     ft_expr_free_scratch(&state->run);
@@ -238,8 +208,8 @@ static bool fill_process(ft_stage *self, ft_batch **in, ft_error *err)
     if (!ft_batch_make_writable(in, self->output_width, err) ||
         !ft_item_failures_start(&state->failures, *in, err))
         return false;
-    for (size_t i = 0; i < config->field_count; i++) {
-        size_t column = config->columns[i];
+    for (size_t i = 0; i < config->made.count; i++) {
+        size_t column = config->made.columns[i];
         ft_column made = {0};
         if (!self->live[column] || ft_batch_has(*in, column))
             continue;
@@ -247,7 +217,7 @@ static bool fill_process(ft_stage *self, ft_batch **in, ft_error *err)
         const char *name = self->output->fields[column].name;
         state->failures.run.seed =
             ft_hash(ft_slice_of(name), ft_hash(ft_slice_of(self->name), self->seed));
-        if (!ft_expr_eval(config->exprs[i], *in, &state->failures.run, &made, err))
+        if (!ft_expr_eval(config->made.exprs[i], *in, &state->failures.run, &made, err))
             return false;
         ft_batch_set(*in, column, &made);
     }

@@ -1,17 +1,14 @@
 // Adds fields, or gives fields new values, by an expression each. All expressions see the item as
 // it came in, so the order in which they are written does not matter. What no stage below reads is
 // not computed.
-#include <string.h>
-
+#include "runtime/expr/field_exprs.h"
 #include "runtime/expr/item_failures.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/stage.h"
 
 typedef struct map_config {
     ft_map fields;
-    // Made by plan: one each for a name.
-    const ft_expr **exprs;
-    size_t *columns;
+    ft_field_exprs made;  // By plan.
 } map_config;
 
 typedef struct map_state {
@@ -30,23 +27,7 @@ static bool map_plan(ft_stage_plan *plan, void *config, ft_error *err)
 {
     map_config *own = config;
 
-    own->exprs = ft_arena_zero(plan->arena, own->fields.count + 1, sizeof(*own->exprs));
-    own->columns = ft_arena_zero(plan->arena, own->fields.count + 1, sizeof(*own->columns));
-    if (!own->exprs || !own->columns)
-        return ft_fail_nomem(err, own->fields.count * sizeof(*own->exprs));
-    for (size_t i = 0; i < own->fields.count; i++) {
-        const char *name = own->fields.names[i];
-        const char *option = ft_arena_format(plan->arena, "fields.%s", name);
-        if (!option)
-            return ft_fail_nomem(err, strlen(name));
-        if (!ft_plan_expr(plan, option, own->fields.texts[i], FT_EXPR_ITEM, &own->exprs[i], err))
-            return false;
-    }
-    for (size_t i = 0; i < own->fields.count; i++)
-        if (!ft_plan_add(plan, own->fields.names[i], ft_expr_type(own->exprs[i]), &own->columns[i],
-                         err))
-            return false;
-    return true;
+    return ft_plan_fields(plan, &own->fields, FT_EXPR_ITEM, &own->made, err);
 }
 
 static bool map_open(ft_stage *self, ft_error *err)
@@ -67,13 +48,14 @@ static bool map_process(ft_stage *self, ft_batch **in, ft_error *err)
 
     bool ok = ft_item_failures_start(&state->failures, *in, err);
     for (size_t i = 0; ok && i < count; i++)
-        if (self->live[config->columns[i]])
-            ok = ft_expr_eval(config->exprs[i], *in, &state->failures.run, &state->made[i], err);
+        if (self->live[config->made.columns[i]])
+            ok = ft_expr_eval(config->made.exprs[i], *in, &state->failures.run, &state->made[i],
+                              err);
     ok = ok && ft_batch_make_writable(in, self->output_width, err);
     for (size_t i = 0; i < count; i++) {
         if (ok) {
-            state->made[i].type = ft_expr_type(config->exprs[i]);
-            ft_batch_set(*in, config->columns[i], &state->made[i]);
+            state->made[i].type = ft_expr_type(config->made.exprs[i]);
+            ft_batch_set(*in, config->made.columns[i], &state->made[i]);
         }
         ft_column_finish(&state->made[i]);
     }

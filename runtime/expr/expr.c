@@ -52,6 +52,50 @@ bool ft_expr_is_constant(const ft_expr *expr)
     return expr->is_constant;
 }
 
+enum { GUESS_TEXT_BYTES = 64, GUESS_WORD_BYTES = 6, GUESS_BYTES_MAX = 1 << 30 };
+
+static size_t times(size_t bytes, const ft_expr_node *count)
+{
+    size_t product;
+    bool is_known = count->op == FT_OP_LITERAL && count->int_value > 0;
+
+    if (!is_known || FT_MUL_OVERFLOWS(bytes, (size_t)count->int_value, &product))
+        return bytes;
+    return product;
+}
+
+static size_t guess_node(const ft_expr_node *node)
+{
+    size_t most = 0, sum = 0;
+
+    if (ft_expr_is(node->type, FT_KIND_BOOL) || ft_expr_is_number(node->type))
+        return ft_vector_item_bytes(node->type);
+    if (node->type.kind == FT_KIND_TENSOR && !node->type.list)
+        return (size_t)ft_type_elements(node->type) * ft_dtype_size_bytes(node->type.dtype);
+    if (node->op == FT_OP_LITERAL)
+        return node->text.size;
+    for (size_t k = 0; k < node->arg_count; k++) {
+        size_t bytes = guess_node(node->args[k]);
+        bytes = bytes < GUESS_BYTES_MAX ? bytes : GUESS_BYTES_MAX;
+        most = bytes > most ? bytes : most;
+        sum += bytes;
+    }
+    if (node->op == FT_OP_CONCAT)
+        return sum;
+    if (node->op == FT_OP_CALL && node->routine->kernel == ft_kernel_words)
+        return times(GUESS_WORD_BYTES, node->args[1]);
+    if (node->op == FT_OP_CALL && node->routine->kernel == ft_kernel_repeat)
+        return times(guess_node(node->args[0]), node->args[1]);
+    return most ? most : GUESS_TEXT_BYTES;
+}
+
+size_t ft_expr_guess_bytes(const ft_expr *expr)
+{
+    size_t bytes = guess_node(expr->root);
+
+    return bytes < GUESS_BYTES_MAX ? bytes : GUESS_BYTES_MAX;
+}
+
 // ---- nodes ----
 
 static bool eval_literal(ft_expr_context *context, const ft_expr_node *node, ft_vector *out,

@@ -6,13 +6,12 @@
 // can be, or a field outside of one, E0408 too long or too deep, E0409 an item that the expression
 // cannot take (the only one that comes while items run).
 //
-//   or  and  not  == ~= != < <= > >=  ..  + -  * / // %  unary -  ^   ( )   literals 1 1.5 "a" 'a'
-//   true false nil field names, field.name is not (json is opened by `get(field, "a.b")`),
-//   functions f(x, y)
+//   or  and  not  == ~= != < <= > >=  ..  + -  * / // %  unary -  ^   ( )
+//   literals 1 1.5 "a" 'a' true false nil   field names   functions f(x, y)
 //
+// Fields have no parts: JSON is opened by `get(field, "a.b")`. `c and a or b` chooses a value.
 // null in an operator other than == ~= != `not` and the function `default` fails the item. int and
-// int give int
-// (`/` and `^` give float); int and float give float. Overflow of int fails the item.
+// int give int (`/` and `^` give float); int and float give float. Overflow of int fails the item.
 #pragma once
 
 #include "runtime/data/batch.h"
@@ -35,8 +34,10 @@ bool ft_expr_compile(ft_arena *arena, ft_slice text, const ft_schema *schema, ft
                      const ft_expr **out, ft_error *err) FT_MUST_CHECK;
 ft_type ft_expr_type(const ft_expr *expr);
 bool ft_expr_reads(const ft_expr *expr, size_t field);
-bool ft_expr_is_constant(
-    const ft_expr *expr);  // Reads no field and has no `index`, random function or clock.
+// Bytes of one value, roughly: sources size their batches by it.
+size_t ft_expr_guess_bytes(const ft_expr *expr);
+// It reads no field and has no `index`, random function or clock.
+bool ft_expr_is_constant(const ft_expr *expr);
 
 // What failed for single items: `failed` is called for each, in order of items; such an item's
 // value is null. It returns false to stop the evaluation, with `err` filled.
