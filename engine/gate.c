@@ -8,9 +8,11 @@
 // every queued packet still finds a thread. Whatever releases memory or ends a flight looks through the waiters and makes
 // the charges of those that fit now, so no wake-up can be missed: charging, and counting the waiter as active again,
 // happen under the gate's lock on the waiter's behalf. If all the same nothing can go on, `active` comes to 0 and
-// ft_run_unstick is called: the oldest of those that wait gets what there is up to the limit, or fails with LIMIT, which
-// gives back what its turn held. Each such call ends one wait, so there is progress after every standstill. If nobody
-// waits, what stands still is a source that was held back (too much in flight, or memory in the hands of a stage that
+// ft_run_unstick is called: the oldest of those that wait gets what there is up to the limit. If that is not enough, the
+// youngest other one whose batch can be done again fails: its turn is undone, which gives its memory back, and
+// waits without any until it is the oldest of those that wait. Only when there is none left does the oldest fail with
+// LIMIT. So an item fails only if it would not fit beside what cannot be undone. Each call ends one wait, and a turn is
+// undone only for an older one, so there is progress after every standstill. If nobody waits, what stands still is a source that was held back (too much in flight, or memory in the hands of a stage that
 // keeps batches), and one of them is started in spite of that.
 #include "engine/gate.h"
 
@@ -22,14 +24,24 @@
 struct ft_gate_waiter {
     ft_gate_waiter *next;
     uint64_t birth;
+    uint32_t node;  // Two branches may work at one flight: who of them is older is a matter of their nodes.
     int64_t size_bytes;
-    enum { WAITS, CHARGED, TOO_BIG, CANCELLED } outcome;
+    bool may_undo;  // Its turn can be done again.
+    bool retries;   // Its turn was undone; size_bytes is 0.
+    enum { WAITS, CHARGED, TOO_BIG, UNDONE, CANCELLED } outcome;
     ft_condition changed;
 };
 
 static bool is_oldest(const ft_gate *gate, uint64_t birth)
 {
     return !gate->oldest || gate->oldest->birth >= birth;
+}
+
+// The order of the line. It is total and does not depend on who came when, so of two turns that want the same memory it is
+// always the same one that is undone.
+static bool is_older(const ft_gate_waiter *a, const ft_gate_waiter *b)
+{
+    return a->birth != b->birth ? a->birth < b->birth : a->node <= b->node;
 }
 
 // Takes a waiter out and lets it go on; it counts as active from here.
@@ -58,7 +70,10 @@ static void admit(ft_run *run)
     ft_gate_waiter **at = &run->gate.waiters;
 
     while (*at) {
-        if (try_charge(run, (*at)->birth, (*at)->size_bytes, false))
+        bool is_first = at == &run->gate.waiters;
+        if ((*at)->retries && !is_first)
+            at = &(*at)->next;
+        else if (try_charge(run, (*at)->birth, (*at)->size_bytes, false))
             settle(run, at, CHARGED);
         else
             at = &(*at)->next;
@@ -84,28 +99,22 @@ static bool too_big(ft_run *run, int64_t size_bytes, ft_error *err)
     return false;
 }
 
-static bool gate_wait(ft_account *account, int64_t size_bytes, ft_error *err)
+// Stands in line until somebody settles it.
+static void stand_in_line(ft_run *run, ft_worker *worker, ft_gate_waiter *own)
 {
-    ft_run *run = account->host;
     ft_gate *gate = &run->gate;
-    ft_worker *worker = ft_worker_current();
-
-    if (size_bytes > account->limit_bytes)
-        return too_big(run, size_bytes, err);
-    if (!worker)  // Nothing runs yet, or no longer.
-        return ft_account_try_charge(account, size_bytes, account->limit_bytes) || too_big(run, size_bytes, err);
     int64_t from = ft_clock_ns();
-    ft_gate_waiter own = {.size_bytes = size_bytes, .birth = worker->at ? worker->at->turn.birth : UINT64_MAX};
-    ft_condition_init(&own.changed);
+
+    ft_condition_init(&own->changed);
     ft_worker_block(worker);
     ft_mutex_lock(&gate->lock);
     ft_gate_waiter **at = &gate->waiters;
-    while (*at && (*at)->birth <= own.birth)
+    while (*at && is_older(*at, own))
         at = &(*at)->next;
-    own.next = *at;
-    *at = &own;
+    own->next = *at;
+    *at = own;
     // Sequentially consistent, as account.c says: either the release sees this waiter, or this look sees the release.
-    ft_atomic_add(&account->waiters, 1, FT_SEQ_CST);
+    ft_atomic_add(&run->account.waiters, 1, FT_SEQ_CST);
     // Whoever sets `stop` calls ft_gate_cancel behind it, so it sees this waiter or is seen here.
     if (ft_atomic_load(&run->stop, FT_SEQ_CST) == FT_STOP_NOW)
         settle(run, at, CANCELLED);
@@ -114,18 +123,49 @@ static bool gate_wait(ft_account *account, int64_t size_bytes, ft_error *err)
     if (!worker->is_away)
         ft_active_leave(run);
     ft_mutex_lock(&gate->lock);
-    while (own.outcome == WAITS)
-        ft_condition_wait(&own.changed, &gate->lock);
+    while (own->outcome == WAITS)
+        ft_condition_wait(&own->changed, &gate->lock);
     ft_mutex_unlock(&gate->lock);
     if (worker->is_away)
         ft_active_leave(run);  // settle made it active; its turn does so when it comes back.
     ft_worker_unblock(worker);
-    ft_condition_finish(&own.changed);
+    ft_condition_finish(&own->changed);
     if (worker->at)
         worker->at->turn.waited_ns += ft_clock_ns() - from;
+}
+
+static bool gate_wait(ft_account *account, int64_t size_bytes, ft_error *err)
+{
+    ft_run *run = account->host;
+    ft_worker *worker = ft_worker_current();
+    ft_turn *turn = worker && worker->at ? &worker->at->turn : NULL;
+
+    if (size_bytes > account->limit_bytes)
+        return too_big(run, size_bytes, err);
+    if (!worker)  // Nothing runs yet, or no longer.
+        return ft_account_try_charge(account, size_bytes, account->limit_bytes) || too_big(run, size_bytes, err);
+    ft_gate_waiter own = {
+        .size_bytes = size_bytes,
+        .birth = turn ? turn->birth : UINT64_MAX,
+        .node = turn ? worker->at->node->index : 0,
+        .may_undo = turn && turn->may_undo,
+    };
+    stand_in_line(run, worker, &own);
+    if (own.outcome == CHARGED)
+        return true;
     if (own.outcome == CANCELLED)
         return ft_fail(err, FT_ERROR_CANCELLED, "the run is being stopped");
-    return own.outcome == CHARGED || too_big(run, size_bytes, err);
+    if (own.outcome == UNDONE)
+        turn->is_undone = true;
+    return too_big(run, size_bytes, err);
+}
+
+bool ft_gate_retry(ft_worker *worker, ft_error *err)
+{
+    ft_gate_waiter own = {.birth = worker->at->turn.birth, .node = worker->at->node->index, .retries = true};
+
+    stand_in_line(worker->run, worker, &own);
+    return own.outcome != CANCELLED || ft_fail(err, FT_ERROR_CANCELLED, "the run is being stopped");
 }
 
 void ft_gate_cancel(ft_run *run)
@@ -136,6 +176,17 @@ void ft_gate_cancel(ft_run *run)
     ft_mutex_unlock(&run->gate.lock);
 }
 
+// The youngest waiter, but not the oldest, whose turn can be done again.
+static ft_gate_waiter **find_victim(ft_gate *gate)
+{
+    ft_gate_waiter **victim = NULL;
+
+    for (ft_gate_waiter **at = &gate->waiters->next; *at; at = &(*at)->next)
+        if ((*at)->may_undo)
+            victim = at;
+    return victim;
+}
+
 void ft_run_unstick(ft_run *run)
 {
     ft_gate *gate = &run->gate;
@@ -144,7 +195,11 @@ void ft_run_unstick(ft_run *run)
     ft_mutex_lock(&gate->lock);
     if (gate->waiters) {
         bool fits = try_charge(run, gate->waiters->birth, gate->waiters->size_bytes, true);
-        settle(run, &gate->waiters, fits ? CHARGED : TOO_BIG);
+        ft_gate_waiter **victim = fits ? NULL : find_victim(gate);
+        if (victim)
+            settle(run, victim, UNDONE);
+        else
+            settle(run, &gate->waiters, fits ? CHARGED : TOO_BIG);
         settled = true;
     }
     ft_mutex_unlock(&gate->lock);

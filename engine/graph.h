@@ -165,6 +165,8 @@ struct ft_turn {
     uint64_t birth;      // For the gate.
     int64_t started_ns;
     int64_t waited_ns;   // For memory.
+    bool may_undo;       // What the stage is at can be done again.
+    bool is_undone;      // And is to be: an older turn needs the memory.
     bool stops;          // An item failed and that stops the run.
 };
 

@@ -352,6 +352,19 @@ static bool may_retry(const ft_node *node, const ft_batch *batch)
     return !node->is_last && (node->mode != FT_MODE_SERIAL || batch->count == 1);
 }
 
+// One call of the stage; takes `batch`. `undone`: an older turn needed the memory that this one had.
+static bool attempt(ft_instance *instance, ft_batch *batch, bool retry, bool *undone, ft_error *err)
+{
+    ft_turn *turn = &instance->turn;
+
+    turn->may_undo = retry;
+    bool ok = instance->node->plan->def->process(&instance->stage, &batch, err);
+    ft_batch_unref(batch);
+    *undone = !ok && turn->is_undone;
+    turn->may_undo = turn->is_undone = false;
+    return ok;
+}
+
 // Takes `batch`.
 static bool process_one(ft_instance *instance, ft_batch *batch, ft_error *err)
 {
@@ -362,13 +375,20 @@ static bool process_one(ft_instance *instance, ft_batch *batch, ft_error *err)
     ft_batch *kept = retry || shared ? ft_batch_ref(batch) : NULL;
     size_t counts[FT_PORTS_MAX];
     ft_turn before = instance->turn;
+    bool undone;
 
     for (size_t i = 0; i < node->port_count; i++)
         counts[i] = before.out[i].count;
     if (node->plan->def->absorbs && batch->lineage)
         mark_rows(batch, FT_ROW_HELD, NULL);
-    bool ok = node->plan->def->process(&instance->stage, &batch, err);
-    ft_batch_unref(batch);
+    bool ok = attempt(instance, batch, retry, &undone, err);
+    while (undone && !instance->turn.stops) {
+        undo(instance, counts, &before);
+        *err = (ft_error)FT_ERROR_INIT;
+        undone = false;
+        ok = ft_gate_retry(instance->turn.worker, err) &&
+             attempt(instance, ft_batch_ref(kept), retry, &undone, err);
+    }
     if (ok && node->is_last)
         mark_rows(kept, FT_ROW_WRITTEN, &node->run->loose_written);
     if (!ok && err->code == FT_ERROR_LIMIT && retry && !instance->turn.stops) {

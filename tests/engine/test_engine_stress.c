@@ -32,6 +32,7 @@ typedef struct {
     ft_random random;
     model_node nodes[NODES_MAX];
     int count, source_count;
+    bool is_tight;  // So little memory that turns wait for each other and batches are cut.
     int64_t items[SOURCES_MAX];
     uint8_t failed[SOURCES_MAX * IDS_PER_SOURCE], written[SOURCES_MAX * IDS_PER_SOURCE];
 } model;
@@ -124,6 +125,9 @@ static void make_scatter(model *m)
 
     *node->scatter = (toy_scatter_config){.seed = ft_random_next(&m->random), .drop = dice(m, 0, 300),
                                           .twice = dice(m, 0, 1) ? dice(m, 0, 200) : 0, .spin = dice(m, 0, 300)};
+    bool is_serial = m->t.plan->nodes[index]->def == &toy_scatter_one;
+    if (m->is_tight && dice(m, 0, 1))
+        node->scatter->hold_bytes = dice(m, 0, (is_serial ? 64 : 3 * 1024) * 1024);
     node->fails = dice(m, 0, 2) == 0;
     if (node->fails)
         node->scatter->fail = dice(m, 1, 200);
@@ -320,6 +324,9 @@ static void run_seed(uint64_t seed)
     toy_init(&m->t, thread_counts[dice(m, 0, 3)]);
     m->t.plan->run.order_any = dice(m, 0, 3) == 0;
     m->t.settings.stress = dice(m, 0, 2) ? 0 : (unsigned)dice(m, 0, 7);
+    m->is_tight = dice(m, 0, 3) == 0;
+    if (m->is_tight)
+        m->t.plan->run.memory_bytes = 16 << 20;
     make_graph(m);
     check_ok(toy_run(&m->t), &m->t.err);
     for (size_t i = 0; i < m->t.plan->node_count; i++)

@@ -160,7 +160,7 @@ typedef struct {
     uint64_t seed;
     int drop, twice, fail;  // In thousandths.
     int64_t spin;           // Work for each item.
-    int64_t hold_bytes;     // Memory wanted for each batch while it is worked at: hold_bytes for each item.
+    int64_t hold_bytes;     // Memory taken for each item, one by one, and held until the batch is done.
     int64_t fails_at;       // The stage itself fails at this id; 0: never.
 } toy_scatter_config;
 
@@ -198,19 +198,20 @@ static bool toy_scatter_process(ft_stage *self, ft_batch **in, ft_error *err)
     ft_batch *batch = *in;
     size_t count = 0;
     bool ok = true;
-    ft_buffer *held = NULL;
+    ft_buffer **held = ft_alloc_zero(batch->count + 1, sizeof(ft_buffer *));
 
-    if (config->hold_bytes) {
-        held = ft_buffer_create(self->account, (size_t)config->hold_bytes * batch->count, err);
-        if (!held)
-            return false;
-    }
+    if (!held)
+        return ft_fail_nomem(err, batch->count);
     uint32_t *indices = ft_alloc_array(2 * batch->count, sizeof(*indices));
     if (!indices)
         ok = ft_fail_nomem(err, batch->count);
     uint64_t work = 0;
     for (size_t i = 0; ok && i < batch->count; i++) {
         ft_error why = FT_ERROR_INIT;
+        if (config->hold_bytes && !(held[i] = ft_buffer_create(self->account, (size_t)config->hold_bytes, err))) {
+            ok = false;
+            break;
+        }
         for (int64_t j = 0; j < config->spin; j++)
             work = work * 31 + (uint64_t)j;
         if (config->fails_at && toy_id(batch, i) == config->fails_at)
@@ -234,7 +235,9 @@ static bool toy_scatter_process(ft_stage *self, ft_batch **in, ft_error *err)
     (void)work;
     ft_batch *out = ok ? ft_batch_select(batch, indices, count, err) : NULL;
     ft_free(indices);
-    ft_buffer_unref(held);
+    for (size_t i = 0; i < batch->count; i++)
+        ft_buffer_unref(held[i]);
+    ft_free(held);
     return ok && out && ft_emit(self, out, err);
 }
 
