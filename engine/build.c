@@ -1,4 +1,5 @@
-// Builds the graph: nodes and their modes, edges with their column maps, streams in their ranks, lanes.
+// Builds the graph: nodes and their modes, edges with their column maps, streams in their ranks,
+// lanes.
 #include "engine/build.h"
 
 #include "runtime/memory/alloc.h"
@@ -57,7 +58,8 @@ static bool init_node(ft_run *run, size_t index, ft_error *err)
     }
     node->port_count = 2 + named_ports(plan->def);
     if (node->port_count > FT_PORTS_MAX)
-        return ft_fail(err, FT_ERROR_USAGE, "`%s` has more than %d ports", plan->name, FT_PORTS_MAX - 2);
+        return ft_fail(err, FT_ERROR_USAGE, "`%s` has more than %d ports", plan->name,
+                       FT_PORTS_MAX - 2);
     node->ports = room(run, node->port_count, sizeof(ft_port), err);
     node->instances = room(run, node->instance_room, sizeof(*node->instances), err);
     if (!node->ports || !node->instances)
@@ -238,8 +240,8 @@ static bool find_lanes(ft_run *run, ft_node *node, ft_error *err)
     return true;
 }
 
-// A source whose stream meets others at a node that restores the order waits for those before it: what it made would only
-// stand there and take memory.
+// A source whose stream meets others at a node that restores the order waits for those before it:
+// what it made would only stand there and take memory.
 static bool find_waits(ft_run *run, ft_node *source, ft_error *err)
 {
     bool *meets = room(run, run->stream_count, sizeof(bool), err);

@@ -1,7 +1,8 @@
 // The checker: hidden nodes, order, types along every edge, conditions, readers, liveness.
 //
-// A node whose plan failed, and all below it, are "uncertain": the fields that come in are not fully known there, so
-// errors about fields and expressions (E0311 to E0499) are kept quiet and one mistake gives one message.
+// A node whose plan failed, and all below it, are "uncertain": the fields that come in are not
+// fully known there, so errors about fields and expressions (E0311 to E0499) are kept quiet and one
+// mistake gives one message.
 #include <string.h>
 
 #include "engine/liveness.h"
@@ -15,14 +16,15 @@ typedef struct {
     ft_plan *plan;
     ft_plan_report *report;
     void *host;
-    bool faulty;        // Something was reported.
-    uint32_t *order;    // [node_count], upstream first.
-    bool *uncertain;    // [node_count]
+    bool faulty;      // Something was reported.
+    uint32_t *order;  // [node_count], upstream first.
+    bool *uncertain;  // [node_count]
     ft_node_reads *reads;
     int64_t memory_bytes;
 } checker;
 
-static void report(checker *check, const ft_plan_node *node, const ft_plan_node *other, const ft_error *fault)
+static void report(checker *check, const ft_plan_node *node, const ft_plan_node *other,
+                   const ft_error *fault)
 {
     check->faulty = true;
     check->report(check->host, node, other, fault);
@@ -37,7 +39,8 @@ static bool fault(ft_error *err, int number, const char *option, const char *hin
 
 // ---- hidden nodes ----
 
-// Links that named a stage's output now mean that of the last node behind it; its errors are those of all of them.
+// Links that named a stage's output now mean that of the last node behind it; its errors are those
+// of all of them.
 static bool relink(checker *check, const uint32_t *first, const uint32_t *last, ft_error *err)
 {
     ft_plan *plan = check->plan;
@@ -130,7 +133,8 @@ static bool add_hidden(checker *check, ft_error *err)
 
 // ---- order and readers ----
 
-// Upstream first, and the file's order among those that are ready. False when there is a circle, which is reported.
+// Upstream first, and the file's order among those that are ready. False when there is a circle,
+// which is reported.
 static bool sort_nodes(checker *check)
 {
     ft_plan *plan = check->plan;
@@ -170,7 +174,8 @@ static bool gives_output(const ft_plan_node *node)
 }
 
 // Every node has the inputs that its kind asks for.
-static bool check_inputs(const checker *check, const ft_plan_node *node, const ft_plan_node **other, ft_error *err)
+static bool check_inputs(const checker *check, const ft_plan_node *node, const ft_plan_node **other,
+                         ft_error *err)
 {
     bool is_source = node->def->kind == FT_STAGE_SOURCE;
 
@@ -187,8 +192,8 @@ static bool check_inputs(const checker *check, const ft_plan_node *node, const f
         if (node->inputs[i].port != FT_PORT_MAIN || gives_output(from))
             continue;
         *other = from;
-        ft_fail(err, FT_ERROR_USAGE, "`%s` cannot read from `%s`: it is a sink and gives nothing", node->name,
-                from->name);
+        ft_fail(err, FT_ERROR_USAGE, "`%s` cannot read from `%s`: it is a sink and gives nothing",
+                node->name, from->name);
         return fault(err, 208, "input", "Read from the stage above that sink.");
     }
     return true;
@@ -214,14 +219,16 @@ static void check_readers(checker *check)
             continue;
         ft_error err = FT_ERROR_INIT;
         ft_fail(&err, FT_ERROR_USAGE, "nothing reads what `%s` gives", node->name);
-        fault(&err, 205, NULL, "Add a sink behind it: `write:`, or `drop:` if nothing is to be kept.");
+        fault(&err, 205, NULL,
+              "Add a sink behind it: `write:`, or `drop:` if nothing is to be kept.");
         report(check, node, NULL, &err);
     }
 }
 
 // ---- types ----
 
-static bool type_input(checker *check, ft_plan_node *node, const ft_plan_node **other, ft_error *err)
+static bool type_input(checker *check, ft_plan_node *node, const ft_plan_node **other,
+                       ft_error *err)
 {
     ft_plan *plan = check->plan;
     ft_union_part *parts = ft_arena_zero(plan->arena, node->input_count + 1, sizeof(*parts));
@@ -232,7 +239,8 @@ static bool type_input(checker *check, ft_plan_node *node, const ft_plan_node **
     for (size_t i = 0; i < node->input_count; i++) {
         const ft_plan_node *from = plan->nodes[node->inputs[i].node];
         bool errors = node->inputs[i].port == FT_PORT_ERRORS;
-        parts[i] = (ft_union_part){.schema = errors ? &from->errors : &from->output, .name = from->name};
+        parts[i] =
+            (ft_union_part){.schema = errors ? &from->errors : &from->output, .name = from->name};
         only_errors = only_errors && errors;
         *other = from;
     }
@@ -243,7 +251,8 @@ static bool type_input(checker *check, ft_plan_node *node, const ft_plan_node **
     return ft_schema_unite(plan->arena, parts, node->input_count, only_errors, &node->input, err);
 }
 
-// A bypassed item keeps its fields: the stage may add some (they are null then), but not change or remove any.
+// A bypassed item keeps its fields: the stage may add some (they are null then), but not change or
+// remove any.
 static bool check_bypass(const ft_plan_node *node, ft_error *err)
 {
     for (size_t i = 0; i < node->input.count && gives_output(node); i++) {
@@ -253,9 +262,10 @@ static bool check_bypass(const ft_plan_node *node, ft_error *err)
             continue;
         if (out == FT_FIELD_NONE && ft_field_is_hidden(field))
             continue;
-        ft_fail(err, FT_ERROR_USAGE, "`when` cannot let items pass `%s` unchanged: it %s `%s`", node->name,
-                out == FT_FIELD_NONE ? "removes" : "changes the type of", field->name);
-        return fault(err, 314, "when", "Use `filter:` above it, or let the stage add a field of another name.");
+        ft_fail(err, FT_ERROR_USAGE, "`when` cannot let items pass `%s` unchanged: it %s `%s`",
+                node->name, out == FT_FIELD_NONE ? "removes" : "changes the type of", field->name);
+        return fault(err, 314, "when",
+                     "Use `filter:` above it, or let the stage add a field of another name.");
     }
     return true;
 }
@@ -264,8 +274,8 @@ static bool check_when(checker *check, ft_plan_node *node, ft_node_reads *reads,
 {
     if (!node->when_text)
         return true;
-    if (!ft_expr_compile(check->plan->arena, ft_slice_of(node->when_text), &node->input, FT_EXPR_CONDITION,
-                         &node->when, err)) {
+    if (!ft_expr_compile(check->plan->arena, ft_slice_of(node->when_text), &node->input,
+                         FT_EXPR_CONDITION, &node->when, err)) {
         err->option = "when";
         return false;
     }
@@ -302,7 +312,8 @@ static bool plan_stage(checker *check, ft_plan_node *node, ft_node_reads *reads,
     if (node->input.count)
         memcpy(plan.output_fields, node->input.fields, node->input.count * sizeof(ft_field));
     bool ok = !node->def->plan || node->def->plan(&plan, node->config, err);
-    node->output = (ft_schema){.count = plan.output_count, .fields = plan.output_fields, .open = plan.output_open};
+    node->output = (ft_schema){
+        .count = plan.output_count, .fields = plan.output_fields, .open = plan.output_open};
     node->blocks = plan.blocks;
     node->concurrency = plan.concurrency == FT_CONCURRENCY_ANY && node->def->kind != FT_STAGE_SOURCE
                             ? FT_CONCURRENCY_ANY
@@ -339,7 +350,8 @@ static void check_node(checker *check, uint32_t index)
     if (!ok && !(quiet && about_fields))
         report(check, node, other, &err);
     if (!ok && !check->reads[index].reads)
-        check->reads[index].reads = ft_arena_zero(check->plan->arena, node->input.count + 1, sizeof(bool));
+        check->reads[index].reads =
+            ft_arena_zero(check->plan->arena, node->input.count + 1, sizeof(bool));
 }
 
 static bool allocate(checker *check, ft_error *err)

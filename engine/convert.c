@@ -1,5 +1,6 @@
-// Values of one type as another, where inputs with different types meet (error ports, whose items come from anywhere).
-// Only `any` is wanted there: JSON text. Tensors and lists have no short text, so they become null.
+// Values of one type as another, where inputs with different types meet (error ports, whose items
+// come from anywhere). Only `any` is wanted there: JSON text. Tensors and lists have no short text,
+// so they become null.
 #include "engine/flow.h"
 #include "runtime/data/json.h"
 
@@ -11,10 +12,12 @@ static void put_item(ft_text *text, const ft_column *column, size_t item)
 
     switch (column->type.kind) {
     case FT_KIND_BOOL:
-        ft_text_append_string(text, ((const uint8_t *)column->values->data)[item] ? "true" : "false");
+        ft_text_append_string(text,
+                              ((const uint8_t *)column->values->data)[item] ? "true" : "false");
         break;
     case FT_KIND_INT:
-        ft_text_append(text, (ft_slice){number, ft_print_int(ft_tensor_i64(column->values)[item], number)});
+        ft_text_append(
+            text, (ft_slice){number, ft_print_int(ft_tensor_i64(column->values)[item], number)});
         break;
     case FT_KIND_FLOAT:
         ft_json_put_float(text, ((const double *)(const void *)column->values->data)[item]);
@@ -32,18 +35,20 @@ static void put_item(ft_text *text, const ft_column *column, size_t item)
     }
 }
 
-static bool add_item(ft_builder *builder, ft_text *text, const ft_column *column, size_t item, ft_error *err)
+static bool add_item(ft_builder *builder, ft_text *text, const ft_column *column, size_t item,
+                     ft_error *err)
 {
     text->size = 0;
     if (!ft_column_is_null(column, item) && !column->type.list)
         put_item(text, column, item);
     if (!ft_text_check(text, err))
         return false;
-    return text->size ? ft_builder_add_text(builder, ft_text_get(text), err) : ft_builder_add_null(builder, err);
+    return text->size ? ft_builder_add_text(builder, ft_text_get(text), err)
+                      : ft_builder_add_null(builder, err);
 }
 
-bool ft_flow_convert(const ft_column *column, size_t count, ft_type type, ft_account *account, ft_column *out,
-                     ft_error *err)
+bool ft_flow_convert(const ft_column *column, size_t count, ft_type type, ft_account *account,
+                     ft_column *out, ft_error *err)
 {
     ft_builder builder;
     ft_text text;

@@ -1,12 +1,13 @@
-// Failures of items go where `on_error` says; failures of stages stop the run, in the order of tickets: what comes before
-// the place of the first error is still done, so that the same input fails in the same way on any number of threads.
+// Failures of items go where `on_error` says; failures of stages stop the run, in the order of
+// tickets: what comes before the place of the first error is still done, so that the same input
+// fails in the same way on any number of threads.
 #include "engine/failure.h"
 
 #include <stdio.h>
 
 #include "engine/gate.h"
-#include "engine/schema_union.h"
 #include "engine/scheduler.h"
+#include "engine/schema_union.h"
 #include "engine/sources.h"
 #include "engine/turn.h"
 
@@ -44,8 +45,8 @@ static bool text_column(const char *text, ft_account *account, ft_column *out, f
 }
 
 // A field as it came in, if it is still there.
-static bool kept_column(const ft_batch *batch, size_t item, size_t index, ft_type type, ft_column *out,
-                        ft_error *err)
+static bool kept_column(const ft_batch *batch, size_t item, size_t index, ft_type type,
+                        ft_column *out, ft_error *err)
 {
     if (ft_batch_has(batch, index) && ft_type_equal(batch->columns[index].type, type))
         return ft_column_slice(&batch->columns[index], item, 1, out, err);
@@ -60,8 +61,8 @@ static size_t error_field(const char *name)
     return FT_ERROR_FIELDS;
 }
 
-static bool route(ft_instance *instance, const ft_batch *batch, size_t item, const char *const *texts,
-                  ft_error *err)
+static bool route(ft_instance *instance, const ft_batch *batch, size_t item,
+                  const char *const *texts, ft_error *err)
 {
     ft_node *node = instance->node;
     const ft_schema *schema = &node->plan->errors;
@@ -99,7 +100,8 @@ static ft_slice show_item(const ft_batch *batch, size_t item)
 
     for (size_t i = 0; i < batch->width && text.size == 0; i++) {
         const ft_column *column = &batch->columns[i];
-        if (ft_batch_has(batch, i) && ft_type_is_text(column->type) && !ft_column_is_null(column, item))
+        if (ft_batch_has(batch, i) && ft_type_is_text(column->type) &&
+            !ft_column_is_null(column, item))
             text = ft_column_text(column, item);
     }
     if (text.size > TEXT_SHOWN_BYTES)
@@ -107,7 +109,8 @@ static ft_slice show_item(const ft_batch *batch, size_t item)
     return text;
 }
 
-static void tell(ft_node *node, const char *place, const ft_batch *batch, size_t item, const ft_error *why)
+static void tell(ft_node *node, const char *place, const ft_batch *batch, size_t item,
+                 const ft_error *why)
 {
     ft_run *run = node->run;
 
@@ -122,12 +125,14 @@ static bool too_many(ft_run *run, uint64_t failed, ft_error *err)
 {
     const ft_run_options *options = &run->plan->run;
     uint64_t read = ft_atomic_load(&run->items_read, FT_RELAXED);
-    double most = options->max_errors_share * (double)(read > SHARE_AFTER_ITEMS ? read : SHARE_AFTER_ITEMS);
+    double most =
+        options->max_errors_share * (double)(read > SHARE_AFTER_ITEMS ? read : SHARE_AFTER_ITEMS);
 
     if (options->max_errors >= 0 && failed > (uint64_t)options->max_errors) {
         ft_fail(err, FT_ERROR_LIMIT, "more than %lld items failed", (long long)options->max_errors);
     } else if (options->max_errors_share > 0 && (double)failed > most) {
-        ft_fail(err, FT_ERROR_LIMIT, "more than %g %% of the items failed", 100 * options->max_errors_share);
+        ft_fail(err, FT_ERROR_LIMIT, "more than %g %% of the items failed",
+                100 * options->max_errors_share);
     } else {
         return false;
     }
@@ -147,7 +152,8 @@ bool ft_failure_check_share(ft_run *run, ft_error *err)
     return false;
 }
 
-bool ft_item_failed(ft_stage *self, const ft_batch *batch, size_t item, const ft_error *why, ft_error *err)
+bool ft_item_failed(ft_stage *self, const ft_batch *batch, size_t item, const ft_error *why,
+                    ft_error *err)
 {
     ft_instance *instance = (ft_instance *)(void *)self;
     ft_node *node = instance->node;
@@ -214,8 +220,8 @@ void ft_run_fail(ft_run *run, ft_node *node, const ft_ticket *ticket, const ft_e
     bool now = !ticket || err->code == FT_ERROR_NOMEM;
 
     // A stage that was told to stop says CANCELLED; that is no cause of its own.
-    if (err->code == FT_ERROR_CANCELLED &&
-        (ft_atomic_load(&run->failing, FT_ACQUIRE) || ft_atomic_load(&run->stop, FT_ACQUIRE) != FT_STOP_NONE))
+    if (err->code == FT_ERROR_CANCELLED && (ft_atomic_load(&run->failing, FT_ACQUIRE) ||
+                                            ft_atomic_load(&run->stop, FT_ACQUIRE) != FT_STOP_NONE))
         return;
     ft_mutex_lock(&run->error_lock);
     if (run->error.code == FT_ERROR_NONE || compare(at, run->error_ticket) < 0) {
@@ -233,7 +239,8 @@ void ft_run_stop(ft_run *run, ft_stop how)
 {
     uint32_t before = ft_atomic_load(&run->stop, FT_SEQ_CST);
 
-    while (before < (uint32_t)how && !ft_atomic_cas_weak(&run->stop, &before, (uint32_t)how, FT_SEQ_CST))
+    while (before < (uint32_t)how &&
+           !ft_atomic_cas_weak(&run->stop, &before, (uint32_t)how, FT_SEQ_CST))
         continue;
     if (how == FT_STOP_NOW) {
         ft_gate_cancel(run);

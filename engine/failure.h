@@ -3,8 +3,10 @@
 
 #include "engine/graph.h"
 
-// The host's `item_fail`: counts the item, tells who wants to know, and routes it, skips it or stops the run.
-bool ft_item_failed(ft_stage *self, const ft_batch *batch, size_t item, const ft_error *why, ft_error *err);
+// The host's `item_fail`: counts the item, tells who wants to know, and routes it, skips it or
+// stops the run.
+bool ft_item_failed(ft_stage *self, const ft_batch *batch, size_t item, const ft_error *why,
+                    ft_error *err);
 // Takes back that `count` items failed: their batch is done again in halves.
 void ft_failure_undo(ft_run *run, uint64_t count);
 // The run fails, and what has `ticket` comes at or behind the place where.

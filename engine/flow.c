@@ -1,5 +1,6 @@
-// Edges at work. A packet that comes to a node raises `open` there before the sender lowers its own, and a node lowers
-// the `open` of its readers only when it has ended; so `open` is 0 exactly once, when nothing can come any more.
+// Edges at work. A packet that comes to a node raises `open` there before the sender lowers its
+// own, and a node lowers the `open` of its readers only when it has ended; so `open` is 0 exactly
+// once, when nothing can come any more.
 #include "engine/flow.h"
 
 #include "engine/gate.h"
@@ -58,7 +59,8 @@ static bool map_batch(const ft_edge *edge, ft_batch **batch, ft_error *err)
         size_t at = edge->map[i];
         bool ok = true;
         if (at != FT_FIELD_NONE && ft_batch_has(from, at))
-            ok = ft_flow_convert(&from->columns[at], from->count, want->fields[i].type, from->account, &column, err);
+            ok = ft_flow_convert(&from->columns[at], from->count, want->fields[i].type,
+                                 from->account, &column, err);
         else if (at == FT_FIELD_NONE)
             ok = ft_column_nulls(column.type, from->count, from->account, &column, err);
         if (ok) {
@@ -106,7 +108,8 @@ static void arrive(ft_worker *worker, const ft_edge *edge, ft_packet *packet)
     packet->task = (ft_task){.kind = FT_TASK_PACKET, .node = node};
     packet->next_piece = NULL;
     packet->input = edge->input;
-    // Relaxed: the sender's own `open`, which it lowers afterwards with release, keeps this from being 0.
+    // Relaxed: the sender's own `open`, which it lowers afterwards with release, keeps this from
+    // being 0.
     ft_atomic_add(&node->open, 1, FT_RELAXED);
     if (node->mode != FT_MODE_PARALLEL || node->joins) {
         ft_mutex_lock(&node->lock);
@@ -117,8 +120,10 @@ static void arrive(ft_worker *worker, const ft_edge *edge, ft_packet *packet)
         ft_dispatch(worker, task);
 }
 
-// Fills a packet for an edge from the list of its port; the last edge takes the batches, the others share them.
-static bool fill(const ft_edge *edge, ft_batch_list *out, bool is_last, ft_packet *packet, ft_error *err)
+// Fills a packet for an edge from the list of its port; the last edge takes the batches, the others
+// share them.
+static bool fill(const ft_edge *edge, ft_batch_list *out, bool is_last, ft_packet *packet,
+                 ft_error *err)
 {
     size_t count = out ? out->count : 0;
 
@@ -141,7 +146,8 @@ typedef struct {
     ft_flight *flight;
 } sending;
 
-static bool send_edge(sending *send, const ft_edge *edge, ft_batch_list *out, bool is_last, ft_error *err)
+static bool send_edge(sending *send, const ft_edge *edge, ft_batch_list *out, bool is_last,
+                      ft_error *err)
 {
     size_t count = out ? out->count : 0;
     ft_packet *packet = NULL;
@@ -164,12 +170,14 @@ static bool send_edge(sending *send, const ft_edge *edge, ft_batch_list *out, bo
     return true;
 }
 
-bool ft_flow_send(ft_worker *worker, ft_node *node, ft_batch_list *out, ft_packet *packet, ft_error *err)
+bool ft_flow_send(ft_worker *worker, ft_node *node, ft_batch_list *out, ft_packet *packet,
+                  ft_error *err)
 {
     sending send = {worker, node, packet, packet->ticket, packet->flight};
     bool ok = true;
 
-    // The spare packet may have gone down the pipeline and been freed before the last edge is served.
+    // The spare packet may have gone down the pipeline and been freed before the last edge is
+    // served.
     ft_flight *flight = packet->flight;
     bool many = node->edge_count > 1;
     if (many)
@@ -206,7 +214,8 @@ static bool has_output(const ft_node *node, const ft_turn *turn)
     return false;
 }
 
-// A batch that takes more than its share of the memory: its source starts no other until it is done.
+// A batch that takes more than its share of the memory: its source starts no other until it is
+// done.
 static void mark_alone(ft_node *node, const ft_turn *turn, ft_flight *flight)
 {
     size_t bytes = 0;
@@ -260,7 +269,8 @@ void ft_node_release(ft_worker *worker, ft_node *node, int64_t count)
 
 static bool is_ending_well(const ft_run *run)
 {
-    return !ft_atomic_load(&run->failing, FT_ACQUIRE) && ft_atomic_load(&run->stop, FT_ACQUIRE) != FT_STOP_NOW;
+    return !ft_atomic_load(&run->failing, FT_ACQUIRE) &&
+           ft_atomic_load(&run->stop, FT_ACQUIRE) != FT_STOP_NOW;
 }
 
 static bool flush_instance(ft_worker *worker, ft_instance *instance, ft_error *err)
@@ -276,7 +286,8 @@ static bool flush_instance(ft_worker *worker, ft_instance *instance, ft_error *e
     return ok;
 }
 
-// Flushes the instances in their order. One is opened if none was: a file with nothing in it is a file too.
+// Flushes the instances in their order. One is opened if none was: a file with nothing in it is a
+// file too.
 static void flush_node(ft_worker *worker, ft_node *node)
 {
     const ft_stage_def *def = node->plan->def;

@@ -8,13 +8,13 @@ ft_packet *ft_flow_packet(size_t capacity, ft_error *err);
 void ft_flow_free_packet(ft_run *run, ft_packet *packet);
 // Lets go of the batches from `from` on.
 void ft_flow_drop_list(ft_batch_list *list, size_t from);
-// One packet on every edge of `node`, with the ticket of `packet`, which is used up; `out` (NULL: all empty) gives the
-// batches for each port and is emptied.
+// One packet on every edge of `node`, with the ticket of `packet`, which is used up; `out` (NULL:
+// all empty) gives the batches for each port and is emptied.
 bool ft_flow_send(ft_worker *worker, ft_node *node, ft_batch_list *out, ft_packet *packet,
                   ft_error *err) FT_MUST_CHECK;
 // A column of `type` with the same values: another reference, or JSON text when `type` is any.
-bool ft_flow_convert(const ft_column *column, size_t count, ft_type type, ft_account *account, ft_column *out,
-                     ft_error *err) FT_MUST_CHECK;
+bool ft_flow_convert(const ft_column *column, size_t count, ft_type type, ft_account *account,
+                     ft_column *out, ft_error *err) FT_MUST_CHECK;
 // Puts a serial node's task up again, for whoever comes.
 void ft_flow_again(ft_worker *worker, ft_task *task);
 // The end of a node: flushes its instances, closes them and tells those downstream.

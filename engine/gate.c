@@ -1,19 +1,23 @@
 // The gate of the account: charges that do not fit wait here, oldest batch first.
 //
-// `used_bytes` never passes the limit, since every charge is one compare-and-swap in account.c. Ordinary charges stop at
-// the common bytes (nine tenths); the oldest flight may fill the rest. Age is the order of birth, so there is always
-// exactly one oldest, and when it is done the next one is.
+// `used_bytes` never passes the limit, since every charge is one compare-and-swap in account.c.
+// Ordinary charges stop at the common bytes (nine tenths); the oldest flight may fill the rest. Age
+// is the order of birth, so there is always exactly one oldest, and when it is done the next one
+// is.
 //
-// Why nothing waits for ever. Whoever waits has left `active` and, if it is a worker, has a spare in its place, so
-// every queued packet still finds a thread. Whatever releases memory or ends a flight looks through the waiters and makes
-// the charges of those that fit now, so no wake-up can be missed: charging, and counting the waiter as active again,
-// happen under the gate's lock on the waiter's behalf. If all the same nothing can go on, `active` comes to 0 and
-// ft_run_unstick is called: the oldest of those that wait gets what there is up to the limit. If that is not enough, the
-// youngest other one whose batch can be done again fails: its turn is undone, which gives its memory back, and
-// waits without any until it is the oldest of those that wait. Only when there is none left does the oldest fail with
-// LIMIT. So an item fails only if it would not fit beside what cannot be undone. Each call ends one wait, and a turn is
-// undone only for an older one, so there is progress after every standstill. If nobody waits, what stands still is a source that was held back (too much in flight, or memory in the hands of a stage that
-// keeps batches), and one of them is started in spite of that.
+// Why nothing waits for ever. Whoever waits has left `active` and, if it is a worker, has a spare
+// in its place, so every queued packet still finds a thread. Whatever releases memory or ends a
+// flight looks through the waiters and makes the charges of those that fit now, so no wake-up can
+// be missed: charging, and counting the waiter as active again, happen under the gate's lock on the
+// waiter's behalf. If all the same nothing can go on, `active` comes to 0 and ft_run_unstick is
+// called: the oldest of those that wait gets what there is up to the limit. If that is not enough,
+// the youngest other one whose batch can be done again fails: its turn is undone, which gives its
+// memory back, and waits without any until it is the oldest of those that wait. Only when there is
+// none left does the oldest fail with LIMIT. So an item fails only if it would not fit beside what
+// cannot be undone. Each call ends one wait, and a turn is undone only for an older one, so there
+// is progress after every standstill. If nobody waits, what stands still is a source that was held
+// back (too much in flight, or memory in the hands of a stage that keeps batches), and one of them
+// is started in spite of that.
 #include "engine/gate.h"
 
 #include "engine/scheduler.h"
@@ -24,7 +28,8 @@
 struct ft_gate_waiter {
     ft_gate_waiter *next;
     uint64_t birth;
-    uint32_t node;  // Two branches may work at one flight: who of them is older is a matter of their nodes.
+    uint32_t node;  // Two branches may work at one flight: who of them is older is a matter of
+                    // their nodes.
     int64_t size_bytes;
     bool may_undo;  // Its turn can be done again.
     bool retries;   // Its turn was undone; size_bytes is 0.
@@ -37,8 +42,8 @@ static bool is_oldest(const ft_gate *gate, uint64_t birth)
     return !gate->oldest || gate->oldest->birth >= birth;
 }
 
-// The order of the line. It is total and does not depend on who came when, so of two turns that want the same memory it is
-// always the same one that is undone.
+// The order of the line. It is total and does not depend on who came when, so of two turns that
+// want the same memory it is always the same one that is undone.
 static bool is_older(const ft_gate_waiter *a, const ft_gate_waiter *b)
 {
     return a->birth != b->birth ? a->birth < b->birth : a->node <= b->node;
@@ -61,7 +66,8 @@ static bool try_charge(ft_run *run, uint64_t birth, int64_t size_bytes, bool all
     ft_account *account = &run->account;
     bool reserve = all || is_oldest(&run->gate, birth);
 
-    return ft_account_try_charge(account, size_bytes, reserve ? account->limit_bytes : account->common_bytes);
+    return ft_account_try_charge(account, size_bytes,
+                                 reserve ? account->limit_bytes : account->common_bytes);
 }
 
 // Under the lock: makes the charges that fit.
@@ -113,7 +119,8 @@ static void stand_in_line(ft_run *run, ft_worker *worker, ft_gate_waiter *own)
         at = &(*at)->next;
     own->next = *at;
     *at = own;
-    // Sequentially consistent, as account.c says: either the release sees this waiter, or this look sees the release.
+    // Sequentially consistent, as account.c says: either the release sees this waiter, or this look
+    // sees the release.
     ft_atomic_add(&run->account.waiters, 1, FT_SEQ_CST);
     // Whoever sets `stop` calls ft_gate_cancel behind it, so it sees this waiter or is seen here.
     if (ft_atomic_load(&run->stop, FT_SEQ_CST) == FT_STOP_NOW)
@@ -143,7 +150,8 @@ static bool gate_wait(ft_account *account, int64_t size_bytes, ft_error *err)
     if (size_bytes > account->limit_bytes)
         return too_big(run, size_bytes, err);
     if (!worker)  // Nothing runs yet, or no longer.
-        return ft_account_try_charge(account, size_bytes, account->limit_bytes) || too_big(run, size_bytes, err);
+        return ft_account_try_charge(account, size_bytes, account->limit_bytes) ||
+               too_big(run, size_bytes, err);
     ft_gate_waiter own = {
         .size_bytes = size_bytes,
         .birth = turn ? turn->birth : UINT64_MAX,
@@ -162,7 +170,8 @@ static bool gate_wait(ft_account *account, int64_t size_bytes, ft_error *err)
 
 bool ft_gate_retry(ft_worker *worker, ft_error *err)
 {
-    ft_gate_waiter own = {.birth = worker->at->turn.birth, .node = worker->at->node->index, .retries = true};
+    ft_gate_waiter own = {
+        .birth = worker->at->turn.birth, .node = worker->at->node->index, .retries = true};
 
     stand_in_line(worker->run, worker, &own);
     return own.outcome != CANCELLED || ft_fail(err, FT_ERROR_CANCELLED, "the run is being stopped");

@@ -1,16 +1,19 @@
 // The running graph: what a checked plan becomes. Private to the engine.
 //
-//   worker  --runs-->  task  =  packet for a node | a serial node that has work | a source | the end of a node
-//   packet  =  ticket + batches (none, one, some)      ticket  =  stream + sequence number
+//   worker  --runs-->  task  =  packet for a node | a serial node that has work | a source | the
+//   end of a node packet  =  ticket + batches (none, one, some)      ticket  =  stream + sequence
+//   number
 //
-// Order. Every source is a stream, and so is what a node emits when it is flushed. Streams have a rank: sources in the
-// file's order, each followed by the flushes of the nodes that it is the last source of. Along every edge travels, for
-// every stream that comes through it, exactly one packet for each sequence number (or a fixed number of them, `pieces`,
-// behind a merge that does not keep order), even if it is empty. So whoever must restore the order, a serial node or a
-// merge, knows at any time which packet is next: engine/order.c.
+// Order. Every source is a stream, and so is what a node emits when it is flushed. Streams have a
+// rank: sources in the file's order, each followed by the flushes of the nodes that it is the last
+// source of. Along every edge travels, for every stream that comes through it, exactly one packet
+// for each sequence number (or a fixed number of them, `pieces`, behind a merge that does not keep
+// order), even if it is empty. So whoever must restore the order, a serial node or a merge, knows
+// at any time which packet is next: engine/order.c.
 //
-// Locks, in the order in which they may be taken: node->lock, then deque, pool or idle lock; gate lock, then idle lock.
-// No batch is let go of under a lock, because the last reference to a lineage calls back into the engine.
+// Locks, in the order in which they may be taken: node->lock, then deque, pool or idle lock; gate
+// lock, then idle lock. No batch is let go of under a lock, because the last reference to a lineage
+// calls back into the engine.
 #pragma once
 
 #include "engine/run.h"
@@ -32,7 +35,12 @@ enum { FT_CACHE_LINE_BYTES = 64, FT_PORTS_MAX = 64 };
 
 // ---- what travels ----
 
-typedef enum ft_task_kind { FT_TASK_PACKET, FT_TASK_SERIAL, FT_TASK_SOURCE, FT_TASK_END } ft_task_kind;
+typedef enum ft_task_kind {
+    FT_TASK_PACKET,
+    FT_TASK_SERIAL,
+    FT_TASK_SOURCE,
+    FT_TASK_END
+} ft_task_kind;
 
 // Something a worker can do; in one list at a time.
 struct ft_task {
@@ -50,13 +58,14 @@ struct ft_packet {
     ft_task task;           // First: a task of kind PACKET is its packet.
     ft_packet *next_piece;  // Pieces of one ticket, put together by a merge.
     ft_ticket ticket;
-    ft_flight *flight;      // One reference.
-    uint32_t input;         // By which of the node's inputs it came.
+    ft_flight *flight;  // One reference.
+    uint32_t input;     // By which of the node's inputs it came.
     uint32_t count, capacity;
-    ft_batch *batches[];    // [capacity]
+    ft_batch *batches[];  // [capacity]
 };
 
-// All that descends from one batch of a source (or from one flush): in flight until its last packet is consumed.
+// All that descends from one batch of a source (or from one flush): in flight until its last packet
+// is consumed.
 struct ft_flight {
     ft_atomic_u32 packets;       // References; the last one takes it out of the list.
     uint64_t birth;              // Age: lower is older.
@@ -75,8 +84,9 @@ struct ft_stream {
 
 struct ft_edge {
     ft_node *to;
-    uint32_t input;   // Which of `to`'s inputs.
-    size_t *map;      // [to->plan->input.count]: column of the sender, FT_FIELD_NONE for none; NULL: the same columns.
+    uint32_t input;  // Which of `to`'s inputs.
+    size_t *map;     // [to->plan->input.count]: column of the sender, FT_FIELD_NONE for none; NULL:
+                     // the same columns.
 };
 
 typedef struct ft_port {
@@ -94,20 +104,22 @@ typedef enum ft_source_state { FT_SOURCE_IDLE, FT_SOURCE_RUNNING, FT_SOURCE_ENDE
 
 // Of sources only.
 typedef struct ft_source {
-    ft_atomic_u32 state;         // ft_source_state; whoever moves it from IDLE to RUNNING may run it.
-    ft_atomic_u32 alone;         // A big batch is under way.
-    ft_atomic_i64 in_flight;     // Batches.
-    ft_atomic_u64 items;         // Started so far.
+    ft_atomic_u32 state;      // ft_source_state; whoever moves it from IDLE to RUNNING may run it.
+    ft_atomic_u32 alone;      // A big batch is under way.
+    ft_atomic_i64 in_flight;  // Batches.
+    ft_atomic_u64 items;      // Started so far.
     ft_atomic_u32 told_to_stop;
-    uint64_t sequence;           // Of the next lineage.
-    size_t *waits_for;           // [waits_count]: ranks of streams that must have ended before this one starts.
+    uint64_t sequence;  // Of the next lineage.
+    size_t
+        *waits_for;  // [waits_count]: ranks of streams that must have ended before this one starts.
     size_t waits_count;
 } ft_source;
 
 typedef enum ft_mode {
     FT_MODE_PARALLEL,  // A packet is a task of its own; one instance for each worker, no lock.
-    FT_MODE_CAPPED,    // The same with at most `cap` instances, or on the blocking pool: packets may queue.
-    FT_MODE_SERIAL,    // One instance, one packet at a time.
+    FT_MODE_CAPPED,  // The same with at most `cap` instances, or on the blocking pool: packets may
+                     // queue.
+    FT_MODE_SERIAL,  // One instance, one packet at a time.
     FT_MODE_SOURCE,
 } ft_mode;
 
@@ -116,34 +128,35 @@ struct ft_node {
     const ft_plan_node *plan;
     uint32_t index;
     ft_mode mode;
-    bool is_last;        // A sink: what it takes is written.
+    bool is_last;  // A sink: what it takes is written.
     bool keeps_order;
-    bool joins;          // Not serial, and puts the pieces of a ticket together.
-    int64_t cap;         // Instances at once.
+    bool joins;   // Not serial, and puts the pieces of a ticket together.
+    int64_t cap;  // Instances at once.
     const void *shared;
-    ft_port *ports;      // [port_count]: main, named ones, errors (the last).
+    ft_port *ports;  // [port_count]: main, named ones, errors (the last).
     size_t port_count, edge_count;
-    ft_lane *lanes;      // [lane_count], by rank: what comes in.
+    ft_lane *lanes;  // [lane_count], by rank: what comes in.
     size_t lane_count;
-    ft_stream *flushed;  // The stream of what its flush emits; of its batches for a source. NULL: nothing.
-    ft_source *source;   // NULL: not one.
+    ft_stream *
+        flushed;  // The stream of what its flush emits; of its batches for a source. NULL: nothing.
+    ft_source *source;  // NULL: not one.
 
     ft_task serial_task, end_task;
-    ft_atomic_i64 open;      // Unfinished inputs + packets that have come and are not done.
-    ft_atomic_u32 enough;    // It said so, or all who read it did.
-    bool said_enough;        // Under run->enough_lock.
+    ft_atomic_i64 open;            // Unfinished inputs + packets that have come and are not done.
+    ft_atomic_u32 enough;          // It said so, or all who read it did.
+    bool said_enough;              // Under run->enough_lock.
     ft_atomic_pointer *instances;  // [instance_room] of ft_instance; by worker for PARALLEL.
     size_t instance_room;
 
     // Under `lock`:
     ft_mutex lock;
-    ft_packet *first, *last;  // Waiting packets; by ticket where it joins.
-    bool scheduled;           // SERIAL: somebody has it.
-    int64_t running;          // CAPPED.
+    ft_packet *first, *last;            // Waiting packets; by ticket where it joins.
+    bool scheduled;                     // SERIAL: somebody has it.
+    int64_t running;                    // CAPPED.
     ft_task *ready_first, *ready_last;  // CAPPED: packets that wait for an instance.
     ft_instance *free_instance;         // CAPPED.
     size_t instances_made;              // CAPPED.
-    size_t lane;              // SERIAL, keeps_order: the next ticket.
+    size_t lane;                        // SERIAL, keeps_order: the next ticket.
     uint64_t sequence;
 };
 
@@ -159,15 +172,16 @@ struct ft_turn {
     ft_worker *worker;
     ft_ticket ticket;
     ft_flight *flight;
-    ft_stream *stream;   // Emitted batches open tickets of this stream (source, flush); NULL: they belong to `ticket`.
+    ft_stream *stream;   // Emitted batches open tickets of this stream (source, flush); NULL: they
+                         // belong to `ticket`.
     ft_batch_list *out;  // [port_count]
     uint64_t items_in, items_out, items_failed;
-    uint64_t birth;      // For the gate.
+    uint64_t birth;  // For the gate.
     int64_t started_ns;
-    int64_t waited_ns;   // For memory.
-    bool may_undo;       // What the stage is at can be done again.
-    bool is_undone;      // And is to be: an older turn needs the memory.
-    bool stops;          // An item failed and that stops the run.
+    int64_t waited_ns;  // For memory.
+    bool may_undo;      // What the stage is at can be done again.
+    bool is_undone;     // And is to be: an older turn needs the memory.
+    bool stops;         // An item failed and that stops the run.
 };
 
 typedef struct ft_instance_stats {
@@ -183,7 +197,8 @@ struct ft_instance {
     bool was_opened, is_open;  // `open` was called; it succeeded.
     ft_turn turn;
     size_t counter_count;
-    ft_atomic_u64 *counters;  // [counter_count]: the stage's own as of its last turn, for statistics.
+    ft_atomic_u64
+        *counters;        // [counter_count]: the stage's own as of its last turn, for statistics.
     uint8_t *conditions;  // Of `when`: grows with the batches.
     size_t condition_room;
     ft_expr_run expr;
@@ -202,17 +217,19 @@ typedef struct ft_deque {
 struct ft_worker {
     ft_run *run;
     ft_thread thread;
-    ft_deque *deque;   // NULL for threads of the pool.
-    ft_task *next;     // Runs next: what its last turn made, while the cache is warm.
-    ft_instance *at;   // The instance whose turn is under way.
+    ft_deque *deque;  // NULL for threads of the pool.
+    ft_task *next;    // Runs next: what its last turn made, while the cache is warm.
+    ft_instance *at;  // The instance whose turn is under way.
     uint32_t slot;
-    int64_t last_ns;   // When its last turn ended, if it has not slept since; else 0.
+    int64_t last_ns;  // When its last turn ended, if it has not slept since; else 0.
     bool is_spare;
-    bool is_away;      // Inside a source that waits for the outside: not counted in `active`.
-    bool publishes;    // What it makes is put up for all at once (a source or a flush is still running).
+    bool is_away;    // Inside a source that waits for the outside: not counted in `active`.
+    bool publishes;  // What it makes is put up for all at once (a source or a flush is still
+                     // running).
 };
 
-// Threads for stages that wait for the outside; one more is started when a task comes and none is free.
+// Threads for stages that wait for the outside; one more is started when a task comes and none is
+// free.
 typedef struct ft_pool {
     ft_mutex lock;
     ft_condition come;
@@ -238,55 +255,56 @@ typedef enum ft_stop { FT_STOP_NONE, FT_STOP_SOURCES, FT_STOP_NOW } ft_stop;
 struct ft_run {
     const ft_plan *plan;
     ft_run_settings settings;
-    ft_arena *arena;       // Nodes, edges, lanes.
-    ft_arena *immortal;    // What stages load.
+    ft_arena *arena;     // Nodes, edges, lanes.
+    ft_arena *immortal;  // What stages load.
     ft_account account;
     int threads;
-    ft_node *nodes;        // [node_count], in the plan's order.
+    ft_node *nodes;  // [node_count], in the plan's order.
     size_t node_count;
-    ft_stream *streams;    // [stream_count], by rank.
+    ft_stream *streams;  // [stream_count], by rank.
     size_t stream_count;
-    ft_node **sources;     // [source_count]
+    ft_node **sources;  // [source_count]
     size_t source_count;
-    uint32_t *order;       // [node_count]: upstream first.
+    uint32_t *order;  // [node_count]: upstream first.
 
-    ft_worker *workers;    // [worker_room]: the threads of the run, then spares.
-    ft_deque *deques;      // [worker_room]
+    ft_worker *workers;  // [worker_room]: the threads of the run, then spares.
+    ft_deque *deques;    // [worker_room]
     size_t worker_room;
-    ft_deque injected;     // From threads that have no deque.
+    ft_deque injected;  // From threads that have no deque.
     ft_pool pool;
 
     // Parking: see scheduler.c.
-    ft_mutex idle_lock;    // Guards the next block, and every change of `sleeping`.
+    ft_mutex idle_lock;  // Guards the next block, and every change of `sleeping`.
     ft_condition idle_wake, spare_wake;
     ft_atomic_i64 wake_tokens;
     int64_t spare_tokens, spares_parked;
     ft_atomic_i64 workers_started;
     int64_t blocked, spares_out;  // Workers that wait for memory; spares that stand in for them.
     ft_atomic_i64 sleeping;
-    ft_atomic_i64 active;  // Threads that can still do something by themselves, and tasks given to the pool.
-    ft_atomic_u32 over;    // Threads are to leave.
+    ft_atomic_i64
+        active;  // Threads that can still do something by themselves, and tasks given to the pool.
+    ft_atomic_u32 over;  // Threads are to leave.
 
     ft_gate gate;
 
-    ft_atomic_u32 stop;         // ft_stop
-    ft_atomic_u32 cancels;      // Calls of ft_run_cancel.
-    ft_atomic_u32 failing;      // An error is set: nothing from its ticket on is done any more.
-    ft_atomic_i64 unfinished;   // Nodes.
-    void *bell;                 // Semaphore that the waiting thread sleeps on.
-    ft_mutex enough_lock;       // Guards said_enough of all nodes.
+    ft_atomic_u32 stop;        // ft_stop
+    ft_atomic_u32 cancels;     // Calls of ft_run_cancel.
+    ft_atomic_u32 failing;     // An error is set: nothing from its ticket on is done any more.
+    ft_atomic_i64 unfinished;  // Nodes.
+    void *bell;                // Semaphore that the waiting thread sleeps on.
+    ft_mutex enough_lock;      // Guards said_enough of all nodes.
 
-    ft_mutex error_lock;        // Guards the next three, and the calls of on_item_error.
+    ft_mutex error_lock;  // Guards the next three, and the calls of on_item_error.
     ft_error error;
     ft_ticket error_ticket;
     const ft_plan_node *error_node;
 
     ft_atomic_u64 items_read, items_failed_events;
     ft_atomic_u64 written, dropped, failed, held;  // Rows of lineages that are done.
-    ft_atomic_u32 loose_failed, loose_written;     // Of items without a lineage (a gather's result).
-    int64_t started_ns_own;     // The same, for the run's own threads.
+    ft_atomic_u32 loose_failed, loose_written;  // Of items without a lineage (a gather's result).
+    int64_t started_ns_own;                     // The same, for the run's own threads.
     ft_atomic_i64 started_ns, ended_ns;
-    ft_mutex trace_lock;        // Guards settings.trace.
+    ft_mutex trace_lock;  // Guards settings.trace.
     bool traced_any;
     ft_run_stats stats;
 };

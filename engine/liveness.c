@@ -1,6 +1,7 @@
-// Liveness, backwards: a field that leaves a node is live when a reader of that edge reads it or passes it on to where it
-// is live. A field goes through a node when input and output have it under the same name; one that the node makes anew
-// under an old name counts as passed on too, which keeps a dead value alive at worst.
+// Liveness, backwards: a field that leaves a node is live when a reader of that edge reads it or
+// passes it on to where it is live. A field goes through a node when input and output have it under
+// the same name; one that the node makes anew under an old name counts as passed on too, which
+// keeps a dead value alive at worst.
 #include "engine/liveness.h"
 
 static bool is_live_at(const ft_plan_node *node, const ft_node_reads *reads, size_t field)
@@ -11,9 +12,10 @@ static bool is_live_at(const ft_plan_node *node, const ft_node_reads *reads, siz
     return out != FT_FIELD_NONE && node->live[out];
 }
 
-// The item as it came in travels on through the errors port: what `reader` wants of it, `node` reads.
-static void add_errors_reader(const ft_plan_node *node, ft_node_reads *own, const ft_plan_node *reader,
-                              const ft_node_reads *reads)
+// The item as it came in travels on through the errors port: what `reader` wants of it, `node`
+// reads.
+static void add_errors_reader(const ft_plan_node *node, ft_node_reads *own,
+                              const ft_plan_node *reader, const ft_node_reads *reads)
 {
     for (size_t i = 0; i < node->input.count; i++) {
         size_t field = ft_schema_find(&reader->input, ft_slice_of(node->input.fields[i].name));

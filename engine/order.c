@@ -1,8 +1,9 @@
-// The order of packets is restored with one sorted list: by ticket, pieces of one ticket by input. Packets come nearly in
-// order, so a place is found in a step or two from the end, and at most what is in flight stands in it.
+// The order of packets is restored with one sorted list: by ticket, pieces of one ticket by input.
+// Packets come nearly in order, so a place is found in a step or two from the end, and at most what
+// is in flight stands in it.
 //
-// A serial node keeps a cursor (lane, sequence). A lane is over when the cursor has reached the total of its stream, which
-// is known when that stream's source, or flush, has ended.
+// A serial node keeps a cursor (lane, sequence). A lane is over when the cursor has reached the
+// total of its stream, which is known when that stream's source, or flush, has ended.
 #include "engine/order.h"
 
 static int compare(const ft_packet *a, const ft_packet *b)

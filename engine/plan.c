@@ -1,5 +1,5 @@
-// The builder of plans: nodes and links in the order of the file. Everything lives in the plan's arena, so that nothing
-// needs to be undone when a step fails.
+// The builder of plans: nodes and links in the order of the file. Everything lives in the plan's
+// arena, so that nothing needs to be undone when a step fails.
 #include "engine/plan.h"
 
 #include <string.h>
@@ -30,8 +30,8 @@ void ft_plan_destroy(ft_plan *plan)
         ft_arena_destroy(plan->arena);
 }
 
-// Room for one more in an array of the arena whose capacity is the next power of two (4 at least), so that it needs no
-// member of its own. NULL without memory.
+// Room for one more in an array of the arena whose capacity is the next power of two (4 at least),
+// so that it needs no member of its own. NULL without memory.
 static void *grow(ft_arena *arena, void *array, size_t count, size_t element_bytes)
 {
     if (count && (count < 4 || (count & (count - 1))))
@@ -43,7 +43,8 @@ static void *grow(ft_arena *arena, void *array, size_t count, size_t element_byt
     return larger;
 }
 
-ft_plan_node *ft_plan_add_node(ft_plan *plan, const ft_stage_def *def, const char *name, ft_error *err)
+ft_plan_node *ft_plan_add_node(ft_plan *plan, const ft_stage_def *def, const char *name,
+                               ft_error *err)
 {
     ft_plan_node **nodes =
         grow(plan->arena, (void *)plan->nodes, plan->node_count, sizeof(ft_plan_node *));
@@ -66,7 +67,8 @@ ft_plan_node *ft_plan_add_node(ft_plan *plan, const ft_stage_def *def, const cha
     return node;
 }
 
-bool ft_plan_connect(ft_plan *plan, ft_plan_node *node, uint32_t from_node, uint32_t port, ft_error *err)
+bool ft_plan_connect(ft_plan *plan, ft_plan_node *node, uint32_t from_node, uint32_t port,
+                     ft_error *err)
 {
     ft_plan_input *inputs = grow(plan->arena, node->inputs, node->input_count, sizeof(*inputs));
     if (!inputs)

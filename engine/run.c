@@ -1,7 +1,8 @@
 // A run from beginning to end: what is loaded, who waits, how it stops.
 //
-// The calling thread of ft_run_wait sleeps on a semaphore, the only thing that a signal handler may post to. It is woken
-// when all nodes have ended, when the run fails, when it is cancelled, and when its time is up.
+// The calling thread of ft_run_wait sleeps on a semaphore, the only thing that a signal handler may
+// post to. It is woken when all nodes have ended, when the run fails, when it is cancelled, and
+// when its time is up.
 #include "engine/run.h"
 
 #include <errno.h>
@@ -81,8 +82,8 @@ static bool create_parts(ft_run *run, const ft_plan_node **out_node, ft_error *e
            ft_scheduler_init(run, err) && load_stages(run, out_node, err);
 }
 
-ft_run *ft_run_create(const ft_plan *plan, const ft_run_settings *settings, const ft_plan_node **out_node,
-                      ft_error *err)
+ft_run *ft_run_create(const ft_plan *plan, const ft_run_settings *settings,
+                      const ft_plan_node **out_node, ft_error *err)
 {
     ft_run *run = ft_alloc_zero(1, sizeof(*run));
 
@@ -209,8 +210,8 @@ void ft_run_cancel(ft_run *run)
     ft_run_ring(run);
 }
 
-// Sources and sinks are opened first and in the order of the file, so that a missing input or an output that cannot be
-// written is said at once. Those that block are opened on their own thread.
+// Sources and sinks are opened first and in the order of the file, so that a missing input or an
+// output that cannot be written is said at once. Those that block are opened on their own thread.
 static void open_ends(ft_run *run)
 {
     for (int sinks = 0; sinks < 2; sinks++)
@@ -238,7 +239,8 @@ static void sleep_until(ft_run *run, int64_t deadline_ns)
             FT_ASSERT(errno == EINTR);
         return;
     }
-    // The semaphore knows wall time only; if that jumps, this wakes early or late and the caller looks again.
+    // The semaphore knows wall time only; if that jumps, this wakes early or late and the caller
+    // looks again.
     int64_t until_ms = ft_clock_wall_ms() + (left > 0 ? left / 1000000 : 0) + 1;
     until.tv_sec = (time_t)(until_ms / 1000);
     until.tv_nsec = (long)(until_ms % 1000) * 1000000;
@@ -258,7 +260,8 @@ static void supervise(ft_run *run)
         if (cancels > 1) {
             ft_run_stop(run, FT_STOP_NOW);
         } else if (deadline && ft_clock_ns() >= deadline) {
-            ft_fail(&late, FT_ERROR_LIMIT, "the run took longer than %lld ms", (long long)timeout_ms);
+            ft_fail(&late, FT_ERROR_LIMIT, "the run took longer than %lld ms",
+                    (long long)timeout_ms);
             ft_hint(&late, "Raise `run.timeout`.");
             ft_run_fail(run, NULL, NULL, &late);
         } else {

@@ -1,5 +1,5 @@
-// Runs a checked plan: makes the graph, the workers and the account, runs until the sources end, a stage fails, or it is
-// cancelled, and reports what became of every item.
+// Runs a checked plan: makes the graph, the workers and the account, runs until the sources end, a
+// stage fails, or it is cancelled, and reports what became of every item.
 #pragma once
 
 #include <stdio.h>
@@ -10,53 +10,58 @@ typedef struct ft_run ft_run;
 
 // Testing modes that must not change any result (style.md 6.2).
 enum {
-    FT_STRESS_ONE_ITEM = 1,    // Every batch of a source holds one item.
-    FT_STRESS_SHARED = 2,      // Every batch is shared when a stage gets it.
-    FT_STRESS_ONE_BATCH = 4,   // One batch in flight.
+    FT_STRESS_ONE_ITEM = 1,   // Every batch of a source holds one item.
+    FT_STRESS_SHARED = 2,     // Every batch is shared when a stage gets it.
+    FT_STRESS_ONE_BATCH = 4,  // One batch in flight.
 };
 
 // Of one stage, for progress and summary; hidden nodes are added to their owner.
 typedef struct ft_stage_stats {
     const char *name;
     const ft_stage_def *def;
-    uint64_t items_in, items_out, items_dropped, items_failed, items_made;  // in + made = out + dropped + failed
+    uint64_t items_in, items_out, items_dropped, items_failed,
+        items_made;  // in + made = out + dropped + failed
     uint64_t batches;
-    int64_t busy_ns;       // Thread time inside the stage, all instances.
+    int64_t busy_ns;          // Thread time inside the stage, all instances.
     int64_t waiting_batches;  // Ready, and nobody works on them yet.
-    int64_t running;       // Instances at work now.
-    int64_t instances;     // At most at once.
-    uint64_t *counters;    // [of def->counters], NULL without.
+    int64_t running;          // Instances at work now.
+    int64_t instances;        // At most at once.
+    uint64_t *counters;       // [of def->counters], NULL without.
 } ft_stage_stats;
 
 typedef struct ft_run_stats {
     int64_t elapsed_ns;
-    uint64_t items_read, items_written, items_dropped, items_failed;  // Source items; read = the other three at the end.
+    uint64_t items_read, items_written, items_dropped,
+        items_failed;  // Source items; read = the other three at the end.
     uint64_t items_in_flight;
     int64_t memory_used_bytes, memory_peak_bytes, memory_limit_bytes;
     int threads;
-    double source_share;   // 0..1 of the input that was read, -1 when not known.
+    double source_share;  // 0..1 of the input that was read, -1 when not known.
     size_t stage_count;
     ft_stage_stats *stages;  // In the plan's order, without hidden ones.
 } ft_run_stats;
 
 typedef struct ft_run_settings {
-    unsigned stress;       // FT_STRESS_ flags.
-    int64_t limit_items;   // --limit: stop the sources after so many; 0: none.
-    // One failed item that was skipped, routed or stops the run; any thread, one at a time. `text`: the item's first 200 bytes.
-    void (*on_item_error)(void *host, const ft_plan_node *node, const char *place, ft_slice text, const ft_error *why);
+    unsigned stress;      // FT_STRESS_ flags.
+    int64_t limit_items;  // --limit: stop the sources after so many; 0: none.
+    // One failed item that was skipped, routed or stops the run; any thread, one at a time. `text`:
+    // the item's first 200 bytes.
+    void (*on_item_error)(void *host, const ft_plan_node *node, const char *place, ft_slice text,
+                          const ft_error *why);
     void *host;
-    FILE *trace;           // Chrome trace JSON, or NULL.
+    FILE *trace;  // Chrome trace JSON, or NULL.
 } ft_run_settings;
 
 // Loads models, opens nothing yet. `*out_node` (may be NULL) says which stage failed.
-ft_run *ft_run_create(const ft_plan *plan, const ft_run_settings *settings, const ft_plan_node **out_node,
-                      ft_error *err) FT_MUST_CHECK;
-// Runs to the end on threads of its own and commits the sinks. Blocks. False: failed or cancelled; the stats are right all the same.
+ft_run *ft_run_create(const ft_plan *plan, const ft_run_settings *settings,
+                      const ft_plan_node **out_node, ft_error *err) FT_MUST_CHECK;
+// Runs to the end on threads of its own and commits the sinks. Blocks. False: failed or cancelled;
+// the stats are right all the same.
 bool ft_run_wait(ft_run *run, const ft_plan_node **out_node, ft_error *err) FT_MUST_CHECK;
-// Stops the sources and lets what is in flight finish ("drain"); a second call stops at once. Safe in a signal handler
-// and from any thread.
+// Stops the sources and lets what is in flight finish ("drain"); a second call stops at once. Safe
+// in a signal handler and from any thread.
 void ft_run_cancel(ft_run *run);
-// A snapshot; any thread, at any time between create and destroy. The caller frees nothing: `stats` is filled in place,
-// its arrays belong to the run. One thread at a time.
+// A snapshot; any thread, at any time between create and destroy. The caller frees nothing: `stats`
+// is filled in place, its arrays belong to the run. One thread at a time.
 void ft_run_get_stats(ft_run *run, ft_run_stats *out);
 void ft_run_destroy(ft_run *run);

@@ -1,17 +1,20 @@
 // Workers, deques and parking.
 //
-// A worker takes the task that its last turn made (its data is in the cache), else the newest of its own deque, else what
-// was injected, else it starts a source, else it steals the oldest task of another worker. So a batch runs down the
-// pipeline on one core, and sources, which only make more work, come last.
+// A worker takes the task that its last turn made (its data is in the cache), else the newest of
+// its own deque, else what was injected, else it starts a source, else it steals the oldest task of
+// another worker. So a batch runs down the pipeline on one core, and sources, which only make more
+// work, come last.
 //
-// Parking. A worker that found nothing raises `sleeping`, looks everywhere once more, each time under the lock of that
-// queue, and only then sleeps. Who puts a task up does so under the queue's lock and then reads `sleeping`. If the last
-// look came before the task, its unlock happens before the other's lock, so the other reads the raised `sleeping` and
-// wakes somebody; if it came after, the look found the task. `wake_tokens` is read in the same way: at most one worker is
-// on its way at a time, and it looks everywhere after it has taken its token, and wakes the next one if it found work.
+// Parking. A worker that found nothing raises `sleeping`, looks everywhere once more, each time
+// under the lock of that queue, and only then sleeps. Who puts a task up does so under the queue's
+// lock and then reads `sleeping`. If the last look came before the task, its unlock happens before
+// the other's lock, so the other reads the raised `sleeping` and wakes somebody; if it came after,
+// the look found the task. `wake_tokens` is read in the same way: at most one worker is on its way
+// at a time, and it looks everywhere after it has taken its token, and wakes the next one if it
+// found work.
 //
-// `active` counts the threads that can go on without being woken. Only those can make work, so whoever brings it to 0
-// knows that the run stands still, and calls ft_run_unstick (gate.c).
+// `active` counts the threads that can go on without being woken. Only those can make work, so
+// whoever brings it to 0 knows that the run stands still, and calls ft_run_unstick (gate.c).
 #include "engine/scheduler.h"
 
 #include "engine/gate.h"
@@ -47,7 +50,8 @@ static void deque_push(ft_deque *deque, ft_task *task)
     ft_mutex_unlock(&deque->lock);
 }
 
-// The newest for the owner, the oldest for everybody else. `thorough` looks under the lock even if it seems empty.
+// The newest for the owner, the oldest for everybody else. `thorough` looks under the lock even if
+// it seems empty.
 static ft_task *deque_pop(ft_deque *deque, bool newest, bool thorough)
 {
     if (!thorough && ft_atomic_load(&deque->count, FT_RELAXED) == 0)
@@ -106,11 +110,14 @@ static bool has_work(const ft_run *run)
 
 void ft_wake_one(ft_run *run)
 {
-    // Both pair with the changes under idle_lock, through the lock of the queue that the caller just pushed to.
-    if (ft_atomic_load(&run->sleeping, FT_SEQ_CST) == 0 || ft_atomic_load(&run->wake_tokens, FT_SEQ_CST) > 0)
+    // Both pair with the changes under idle_lock, through the lock of the queue that the caller
+    // just pushed to.
+    if (ft_atomic_load(&run->sleeping, FT_SEQ_CST) == 0 ||
+        ft_atomic_load(&run->wake_tokens, FT_SEQ_CST) > 0)
         return;
     ft_mutex_lock(&run->idle_lock);
-    if (ft_atomic_load(&run->sleeping, FT_RELAXED) > 0 && ft_atomic_load(&run->wake_tokens, FT_RELAXED) == 0) {
+    if (ft_atomic_load(&run->sleeping, FT_RELAXED) > 0 &&
+        ft_atomic_load(&run->wake_tokens, FT_RELAXED) == 0) {
         ft_atomic_sub(&run->sleeping, 1, FT_SEQ_CST);
         ft_atomic_add(&run->wake_tokens, 1, FT_SEQ_CST);
         ft_active_enter(run);  // On behalf of the one that wakes up.
@@ -187,7 +194,8 @@ void ft_worker_block(ft_worker *worker)
         deque_push(worker->deque, ft_take(&worker->next));
     ft_mutex_lock(&run->idle_lock);
     run->blocked++;
-    bool missing = ft_atomic_load(&run->sleeping, FT_RELAXED) == 0 && run->spares_out < run->blocked;
+    bool missing =
+        ft_atomic_load(&run->sleeping, FT_RELAXED) == 0 && run->spares_out < run->blocked;
     size_t started = (size_t)ft_atomic_load(&run->workers_started, FT_RELAXED);
     if (missing && run->spares_parked > run->spare_tokens) {
         run->spare_tokens++;
@@ -274,7 +282,9 @@ static bool start_worker(ft_run *run, size_t slot, ft_error *err)
     ft_worker *worker = &run->workers[slot];
     char name[THREAD_NAME_BYTES];
 
-    *worker = (ft_worker){.run = run, .deque = &run->deques[slot], .slot = (uint32_t)slot,
+    *worker = (ft_worker){.run = run,
+                          .deque = &run->deques[slot],
+                          .slot = (uint32_t)slot,
                           .is_spare = slot >= (size_t)run->threads};
     snprintf(name, sizeof(name), "ftpipe-%u", (unsigned)slot);
     // Release pairs with the acquire of those that steal.
@@ -314,7 +324,8 @@ static void pool_main(void *host)
     ft_mutex_unlock(&pool->lock);
 }
 
-// One more thread for the pool. Those there are will do when it cannot be had; without any the run cannot go on.
+// One more thread for the pool. Those there are will do when it cannot be had; without any the run
+// cannot go on.
 static bool grow_pool(ft_run *run, ft_pool *pool, ft_error *err)
 {
     ft_worker *worker = &pool->workers[pool->started];

@@ -1,5 +1,5 @@
-// Who runs what: worker threads with a deque each, spares that stand in for workers that wait for memory, and a pool of
-// threads for stages that wait for the outside.
+// Who runs what: worker threads with a deque each, spares that stand in for workers that wait for
+// memory, and a pool of threads for stages that wait for the outside.
 #pragma once
 
 #include "engine/graph.h"
@@ -13,7 +13,8 @@ void ft_scheduler_finish(ft_run *run);
 // The calling thread's worker; NULL for threads that are not the run's.
 ft_worker *ft_worker_current(void);
 
-// Gives a task to whoever is right for it: the pool for a stage that blocks, else the calling worker, next of all.
+// Gives a task to whoever is right for it: the pool for a stage that blocks, else the calling
+// worker, next of all.
 void ft_dispatch(ft_worker *worker, ft_task *task);
 // Wakes a worker if one sleeps and none has been woken just now.
 void ft_wake_one(ft_run *run);

@@ -34,7 +34,8 @@ static bool add_field(ft_field *fields, size_t *count, const ft_union_part *part
 }
 
 // A field that some part lacks is not in the @raw of that part's items.
-static void clear_in_raw(ft_field *fields, size_t count, const ft_union_part *parts, size_t part_count)
+static void clear_in_raw(ft_field *fields, size_t count, const ft_union_part *parts,
+                         size_t part_count)
 {
     for (size_t i = 0; i < count; i++)
         for (size_t part = 0; part < part_count; part++) {
@@ -45,8 +46,8 @@ static void clear_in_raw(ft_field *fields, size_t count, const ft_union_part *pa
         }
 }
 
-bool ft_schema_unite(ft_arena *arena, const ft_union_part *parts, size_t part_count, bool mixed_is_any,
-                     ft_schema *out, ft_error *err)
+bool ft_schema_unite(ft_arena *arena, const ft_union_part *parts, size_t part_count,
+                     bool mixed_is_any, ft_schema *out, ft_error *err)
 {
     if (part_count == 1) {
         *out = *parts[0].schema;
@@ -62,7 +63,8 @@ bool ft_schema_unite(ft_arena *arena, const ft_union_part *parts, size_t part_co
     for (size_t i = 0; i < part_count; i++) {
         out->open = out->open || parts[i].schema->open;
         for (size_t j = 0; j < parts[i].schema->count; j++)
-            if (!add_field(fields, &out->count, parts, i, &parts[i].schema->fields[j], mixed_is_any, err))
+            if (!add_field(fields, &out->count, parts, i, &parts[i].schema->fields[j], mixed_is_any,
+                           err))
                 return false;
     }
     clear_in_raw(fields, out->count, parts, part_count);

@@ -1,9 +1,11 @@
-// Sources: what is in flight of each is bounded, and so is the memory at which a new batch is begun.
+// Sources: what is in flight of each is bounded, and so is the memory at which a new batch is
+// begun.
 //
-// A source runs when less than half of `run.memory` is used, nobody waits for memory, and fewer than max(8, 4 x threads) of its batches are in
-// flight; so what is under way has at least the other half to grow into. A batch of more than a sixteenth of the memory
-// travels alone: no other is begun before it is done. While its turn makes it, a source is the youngest in flight,
-// so a huge item waits in the gate until it is the oldest, and then may use all there is.
+// A source runs when less than half of `run.memory` is used, nobody waits for memory, and fewer
+// than max(8, 4 x threads) of its batches are in flight; so what is under way has at least the
+// other half to grow into. A batch of more than a sixteenth of the memory travels alone: no other
+// is begun before it is done. While its turn makes it, a source is the youngest in flight, so a
+// huge item waits in the gate until it is the oldest, and then may use all there is.
 #include "engine/sources.h"
 
 #include "engine/gate.h"
@@ -38,12 +40,14 @@ static bool is_its_time(const ft_node *node)
 
     for (size_t i = 0; i < source->waits_count; i++)
         // Pairs with the release of the one that ends that stream.
-        if (ft_atomic_load(&node->run->streams[source->waits_for[i]].total, FT_SEQ_CST) == UINT64_MAX)
+        if (ft_atomic_load(&node->run->streams[source->waits_for[i]].total, FT_SEQ_CST) ==
+            UINT64_MAX)
             return false;
     return true;
 }
 
-// Sequentially consistent loads: they meet the changes in ft_source_landed and its like as `sleeping` meets `count`.
+// Sequentially consistent loads: they meet the changes in ft_source_landed and its like as
+// `sleeping` meets `count`.
 static bool is_ready(const ft_node *node)
 {
     const ft_run *run = node->run;
@@ -58,7 +62,8 @@ static bool is_ready(const ft_node *node)
         most = IN_FLIGHT_MIN;
     if (run->settings.stress & FT_STRESS_ONE_BATCH)
         most = 1;
-    // While somebody waits for memory nothing new is begun, so that what is there can be given to him.
+    // While somebody waits for memory nothing new is begun, so that what is there can be given to
+    // him.
     return is_its_time(node) && !ft_atomic_load(&source->alone, FT_SEQ_CST) &&
            !ft_atomic_load(&run->account.waiters, FT_SEQ_CST) &&
            ft_atomic_load(&source->in_flight, FT_SEQ_CST) < most &&
@@ -118,7 +123,8 @@ void ft_source_force(ft_run *run)
             ft_dispatch(NULL, &node->serial_task);
             return;
         }
-        is_running = is_running || ft_atomic_load(&node->source->state, FT_SEQ_CST) == FT_SOURCE_RUNNING;
+        is_running =
+            is_running || ft_atomic_load(&node->source->state, FT_SEQ_CST) == FT_SOURCE_RUNNING;
     }
     // Nothing runs, nothing waits, nothing can be started: all must be done.
     FT_ASSERT(is_running || ft_atomic_load(&run->unfinished, FT_ACQUIRE) == 0 ||
@@ -138,7 +144,8 @@ void ft_source_landed(ft_node *node, bool alone)
 // How many of `wanted` items --limit still allows; they count as read.
 static uint64_t take_items(ft_run *run, uint64_t wanted)
 {
-    uint64_t limit = run->settings.limit_items > 0 ? (uint64_t)run->settings.limit_items : UINT64_MAX;
+    uint64_t limit =
+        run->settings.limit_items > 0 ? (uint64_t)run->settings.limit_items : UINT64_MAX;
     uint64_t read = ft_atomic_load(&run->items_read, FT_RELAXED);
     uint64_t taken;
 
@@ -171,7 +178,8 @@ bool ft_source_trim(ft_batch **batch, ft_error *err)
 
     if (!lineage || ((*batch)->count <= lineage->count && !(*batch)->rows))
         return true;
-    // Rows ascend in what a source makes: the items of the first `lineage->count` rows stand in front.
+    // Rows ascend in what a source makes: the items of the first `lineage->count` rows stand in
+    // front.
     while (count < (*batch)->count && ft_batch_row(*batch, count) < lineage->count)
         count++;
     if (count == (*batch)->count)

@@ -1,4 +1,5 @@
-// Statistics are added up from the instances when somebody asks; the instances write their own and nobody else's.
+// Statistics are added up from the instances when somebody asks; the instances write their own and
+// nobody else's.
 #include "engine/stats.h"
 
 #include "runtime/system/clock.h"
@@ -12,7 +13,8 @@ static size_t counter_count(const ft_stage_def *def)
     return count;
 }
 
-// One for each node of the plan that is not hidden, with the counters of it and of what is hidden behind it.
+// One for each node of the plan that is not hidden, with the counters of it and of what is hidden
+// behind it.
 bool ft_stats_init(ft_run *run, ft_error *err)
 {
     run->stats.stages = ft_arena_zero(run->arena, run->node_count + 1, sizeof(ft_stage_stats));
@@ -48,8 +50,8 @@ static void add_counters(ft_stage_stats *stage, const ft_instance *instance)
         stage->counters[i] += read(&instance->counters[i]);
 }
 
-// What comes into a stage with hidden ones behind it comes into the first; what goes out goes out of the last. What
-// passes between them is neither.
+// What comes into a stage with hidden ones behind it comes into the first; what goes out goes out
+// of the last. What passes between them is neither.
 static void add_instance(ft_stage_stats *stage, const ft_instance *instance)
 {
     const ft_instance_stats *own = &instance->stats;
@@ -115,7 +117,8 @@ void ft_run_get_stats(ft_run *run, ft_run_stats *out)
     stats->items_written = read(&run->written);
     stats->items_dropped = read(&run->dropped);
     stats->items_failed = read(&run->failed);
-    uint64_t done = stats->items_written + stats->items_dropped + stats->items_failed + read(&run->held);
+    uint64_t done =
+        stats->items_written + stats->items_dropped + stats->items_failed + read(&run->held);
     stats->items_read = read(&run->items_read);
     stats->items_in_flight = stats->items_read > done ? stats->items_read - done : 0;
     stats->memory_used_bytes = ft_account_used_bytes(&run->account);

@@ -3,8 +3,8 @@
 
 #include <inttypes.h>
 
-#include "runtime/slice.h"
 #include "runtime/data/json.h"
+#include "runtime/slice.h"
 
 enum { EVENT_BYTES_MAX = 4096 };
 
@@ -26,7 +26,8 @@ void ft_trace_turn(const ft_instance *instance, int64_t from_ns, int64_t to_ns)
     ft_json_put_string(&text, ft_slice_of(instance->node->plan->name));
     ft_text_format(&text, ",\"tid\":%u,\"ts\":%.3f,\"dur\":%.3f", (unsigned)turn->worker->slot,
                    (double)(from_ns - run->started_ns_own) / 1e3, (double)(to_ns - from_ns) / 1e3);
-    ft_text_format(&text, ",\"args\":{\"sequence\":%" PRIu64 ",\"in\":%" PRIu64 ",\"out\":%" PRIu64 "}}",
+    ft_text_format(&text,
+                   ",\"args\":{\"sequence\":%" PRIu64 ",\"in\":%" PRIu64 ",\"out\":%" PRIu64 "}}",
                    turn->ticket.sequence, turn->items_in, turn->items_out);
     ft_mutex_lock(&run->trace_lock);
     if (!text.failed) {

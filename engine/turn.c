@@ -1,4 +1,5 @@
-// A turn: one worker inside one instance of a stage, from the packet that came in to the packets that go out.
+// A turn: one worker inside one instance of a stage, from the packet that came in to the packets
+// that go out.
 #include "engine/turn.h"
 
 #include <string.h>
@@ -67,7 +68,8 @@ static bool host_emit(ft_stage *self, size_t port, ft_batch *batch, ft_error *er
     ft_turn *turn = &instance->turn;
 
     FT_ASSERT(port < node->port_count - 1);
-    bool ok = !is_stopped(node->run) || ft_fail(err, FT_ERROR_CANCELLED, "the run is being stopped");
+    bool ok =
+        !is_stopped(node->run) || ft_fail(err, FT_ERROR_CANCELLED, "the run is being stopped");
     if (ok && turn->stream && node->source)
         ok = ft_source_trim(&batch, err);
 #ifdef FT_DEBUG
@@ -97,7 +99,8 @@ static bool host_cancelled(const ft_stage *self)
     uint32_t stop = ft_atomic_load(&run->stop, FT_RELAXED);
 
     if (instance->node->source)
-        return stop != FT_STOP_NONE || ft_atomic_load(&instance->node->source->told_to_stop, FT_RELAXED);
+        return stop != FT_STOP_NONE ||
+               ft_atomic_load(&instance->node->source->told_to_stop, FT_RELAXED);
     return stop == FT_STOP_NOW;
 }
 
@@ -155,7 +158,8 @@ static size_t counter_count(const ft_stage_def *def)
 
 static bool is_complete(const ft_instance *instance)
 {
-    return instance->turn.out && instance->stage.state && instance->stage.counters && instance->counters;
+    return instance->turn.out && instance->stage.state && instance->stage.counters &&
+           instance->counters;
 }
 
 bool ft_instance_open(ft_node *node, size_t slot, ft_instance **out, ft_error *err)
@@ -173,7 +177,8 @@ bool ft_instance_open(ft_node *node, size_t slot, ft_instance **out, ft_error *e
         instance->stage.state = ft_alloc_zero(1, def->state_size ? def->state_size : 1);
         instance->counter_count = counter_count(def);
         instance->stage.counters = ft_alloc_zero(instance->counter_count + 1, sizeof(uint64_t));
-        instance->counters = ft_alloc_zero(instance->counter_count + 1, sizeof(*instance->counters));
+        instance->counters =
+            ft_alloc_zero(instance->counter_count + 1, sizeof(*instance->counters));
         fill_stage(&instance->stage, node, slot);
         // Release pairs with the acquire of those who read statistics or end the node.
         ft_atomic_store(&node->instances[slot], instance, FT_RELEASE);
@@ -226,7 +231,8 @@ ft_instance *ft_instance_get(ft_worker *worker, ft_node *node, ft_error *err)
         ft_mutex_unlock(&node->lock);
         if (instance)
             return instance;
-        if (slot >= node->instance_room) {  // Some could not be opened: the run is being stopped for that.
+        if (slot >=
+            node->instance_room) {  // Some could not be opened: the run is being stopped for that.
             ft_ignore(ft_fail(err, FT_ERROR_CANCELLED, "the run is being stopped"));
             return NULL;
         }
@@ -253,7 +259,8 @@ void ft_turn_begin(ft_worker *worker, ft_instance *instance, ft_stream *stream)
     ft_turn *turn = &instance->turn;
     ft_batch_list *out = turn->out;
 
-    // One look at the clock a turn: what lies between two turns is little, and counts to the second.
+    // One look at the clock a turn: what lies between two turns is little, and counts to the
+    // second.
     int64_t now = worker->last_ns ? worker->last_ns : ft_clock_ns();
     *turn = (ft_turn){.worker = worker, .stream = stream, .out = out, .started_ns = now};
     if (stream)
@@ -285,7 +292,8 @@ void ft_turn_end(ft_instance *instance)
     count_up(&stats->items_made, gone > turn->items_in ? gone - turn->items_in : 0);
     count_up(&stats->batches, 1);
     ft_atomic_store(&stats->busy_ns,
-                    ft_atomic_load(&stats->busy_ns, FT_RELAXED) + (now - turn->started_ns - turn->waited_ns),
+                    ft_atomic_load(&stats->busy_ns, FT_RELAXED) +
+                        (now - turn->started_ns - turn->waited_ns),
                     FT_RELAXED);
     turn->worker->last_ns = now;
     ft_atomic_store(&stats->is_running, 0, FT_RELAXED);
@@ -303,7 +311,8 @@ void ft_turn_end(ft_instance *instance)
 
 // ---- processing ----
 
-// All items of a batch that a sink took are written, but for those that failed: a lineage counts failed first.
+// All items of a batch that a sink took are written, but for those that failed: a lineage counts
+// failed first.
 static void mark_rows(const ft_batch *batch, ft_row_state state, ft_atomic_u32 *loose)
 {
     if (!batch->lineage) {
@@ -328,7 +337,8 @@ static void undo(ft_instance *instance, const size_t *counts, const ft_turn *bef
 
 static bool process_one(ft_instance *instance, ft_batch *batch, ft_error *err);
 
-// The batch needed more memory than there is: its halves may not, and at the end one item that is too big fails alone.
+// The batch needed more memory than there is: its halves may not, and at the end one item that is
+// too big fails alone.
 static bool process_halves(ft_instance *instance, ft_batch *batch, ft_error *err)
 {
     if (batch->count == 1) {
@@ -345,14 +355,16 @@ static bool process_halves(ft_instance *instance, ft_batch *batch, ft_error *err
     return second && process_one(instance, second, err);
 }
 
-// A batch that did not fit into memory may be tried again, in halves or to fail its only item. Not where the stage sees all
-// items in order and has seen some of them already, and not in a sink, which may have written some.
+// A batch that did not fit into memory may be tried again, in halves or to fail its only item. Not
+// where the stage sees all items in order and has seen some of them already, and not in a sink,
+// which may have written some.
 static bool may_retry(const ft_node *node, const ft_batch *batch)
 {
     return !node->is_last && (node->mode != FT_MODE_SERIAL || batch->count == 1);
 }
 
-// One call of the stage; takes `batch`. `undone`: an older turn needed the memory that this one had.
+// One call of the stage; takes `batch`. `undone`: an older turn needed the memory that this one
+// had.
 static bool attempt(ft_instance *instance, ft_batch *batch, bool retry, bool *undone, ft_error *err)
 {
     ft_turn *turn = &instance->turn;
@@ -369,7 +381,8 @@ static bool attempt(ft_instance *instance, ft_batch *batch, bool retry, bool *un
 static bool process_one(ft_instance *instance, ft_batch *batch, ft_error *err)
 {
     ft_node *node = instance->node;
-    // Kept to be marked, or to be tried again. So a stage that writes values in place finds them shared, and copies.
+    // Kept to be marked, or to be tried again. So a stage that writes values in place finds them
+    // shared, and copies.
     bool retry = may_retry(node, batch);
     bool shared = node->is_last || (node->run->settings.stress & FT_STRESS_SHARED);
     ft_batch *kept = retry || shared ? ft_batch_ref(batch) : NULL;
@@ -440,7 +453,8 @@ static bool is_skipped(const ft_node *node, ft_ticket ticket)
     // Relaxed: it may come a little late. Acquire pairs with the release in ft_run_fail.
     if (FT_UNLIKELY(ft_atomic_load(&node->enough, FT_RELAXED)))
         return true;
-    return FT_UNLIKELY(ft_atomic_load(&node->run->failing, FT_ACQUIRE)) && ft_failure_is_before(node->run, ticket);
+    return FT_UNLIKELY(ft_atomic_load(&node->run->failing, FT_ACQUIRE)) &&
+           ft_failure_is_before(node->run, ticket);
 }
 
 // Runs the pieces of one ticket through the stage and sends what came of it.

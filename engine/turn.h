@@ -10,9 +10,11 @@ ft_instance *ft_instance_get(ft_worker *worker, ft_node *node, ft_error *err);
 bool ft_instance_open(ft_node *node, size_t slot, ft_instance **out, ft_error *err) FT_MUST_CHECK;
 void ft_instance_close(ft_instance *instance);
 
-// A turn that opens tickets of `stream` for what is emitted (a source, a flush); NULL: ft_turn_packet does it.
+// A turn that opens tickets of `stream` for what is emitted (a source, a flush); NULL:
+// ft_turn_packet does it.
 void ft_turn_begin(ft_worker *worker, ft_instance *instance, ft_stream *stream);
-// Sends what is gathered so far as one packet on every edge; for a stream only if there is something.
+// Sends what is gathered so far as one packet on every edge; for a stream only if there is
+// something.
 bool ft_turn_send(ft_instance *instance, ft_error *err) FT_MUST_CHECK;
 void ft_turn_end(ft_instance *instance);
 bool ft_batch_list_add(ft_batch_list *list, ft_batch *batch, ft_error *err) FT_MUST_CHECK;
@@ -20,8 +22,8 @@ bool ft_batch_list_add(ft_batch_list *list, ft_batch *batch, ft_error *err) FT_M
 // `count` of the things that `node` waits for are done: inputs that ended, packets. At 0 it ends.
 void ft_node_release(ft_worker *worker, ft_node *node, int64_t count);
 
-// Remembers the first error in the order of tickets and lets what comes before it finish; without a ticket, or without
-// memory, stops at once.
+// Remembers the first error in the order of tickets and lets what comes before it finish; without a
+// ticket, or without memory, stops at once.
 void ft_run_fail(ft_run *run, ft_node *node, const ft_ticket *ticket, const ft_error *err);
 void ft_run_stop(ft_run *run, ft_stop how);
 // Wakes the thread that waits for the run. Safe in a signal handler.

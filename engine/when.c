@@ -1,9 +1,11 @@
-// Conditions split a batch: items for which it is false bypass the stage and are put back where they were.
+// Conditions split a batch: items for which it is false bypass the stage and are put back where
+// they were.
 //
-// All true, or all false: nothing is copied. Else the true ones are selected, go through the stage, and what it gives on
-// its main port is merged with the others by the rows that they descend from, so the order of items is kept, and there is
-// one batch again. Items that the stage made several of stay together; where rows cannot say the order (a result that
-// descends from no source item), the bypassed ones come last. A sink has nowhere to let items pass to: they are dropped.
+// All true, or all false: nothing is copied. Else the true ones are selected, go through the stage,
+// and what it gives on its main port is merged with the others by the rows that they descend from,
+// so the order of items is kept, and there is one batch again. Items that the stage made several of
+// stay together; where rows cannot say the order (a result that descends from no source item), the
+// bypassed ones come last. A sink has nowhere to let items pass to: they are dropped.
 #include "engine/when.h"
 
 #include "engine/failure.h"
@@ -19,7 +21,8 @@ typedef struct {
     uint8_t *marks;
 } testing;
 
-// A condition that fails gives 0 as well as one that is false; who failed is known to this list only.
+// A condition that fails gives 0 as well as one that is false; who failed is known to this list
+// only.
 static bool note_failed(void *host, size_t item, const ft_error *why, ft_error *err)
 {
     testing *test = host;
@@ -113,10 +116,10 @@ static bool bypass(ft_instance *instance, ft_batch **batch, ft_error *err)
 // ---- putting both together again ----
 
 typedef struct {
-    ft_batch **parts;    // What the stage gave, then what passed by.
+    ft_batch **parts;  // What the stage gave, then what passed by.
     size_t part_count;
-    size_t count;        // Items of all parts.
-    uint32_t *order;     // [count]: item i of the result is item order[i] of the parts end to end.
+    size_t count;     // Items of all parts.
+    uint32_t *order;  // [count]: item i of the result is item order[i] of the parts end to end.
 } weaving;
 
 // Merges two ascending runs of rows; false when they are not ascending or not of one lineage.
@@ -146,7 +149,8 @@ static bool find_order(weaving *weave)
     return true;
 }
 
-static bool join_column(const weaving *weave, size_t index, ft_type type, ft_column *out, ft_error *err)
+static bool join_column(const weaving *weave, size_t index, ft_type type, ft_column *out,
+                        ft_error *err)
 {
     ft_account *account = weave->parts[0]->account;
     ft_builder builder;
@@ -161,7 +165,8 @@ static bool join_column(const weaving *weave, size_t index, ft_type type, ft_col
         return false;
     bool ok = true;
     for (size_t i = 0; ok && i < weave->part_count; i++)
-        ok = ft_builder_add_range(&builder, &weave->parts[i]->columns[index], 0, weave->parts[i]->count, err);
+        ok = ft_builder_add_range(&builder, &weave->parts[i]->columns[index], 0,
+                                  weave->parts[i]->count, err);
     ft_column joined = {0};
     ok = ok && ft_builder_take(&builder, &joined, err) &&
          ft_column_select(&joined, weave->order, weave->count, account, out, err);
@@ -197,7 +202,8 @@ static bool weave_rows(const weaving *weave, ft_batch *woven, ft_error *err)
 static ft_batch *weave_parts(const weaving *weave, const ft_schema *schema, ft_error *err)
 {
     const ft_batch *passed = weave->parts[weave->part_count - 1];
-    ft_batch *woven = ft_batch_create(passed->account, weave->count, schema->count, passed->lineage, err);
+    ft_batch *woven =
+        ft_batch_create(passed->account, weave->count, schema->count, passed->lineage, err);
     bool ok = woven && weave_rows(weave, woven, err);
 
     for (size_t i = 0; ok && i < schema->count; i++) {

@@ -1,4 +1,5 @@
-// What the engine itself costs: a packet through a stage that does nothing, and a run that has nothing to do.
+// What the engine itself costs: a packet through a stage that does nothing, and a run that has
+// nothing to do.
 //
 //   bench_engine [threads]      prints the best of several runs
 #include "runtime/system/clock.h"
@@ -20,19 +21,37 @@ static bool swallow_process(ft_stage *self, ft_batch **in, ft_error *err)
 }
 
 static const ft_stage_def pass = {
-    .abi = FT_STAGE_ABI, .name = "pass", .summary = "pass", .kind = FT_STAGE_TRANSFORM,
-    .concurrency = FT_CONCURRENCY_ANY, .config_size = 1, .state_size = 1,
-    .plan = toy_scatter_plan, .process = pass_process,
+    .abi = FT_STAGE_ABI,
+    .name = "pass",
+    .summary = "pass",
+    .kind = FT_STAGE_TRANSFORM,
+    .concurrency = FT_CONCURRENCY_ANY,
+    .config_size = 1,
+    .state_size = 1,
+    .plan = toy_scatter_plan,
+    .process = pass_process,
 };
 static const ft_stage_def pass_one = {
-    .abi = FT_STAGE_ABI, .name = "pass_one", .summary = "pass", .kind = FT_STAGE_TRANSFORM,
-    .concurrency = FT_CONCURRENCY_ONE, .config_size = 1, .state_size = 1,
-    .plan = toy_scatter_plan, .process = pass_process,
+    .abi = FT_STAGE_ABI,
+    .name = "pass_one",
+    .summary = "pass",
+    .kind = FT_STAGE_TRANSFORM,
+    .concurrency = FT_CONCURRENCY_ONE,
+    .config_size = 1,
+    .state_size = 1,
+    .plan = toy_scatter_plan,
+    .process = pass_process,
 };
 static const ft_stage_def swallow = {
-    .abi = FT_STAGE_ABI, .name = "swallow", .summary = "swallow", .kind = FT_STAGE_SINK,
-    .concurrency = FT_CONCURRENCY_ONE, .config_size = 1, .state_size = 1,
-    .plan = toy_scatter_plan, .process = swallow_process,
+    .abi = FT_STAGE_ABI,
+    .name = "swallow",
+    .summary = "swallow",
+    .kind = FT_STAGE_SINK,
+    .concurrency = FT_CONCURRENCY_ONE,
+    .config_size = 1,
+    .state_size = 1,
+    .plan = toy_scatter_plan,
+    .process = swallow_process,
 };
 
 static int64_t run_line(int64_t threads, int64_t items, const ft_stage_def *stage, int stages)
@@ -58,7 +77,8 @@ static int64_t run_line(int64_t threads, int64_t items, const ft_stage_def *stag
     return took;
 }
 
-static int64_t best_of(int runs, int64_t threads, int64_t items, const ft_stage_def *stage, int stages)
+static int64_t best_of(int runs, int64_t threads, int64_t items, const ft_stage_def *stage,
+                       int stages)
 {
     int64_t best = INT64_MAX;
 
@@ -78,8 +98,10 @@ int main(int argc, char **argv)
     int64_t serial = best_of(RUNS, threads, PACKETS, &pass_one, STAGES);
     printf("threads %lld\n", (long long)threads);
     printf("source to sink       %7.0f ns a packet\n", (double)bare / PACKETS);
-    printf("a parallel stage     %7.0f ns a packet\n", (double)(parallel - bare) / PACKETS / STAGES);
+    printf("a parallel stage     %7.0f ns a packet\n",
+           (double)(parallel - bare) / PACKETS / STAGES);
     printf("a serial stage       %7.0f ns a packet\n", (double)(serial - bare) / PACKETS / STAGES);
-    printf("a run of one packet  %7.0f us\n", (double)best_of(STARTS, threads, 1, &pass, STAGES) / 1e3);
+    printf("a run of one packet  %7.0f us\n",
+           (double)best_of(STARTS, threads, 1, &pass, STAGES) / 1e3);
     return 0;
 }

@@ -17,7 +17,11 @@ static bool run_once(int64_t threads, bool blocking, ft_error *err)
     if (t.plan) {
         t.plan->run.threads = threads;
         t.plan->run.memory_bytes = 64 << 20;
-        const struct { const ft_stage_def *def; int from, port; void *config; } parts[] = {
+        const struct {
+            const ft_stage_def *def;
+            int from, port;
+            void *config;
+        } parts[] = {
             {blocking ? &toy_count_blocking : &toy_count, -1, 0, &source},
             {&toy_scatter, 0, 0, &left},
             {blocking ? &toy_scatter_blocking : &toy_scatter_one, 0, 0, &right},
@@ -29,8 +33,9 @@ static bool run_once(int64_t threads, bool blocking, ft_error *err)
         ok = true;
         for (size_t i = 0; ok && i < FT_COUNT_OF(parts); i++) {
             ft_plan_node *node = ft_plan_add_node(t.plan, parts[i].def, "x", &t.err);
-            ok = node && (parts[i].from < 0 ||
-                          ft_plan_connect(t.plan, node, (uint32_t)parts[i].from, (uint32_t)parts[i].port, &t.err));
+            ok =
+                node && (parts[i].from < 0 || ft_plan_connect(t.plan, node, (uint32_t)parts[i].from,
+                                                              (uint32_t)parts[i].port, &t.err));
             if (ok)
                 memcpy(parts[i].config, &node->config, sizeof(void *));
         }
@@ -56,7 +61,8 @@ static bool run_once(int64_t threads, bool blocking, ft_error *err)
     return ok;
 }
 
-// A run makes about as many allocations as another; a few, such as for one more thread of many, may fail unnoticed.
+// A run makes about as many allocations as another; a few, such as for one more thread of many, may
+// fail unnoticed.
 static void fail_each(int64_t threads, bool blocking, bool sticky, uint64_t step)
 {
     ft_error err = FT_ERROR_INIT;

@@ -8,7 +8,8 @@ typedef struct {
     char messages[8][FT_ERROR_MESSAGE_BYTES];
 } faults;
 
-static void collect(void *host, const ft_plan_node *node, const ft_plan_node *other, const ft_error *fault)
+static void collect(void *host, const ft_plan_node *node, const ft_plan_node *other,
+                    const ft_error *fault)
 {
     faults *all = host;
 
@@ -64,11 +65,17 @@ static bool read_all_plan(ft_stage_plan *plan, void *config, ft_error *err)
     return true;
 }
 
-#define TOY_PLAN(name_, kind_, plan_, then_)                                                 \
-    static const ft_stage_def name_ = {                                                      \
-        .abi = FT_STAGE_ABI, .name = #name_, .summary = "plan", .kind = kind_,               \
-        .concurrency = FT_CONCURRENCY_ANY, .config_size = 1, .state_size = 1, .plan = plan_, \
-        .then = then_,                                                                       \
+#define TOY_PLAN(name_, kind_, plan_, then_) \
+    static const ft_stage_def name_ = {      \
+        .abi = FT_STAGE_ABI,                 \
+        .name = #name_,                      \
+        .summary = "plan",                   \
+        .kind = kind_,                       \
+        .concurrency = FT_CONCURRENCY_ANY,   \
+        .config_size = 1,                    \
+        .state_size = 1,                     \
+        .plan = plan_,                       \
+        .then = then_,                       \
     }
 TOY_PLAN(want_text, FT_STAGE_TRANSFORM, want_text_plan, NULL);
 TOY_PLAN(make_other, FT_STAGE_TRANSFORM, make_other_plan, NULL);
@@ -145,8 +152,10 @@ TEST(inputs_of_the_wrong_kind)
     toy_add(&t, &into, -1, &unused);  // Reads from nothing.
     check_true(!ft_plan_check(t.plan, collect, &all));
     check_int_eq(all.count, 2);
-    // In the order in which stages can be typed: one that reads nothing comes before one that waits.
-    check_true((all.numbers[0] == 208 && all.numbers[1] == 202) || (all.numbers[0] == 202 && all.numbers[1] == 208));
+    // In the order in which stages can be typed: one that reads nothing comes before one that
+    // waits.
+    check_true((all.numbers[0] == 208 && all.numbers[1] == 202) ||
+               (all.numbers[0] == 202 && all.numbers[1] == 208));
     toy_finish(&t);
 }
 
@@ -189,8 +198,15 @@ TEST(merge_is_the_union)
 
 TEST(conditions)
 {
-    static const struct { const char *when; int number; size_t offset; } cases[] = {
-        {"id >", 401, 4}, {"nothing > 1", 402, 0}, {"id + 1", 406, 0}, {"id > 1", 0, 0},
+    static const struct {
+        const char *when;
+        int number;
+        size_t offset;
+    } cases[] = {
+        {"id >", 401, 4},
+        {"nothing > 1", 402, 0},
+        {"id + 1", 406, 0},
+        {"id > 1", 0, 0},
     };
 
     for (size_t i = 0; i < FT_COUNT_OF(cases); i++) {
@@ -238,7 +254,8 @@ TEST(hidden_stage_takes_over_the_output)
     check_true(toy_check(&t));
     check_int_eq(t.plan->node_count, 4);
     const ft_plan_node *hidden = t.plan->nodes[1];
-    check_true(hidden->is_hidden && hidden->def == &decode && hidden->config == t.plan->nodes[0]->config);
+    check_true(hidden->is_hidden && hidden->def == &decode &&
+               hidden->config == t.plan->nodes[0]->config);
     check_int_eq(hidden->inputs[0].node, 0);
     check_int_eq(t.plan->nodes[2]->inputs[0].node, 1);
     check_text_eq(t.plan->nodes[2]->input.fields[0].name, "id");

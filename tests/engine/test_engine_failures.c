@@ -75,7 +75,8 @@ TEST(failed_items_are_skipped)
     }
 }
 
-// Nobody reads the errors: the first failed item, in the order of items, stops the run, at any number of threads.
+// Nobody reads the errors: the first failed item, in the order of items, stops the run, at any
+// number of threads.
 TEST(failed_item_stops_the_run_in_order)
 {
     for (size_t i = 0; i < FT_COUNT_OF(thread_counts); i++) {
@@ -86,7 +87,8 @@ TEST(failed_item_stops_the_run_in_order)
         *l.work = (toy_scatter_config){.seed = 8, .fail = 20, .spin = 200};
         check_fails(toy_run(&l.t), &l.t.err, FT_ERROR_DATA);
         count_fates(l.work, TOY_FAIL, &first);
-        snprintf(want, sizeof(want), "item %lld: item %lld is bad", (long long)first + 1, (long long)first);
+        snprintf(want, sizeof(want), "item %lld: item %lld is bad", (long long)first + 1,
+                 (long long)first);
         check_text_eq(l.t.err.message, want);
         check_true(l.t.failed_node == l.t.plan->nodes[1]);
         check_int_eq(l.got.commits, 0);
@@ -127,8 +129,14 @@ TEST(too_many_failed_items)
 
 // ---- errors as items ----
 
-typedef struct { char *text; size_t size; int items; } noted;
-typedef struct { noted *notes; } note_config;
+typedef struct {
+    char *text;
+    size_t size;
+    int items;
+} noted;
+typedef struct {
+    noted *notes;
+} note_config;
 
 static bool note_plan(ft_stage_plan *plan, void *config, ft_error *err)
 {
@@ -151,10 +159,12 @@ static bool note_process(ft_stage *self, ft_batch **in, ft_error *err)
     (void)err;
     for (size_t i = 0; i < (*in)->count; i++) {
         notes->text = realloc(notes->text, notes->size + 4096);
-        notes->size += (size_t)snprintf(notes->text + notes->size, 64, "%lld", (long long)toy_id(*in, i));
+        notes->size +=
+            (size_t)snprintf(notes->text + notes->size, 64, "%lld", (long long)toy_id(*in, i));
         for (size_t j = 1; j < self->input->count; j++) {
             ft_slice text = ft_column_text(&(*in)->columns[j], i);
-            notes->size += (size_t)snprintf(notes->text + notes->size, 1024, "|%.*s", (int)text.size, text.data);
+            notes->size += (size_t)snprintf(notes->text + notes->size, 1024, "|%.*s",
+                                            (int)text.size, text.data);
         }
         notes->size += (size_t)snprintf(notes->text + notes->size, 2, "\n");
         notes->items++;
@@ -163,9 +173,15 @@ static bool note_process(ft_stage *self, ft_batch **in, ft_error *err)
 }
 
 static const ft_stage_def note = {
-    .abi = FT_STAGE_ABI, .name = "note", .summary = "note", .kind = FT_STAGE_SINK,
-    .concurrency = FT_CONCURRENCY_ONE, .config_size = sizeof(note_config), .state_size = 1,
-    .plan = note_plan, .process = note_process,
+    .abi = FT_STAGE_ABI,
+    .name = "note",
+    .summary = "note",
+    .kind = FT_STAGE_SINK,
+    .concurrency = FT_CONCURRENCY_ONE,
+    .config_size = sizeof(note_config),
+    .state_size = 1,
+    .plan = note_plan,
+    .process = note_process,
 };
 
 TEST(errors_port_carries_the_item_and_the_cause)
@@ -189,8 +205,8 @@ TEST(errors_port_carries_the_item_and_the_cause)
         check_int_eq(l.got.count, ITEMS - failed);
         check_int_eq(l.t.stats.items_failed, failed);
         check_int_eq(l.t.stats.items_written, ITEMS - failed);
-        snprintf(want, sizeof(want), "%lld|xxx|item %lld is bad|toy_scatter_1|item %lld|data\n", (long long)first,
-                 (long long)first, (long long)first + 1);
+        snprintf(want, sizeof(want), "%lld|xxx|item %lld is bad|toy_scatter_1|item %lld|data\n",
+                 (long long)first, (long long)first, (long long)first + 1);
         check_true(strncmp(notes.text, want, strlen(want)) == 0);
         toy_check_accounts(&l.t);
         line_finish(&l);

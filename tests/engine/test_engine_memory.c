@@ -1,4 +1,5 @@
-// run.memory: the limit is never passed, nothing waits for ever, and an item that is too big fails alone.
+// run.memory: the limit is never passed, nothing waits for ever, and an item that is too big fails
+// alone.
 #include "tests/engine/toy_stages.h"
 
 enum { MIB = 1 << 20 };
@@ -46,9 +47,11 @@ TEST(slow_sink_with_little_memory)
     for (size_t i = 0; i < FT_COUNT_OF(thread_counts); i++)
         for (int any = 0; any < 2; any++) {
             line l;
-            line_init(&l, thread_counts[i], &toy_scatter, i % 2 ? &toy_recorder : &toy_recorder_blocking);
+            line_init(&l, thread_counts[i], &toy_scatter,
+                      i % 2 ? &toy_recorder : &toy_recorder_blocking);
             l.t.plan->run.order_any = any;
-            *l.source = (toy_count_config){.items = 1000, .batch_most = 4, .text_bytes = 200 * 1024};
+            *l.source =
+                (toy_count_config){.items = 1000, .batch_most = 4, .text_bytes = 200 * 1024};
             l.sink->spin = 2000;
             check_ok(toy_run(&l.t), &l.t.err);
             check_int_eq(l.got.count, 1000);
@@ -82,7 +85,8 @@ TEST(batch_is_split_when_it_does_not_fit)
     for (size_t i = 0; i < FT_COUNT_OF(thread_counts); i++) {
         line l;
         line_init(&l, thread_counts[i], &toy_scatter, &toy_recorder);
-        *l.source = (toy_count_config){.items = 200, .batch_most = 16, .text_bytes = 100 * 1024, .seed = 4};
+        *l.source =
+            (toy_count_config){.items = 200, .batch_most = 16, .text_bytes = 100 * 1024, .seed = 4};
         l.work->hold_bytes = 3 * MIB;
         check_ok(toy_run(&l.t), &l.t.err);
         check_ids(&l.got, 200, -1);
@@ -100,8 +104,12 @@ static void run_huge(int64_t threads, int64_t huge_bytes, bool blocking)
         l.t.plan->nodes[0]->def = &toy_count_blocking;
         l.t.plan->nodes[0]->blocks = true;
     }
-    *l.source = (toy_count_config){.items = 400, .batch_most = 1, .text_bytes = 40 * 1024, .seed = 9,
-                                   .huge_id = 150, .huge_bytes = huge_bytes};
+    *l.source = (toy_count_config){.items = 400,
+                                   .batch_most = 1,
+                                   .text_bytes = 40 * 1024,
+                                   .seed = 9,
+                                   .huge_id = 150,
+                                   .huge_bytes = huge_bytes};
     check_ok(toy_run(&l.t), &l.t.err);
     check_ids(&l.got, 400, -1);
     toy_check_accounts(&l.t);
@@ -126,8 +134,10 @@ TEST(item_too_big_fails_alone)
             line l;
             line_init(&l, thread_counts[i], one ? &toy_scatter_one : &toy_scatter, &toy_recorder);
             l.t.plan->nodes[1]->on_error = FT_ON_ERROR_SKIP;
-            // hold_bytes is for each item, so all are too big; used is past the share at which batches are kept.
-            *l.source = (toy_count_config){.items = 40, .batch_most = one ? 1 : 8, .text_bytes = 600 * 1024};
+            // hold_bytes is for each item, so all are too big; used is past the share at which
+            // batches are kept.
+            *l.source = (toy_count_config){
+                .items = 40, .batch_most = one ? 1 : 8, .text_bytes = 600 * 1024};
             l.work->hold_bytes = 16 * MIB;
             check_ok(toy_run(&l.t), &l.t.err);
             check_int_eq(l.got.count, 0);

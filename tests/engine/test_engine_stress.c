@@ -1,6 +1,7 @@
-// Random graphs against a model: for each seed a graph of sources, transforms, merges, error ports and sinks is run on a
-// random number of threads, and every sink must have got exactly what a simple simulation says, in that order (as a
-// multiset with `order: any`); each source item must be counted as what the simulation says became of it.
+// Random graphs against a model: for each seed a graph of sources, transforms, merges, error ports
+// and sinks is run on a random number of threads, and every sink must have got exactly what a
+// simple simulation says, in that order (as a multiset with `order: any`); each source item must be
+// counted as what the simulation says became of it.
 //
 //   test_engine_stress [name] ; FTPIPE_SEED=n runs one seed, FTPIPE_SEEDS=n so many.
 #include "tests/engine/toy_stages.h"
@@ -72,8 +73,10 @@ static void make_source(model *m)
     int stream = m->source_count++;
 
     toy_add(&m->t, dice(m, 0, 3) ? &toy_count : &toy_count_blocking, -1, &config);
-    *config = (toy_count_config){.items = dice(m, 0, 400), .first_id = stream * IDS_PER_SOURCE,
-                                 .batch_most = dice(m, 1, 20), .seed = ft_random_next(&m->random)};
+    *config = (toy_count_config){.items = dice(m, 0, 400),
+                                 .first_id = stream * IDS_PER_SOURCE,
+                                 .batch_most = dice(m, 1, 20),
+                                 .seed = ft_random_next(&m->random)};
     m->items[stream] = config->items;
     node->is_source = true;
     m->count++;
@@ -118,13 +121,16 @@ static void add_inputs(model *m, int index, bool may_merge)
 
 static void make_scatter(model *m)
 {
-    static const ft_stage_def *const defs[] = {&toy_scatter, &toy_scatter, &toy_scatter_one, &toy_scatter_blocking};
+    static const ft_stage_def *const defs[] = {&toy_scatter, &toy_scatter, &toy_scatter_one,
+                                               &toy_scatter_blocking};
     model_node *node = &m->nodes[m->count];
     int index = toy_add(&m->t, defs[dice(m, 0, 3)], -1, &node->scatter);
     ft_plan_node *plan = m->t.plan->nodes[index];
 
-    *node->scatter = (toy_scatter_config){.seed = ft_random_next(&m->random), .drop = dice(m, 0, 300),
-                                          .twice = dice(m, 0, 1) ? dice(m, 0, 200) : 0, .spin = dice(m, 0, 300)};
+    *node->scatter = (toy_scatter_config){.seed = ft_random_next(&m->random),
+                                          .drop = dice(m, 0, 300),
+                                          .twice = dice(m, 0, 1) ? dice(m, 0, 200) : 0,
+                                          .spin = dice(m, 0, 300)};
     bool is_serial = m->t.plan->nodes[index]->def == &toy_scatter_one;
     if (m->is_tight && dice(m, 0, 1))
         node->scatter->hold_bytes = dice(m, 0, (is_serial ? 64 : 3 * 1024) * 1024);
@@ -141,7 +147,8 @@ static void make_scatter(model *m)
 static int make_sink(model *m)
 {
     model_node *node = &m->nodes[m->count];
-    int index = toy_add(&m->t, dice(m, 0, 3) ? &toy_recorder : &toy_recorder_blocking, -1, &node->sink);
+    int index =
+        toy_add(&m->t, dice(m, 0, 3) ? &toy_recorder : &toy_recorder_blocking, -1, &node->sink);
 
     node->sink->record = &node->got;
     node->sink->seed = ft_random_next(&m->random);

@@ -1,5 +1,6 @@
-// Small stages for the engine's tests, and a harness around a plan made by hand. What a toy does with an item depends on
-// the item's id only, so the right result is known without running anything.
+// Small stages for the engine's tests, and a harness around a plan made by hand. What a toy does
+// with an item depends on the item's id only, so the right result is known without running
+// anything.
 #pragma once
 
 #include <stdio.h>
@@ -15,14 +16,14 @@
 // ---- counting source: id = 0, 1, 2 ... in batches of random size ----
 
 typedef struct {
-    int64_t items;       // -1: endless.
+    int64_t items;  // -1: endless.
     int64_t first_id;
     int64_t batch_most;
     uint64_t seed;
     int64_t text_bytes;  // A field `text` of so many bytes.
     int64_t huge_id;     // This item's text has huge_bytes.
     int64_t huge_bytes;
-    int64_t fails_at;    // Fails instead of making the batch with this id; 0: never.
+    int64_t fails_at;  // Fails instead of making the batch with this id; 0: never.
     bool tells_cancelled;
 } toy_count_config;
 
@@ -111,7 +112,8 @@ static ft_batch *toy_count_batch(ft_stage *self, int64_t first, size_t count, ft
 }
 
 // The sizes of its batches, the same for everybody who asks with the same seed.
-static size_t toy_batch_size(ft_random *random, const toy_count_config *config, int64_t made, int64_t batch_items)
+static size_t toy_batch_size(ft_random *random, const toy_count_config *config, int64_t made,
+                             int64_t batch_items)
 {
     int64_t most = batch_items ? batch_items : config->batch_most ? config->batch_most : 8;
     int64_t count = ft_random_between(random, 1, most);
@@ -132,7 +134,8 @@ static bool toy_count_produce(ft_stage *self, bool *out_done, ft_error *err)
         return true;
     }
     if (config->fails_at && state->next + (int64_t)count > config->fails_at)
-        return ft_fail(err, FT_ERROR_IO, "the toy source broke at %lld", (long long)config->fails_at);
+        return ft_fail(err, FT_ERROR_IO, "the toy source broke at %lld",
+                       (long long)config->fails_at);
     ft_batch *batch = toy_count_batch(self, config->first_id + state->next, count, err);
     if (!batch)
         return false;
@@ -141,17 +144,30 @@ static bool toy_count_produce(ft_stage *self, bool *out_done, ft_error *err)
 }
 
 FT_UNUSED static const ft_stage_def toy_count = {
-    .abi = FT_STAGE_ABI, .name = "toy_count", .summary = "count", .kind = FT_STAGE_SOURCE,
+    .abi = FT_STAGE_ABI,
+    .name = "toy_count",
+    .summary = "count",
+    .kind = FT_STAGE_SOURCE,
     .concurrency = FT_CONCURRENCY_ONE,
-    .config_size = sizeof(toy_count_config), .state_size = sizeof(toy_count_state),
-    .plan = toy_count_plan, .open = toy_count_open, .produce = toy_count_produce,
+    .config_size = sizeof(toy_count_config),
+    .state_size = sizeof(toy_count_state),
+    .plan = toy_count_plan,
+    .open = toy_count_open,
+    .produce = toy_count_produce,
 };
 
 FT_UNUSED static const ft_stage_def toy_count_blocking = {
-    .abi = FT_STAGE_ABI, .name = "toy_count_blocking", .summary = "count", .kind = FT_STAGE_SOURCE,
-    .concurrency = FT_CONCURRENCY_ONE, .blocks = true,
-    .config_size = sizeof(toy_count_config), .state_size = sizeof(toy_count_state),
-    .plan = toy_count_plan, .open = toy_count_open, .produce = toy_count_produce,
+    .abi = FT_STAGE_ABI,
+    .name = "toy_count_blocking",
+    .summary = "count",
+    .kind = FT_STAGE_SOURCE,
+    .concurrency = FT_CONCURRENCY_ONE,
+    .blocks = true,
+    .config_size = sizeof(toy_count_config),
+    .state_size = sizeof(toy_count_state),
+    .plan = toy_count_plan,
+    .open = toy_count_open,
+    .produce = toy_count_produce,
 };
 
 // ---- scatter: drops, keeps, doubles or fails an item, by its id ----
@@ -160,8 +176,9 @@ typedef struct {
     uint64_t seed;
     int drop, twice, fail;  // In thousandths.
     int64_t spin;           // Work for each item.
-    int64_t hold_bytes;     // Memory taken for each item, one by one, and held until the batch is done.
-    int64_t fails_at;       // The stage itself fails at this id; 0: never.
+    int64_t
+        hold_bytes;    // Memory taken for each item, one by one, and held until the batch is done.
+    int64_t fails_at;  // The stage itself fails at this id; 0: never.
 } toy_scatter_config;
 
 typedef enum { TOY_DROP, TOY_KEEP, TOY_TWICE, TOY_FAIL } toy_fate;
@@ -208,14 +225,16 @@ static bool toy_scatter_process(ft_stage *self, ft_batch **in, ft_error *err)
     uint64_t work = 0;
     for (size_t i = 0; ok && i < batch->count; i++) {
         ft_error why = FT_ERROR_INIT;
-        if (config->hold_bytes && !(held[i] = ft_buffer_create(self->account, (size_t)config->hold_bytes, err))) {
+        if (config->hold_bytes &&
+            !(held[i] = ft_buffer_create(self->account, (size_t)config->hold_bytes, err))) {
             ok = false;
             break;
         }
         for (int64_t j = 0; j < config->spin; j++)
             work = work * 31 + (uint64_t)j;
         if (config->fails_at && toy_id(batch, i) == config->fails_at)
-            ok = ft_fail(err, FT_ERROR_IO, "the toy stage broke at %lld", (long long)config->fails_at);
+            ok = ft_fail(err, FT_ERROR_IO, "the toy stage broke at %lld",
+                         (long long)config->fails_at);
         switch (toy_fate_of(config, toy_id(batch, i))) {
         case TOY_DROP:
             break;
@@ -241,12 +260,18 @@ static bool toy_scatter_process(ft_stage *self, ft_batch **in, ft_error *err)
     return ok && out && ft_emit(self, out, err);
 }
 
-#define TOY_SCATTER(name_, concurrency_, blocks_)                                            \
-    FT_UNUSED static const ft_stage_def name_ = {                                            \
-        .abi = FT_STAGE_ABI, .name = #name_, .summary = "scatter", .kind = FT_STAGE_TRANSFORM, \
-        .concurrency = concurrency_, .blocks = blocks_,                                      \
-        .config_size = sizeof(toy_scatter_config), .state_size = 1,                          \
-        .plan = toy_scatter_plan, .process = toy_scatter_process,                            \
+#define TOY_SCATTER(name_, concurrency_, blocks_)  \
+    FT_UNUSED static const ft_stage_def name_ = {  \
+        .abi = FT_STAGE_ABI,                       \
+        .name = #name_,                            \
+        .summary = "scatter",                      \
+        .kind = FT_STAGE_TRANSFORM,                \
+        .concurrency = concurrency_,               \
+        .blocks = blocks_,                         \
+        .config_size = sizeof(toy_scatter_config), \
+        .state_size = 1,                           \
+        .plan = toy_scatter_plan,                  \
+        .process = toy_scatter_process,            \
     }
 TOY_SCATTER(toy_scatter, FT_CONCURRENCY_ANY, false);
 TOY_SCATTER(toy_scatter_one, FT_CONCURRENCY_ONE, false);
@@ -263,7 +288,7 @@ typedef struct {
 typedef struct {
     toy_record *record;  // The test's.
     int64_t spin;
-    int fail;            // Thousandths of items that it cannot write.
+    int fail;  // Thousandths of items that it cannot write.
     uint64_t seed;
     int64_t fails_at;
 } toy_record_config;
@@ -333,20 +358,29 @@ static void toy_record_close(ft_stage *self)
     config->record->closes++;
 }
 
-#define TOY_RECORD(name_, blocks_)                                                          \
-    FT_UNUSED static const ft_stage_def name_ = {                                           \
-        .abi = FT_STAGE_ABI, .name = #name_, .summary = "record", .kind = FT_STAGE_SINK,    \
-        .concurrency = FT_CONCURRENCY_ONE, .blocks = blocks_,                               \
-        .config_size = sizeof(toy_record_config), .state_size = 1,                          \
-        .plan = toy_record_plan, .process = toy_record_process, .commit = toy_record_commit, \
-        .close = toy_record_close,                                                          \
+#define TOY_RECORD(name_, blocks_)                \
+    FT_UNUSED static const ft_stage_def name_ = { \
+        .abi = FT_STAGE_ABI,                      \
+        .name = #name_,                           \
+        .summary = "record",                      \
+        .kind = FT_STAGE_SINK,                    \
+        .concurrency = FT_CONCURRENCY_ONE,        \
+        .blocks = blocks_,                        \
+        .config_size = sizeof(toy_record_config), \
+        .state_size = 1,                          \
+        .plan = toy_record_plan,                  \
+        .process = toy_record_process,            \
+        .commit = toy_record_commit,              \
+        .close = toy_record_close,                \
     }
 TOY_RECORD(toy_recorder, false);
 TOY_RECORD(toy_recorder_blocking, true);
 
 // ---- sum: absorbs all and gives one item, its id the sum ----
 
-typedef struct { int64_t sum; } toy_sum_state;
+typedef struct {
+    int64_t sum;
+} toy_sum_state;
 
 static bool toy_sum_plan(ft_stage_plan *plan, void *config, ft_error *err)
 {
@@ -377,7 +411,8 @@ static bool toy_sum_flush(ft_stage *self, ft_error *err)
     ft_column column = {0};
 
     bool ok = batch && ft_builder_init(&builder, FT_TYPE(INT), self->account, 1, 0, err) &&
-              ft_builder_add_int(&builder, state->sum, err) && ft_builder_take(&builder, &column, err);
+              ft_builder_add_int(&builder, state->sum, err) &&
+              ft_builder_take(&builder, &column, err);
     ft_builder_finish(&builder);
     if (!ok) {
         ft_batch_unref(batch);
@@ -388,15 +423,27 @@ static bool toy_sum_flush(ft_stage *self, ft_error *err)
 }
 
 FT_UNUSED static const ft_stage_def toy_sum = {
-    .abi = FT_STAGE_ABI, .name = "toy_sum", .summary = "sum", .kind = FT_STAGE_TRANSFORM,
-    .concurrency = FT_CONCURRENCY_ONE, .absorbs = true, .config_size = 1, .state_size = sizeof(toy_sum_state),
-    .plan = toy_sum_plan, .process = toy_sum_process, .flush = toy_sum_flush,
+    .abi = FT_STAGE_ABI,
+    .name = "toy_sum",
+    .summary = "sum",
+    .kind = FT_STAGE_TRANSFORM,
+    .concurrency = FT_CONCURRENCY_ONE,
+    .absorbs = true,
+    .config_size = 1,
+    .state_size = sizeof(toy_sum_state),
+    .plan = toy_sum_plan,
+    .process = toy_sum_process,
+    .flush = toy_sum_flush,
 };
 
 // ---- first: lets the first n items through and then says that it has enough ----
 
-typedef struct { int64_t most; } toy_first_config;
-typedef struct { int64_t passed; } toy_first_state;
+typedef struct {
+    int64_t most;
+} toy_first_config;
+typedef struct {
+    int64_t passed;
+} toy_first_state;
 
 static bool toy_first_process(ft_stage *self, ft_batch **in, ft_error *err)
 {
@@ -415,9 +462,15 @@ static bool toy_first_process(ft_stage *self, ft_batch **in, ft_error *err)
 }
 
 FT_UNUSED static const ft_stage_def toy_first = {
-    .abi = FT_STAGE_ABI, .name = "toy_first", .summary = "first", .kind = FT_STAGE_TRANSFORM,
-    .concurrency = FT_CONCURRENCY_ONE, .config_size = sizeof(toy_first_config),
-    .state_size = sizeof(toy_first_state), .plan = toy_scatter_plan, .process = toy_first_process,
+    .abi = FT_STAGE_ABI,
+    .name = "toy_first",
+    .summary = "first",
+    .kind = FT_STAGE_TRANSFORM,
+    .concurrency = FT_CONCURRENCY_ONE,
+    .config_size = sizeof(toy_first_config),
+    .state_size = sizeof(toy_first_state),
+    .plan = toy_scatter_plan,
+    .process = toy_first_process,
 };
 
 // ---- the harness ----
@@ -432,7 +485,8 @@ typedef struct {
     bool ok;
 } toy;
 
-static void toy_report(void *host, const ft_plan_node *node, const ft_plan_node *other, const ft_error *fault)
+static void toy_report(void *host, const ft_plan_node *node, const ft_plan_node *other,
+                       const ft_error *fault)
 {
     (void)other;
     toy *t = host;
@@ -467,7 +521,8 @@ FT_UNUSED static int toy_add(toy *t, const ft_stage_def *def, int from, void *ou
 
 FT_UNUSED static void toy_link(toy *t, int node, int from, uint32_t port)
 {
-    check_ok(ft_plan_connect(t->plan, t->plan->nodes[node], (uint32_t)from, port, &t->err), &t->err);
+    check_ok(ft_plan_connect(t->plan, t->plan->nodes[node], (uint32_t)from, port, &t->err),
+             &t->err);
 }
 
 FT_UNUSED static bool toy_check(toy *t)
@@ -498,7 +553,8 @@ FT_UNUSED static void toy_check_accounts(const toy *t)
     check_true(s->memory_peak_bytes <= s->memory_limit_bytes);
     for (size_t i = 0; i < s->stage_count; i++) {
         const ft_stage_stats *e = &s->stages[i];
-        check_int_eq(e->items_in + e->items_made, e->items_out + e->items_dropped + e->items_failed);
+        check_int_eq(e->items_in + e->items_made,
+                     e->items_out + e->items_dropped + e->items_failed);
         check_int_eq(e->running, 0);
     }
 }
