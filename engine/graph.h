@@ -1,8 +1,8 @@
 // The running graph: what a checked plan becomes. Private to the engine.
 //
-//   worker  --runs-->  task  =  packet for a node | a serial node that has work | a source | the
-//   end of a node packet  =  ticket + batches (none, one, some)      ticket  =  stream + sequence
-//   number
+//   task      a packet for a node, a serial node that has work, a source, or the end of a node
+//   packet    a ticket and its batches: none, one or some
+//   ticket    a stream and a sequence number
 //
 // Order. Every source is a stream, and so is what a node emits when it is flushed. Streams have a
 // rank: sources in the file's order, each followed by the flushes of the nodes that it is the last
