@@ -190,7 +190,7 @@ static const char *match_back(ft_lua_matcher *m, const char *s, char digit)
     int index = digit - '1';
 
     if (index < 0 || index >= m->level || m->captures[index].size == FT_LUA_CAPTURE_OPEN)
-        luaL_error(m->L, "invalid capture index %%%d in pattern", index + 1);
+        luaL_error(m->L, "invalid capture index %%%d", index + 1);
     // A capture of a place has no text; as in Lua's own matcher it never fits.
     size_t size = (size_t)m->captures[index].size;
     if ((size_t)(m->text_end - s) < size || memcmp(m->captures[index].start, s, size) != 0)

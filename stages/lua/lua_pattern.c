@@ -188,8 +188,6 @@ static void add_text(ft_lua_matcher *m, luaL_Buffer *out, const char *s, const c
         } else if (letter == '0') {
             luaL_addlstring(out, s, (size_t)(end - s));
         } else if (letter >= '1' && letter <= '9') {
-            if (letter - '1' >= (m->level > 0 ? m->level : 1))
-                luaL_error(m->L, "invalid capture index %%%d in replacement string", letter - '0');
             push_capture(m, letter - '1', s, end);
             luaL_tolstring(m->L, -1, NULL);
             lua_remove(m->L, -2);

@@ -1,8 +1,8 @@
 // What a script may call. Kept: assert error getmetatable ipairs pcall rawequal rawget rawlen rawset
-// select tonumber tostring type xpcall, math, table, string, utf8, coroutine, os.time/clock/date/
+// select tonumber tostring type, math, table, string, utf8, coroutine, os.time/clock/date/
 // difftime. Replaced here or beside: load (text only), next and pairs (a table of removed entries is
 // scanned without an instruction), print (to the log), setmetatable (no __gc: finalizers run with
-// hooks off), collectgarbage, math.random (seeded by item). Gone: io, debug, package, dofile, loadfile.
+// hooks off), xpcall (the same of message handlers), collectgarbage, math.random (seeded by item). Gone: io, debug, package, dofile, loadfile.
 #include "stages/lua/lua_sandbox.h"
 
 #include <lualib.h>
@@ -146,6 +146,43 @@ static int base_setmetatable(lua_State *L)
     return 1;
 }
 
+// The deadline raises from within a hook, and a message handler runs before anything is unwound: with
+// hooks off, so that nothing could stop it. It is left out then.
+static int call_handler(lua_State *L)
+{
+    if (ft_lua_of(L)->expired)
+        return 1;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+static int end_xpcall(lua_State *L, int status, lua_KContext extra)
+{
+    if (status != LUA_OK && status != LUA_YIELD) {
+        lua_pushboolean(L, false);
+        lua_pushvalue(L, -2);
+        return 2;
+    }
+    return lua_gettop(L) - (int)extra;
+}
+
+static int base_xpcall(lua_State *L)
+{
+    int count = lua_gettop(L);
+
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_pushvalue(L, 2);
+    lua_pushcclosure(L, call_handler, 1);
+    lua_replace(L, 2);
+    lua_pushboolean(L, true);
+    lua_pushvalue(L, 1);
+    lua_rotate(L, 3, 2);
+    int status = lua_pcallk(L, count - 2, LUA_MULTRET, 2, 2, end_xpcall);
+    return end_xpcall(L, status, 2);
+}
+
 static int base_print(lua_State *L)
 {
     ft_lua *lua = ft_lua_of(L);
@@ -193,7 +230,7 @@ void ft_lua_open_base(lua_State *L)
         {"collectgarbage", base_collectgarbage}, {"load", base_load},
         {"next", base_next},                     {"pairs", base_pairs},
         {"print", base_print},                   {"setmetatable", base_setmetatable},
-        {NULL, NULL},
+        {"xpcall", base_xpcall},                 {NULL, NULL},
     };
     static const char *const gone[] = {"dofile", "loadfile", "io", "debug"};
 

@@ -5,7 +5,7 @@
 // is asked first: CPU time cannot run ahead of it. Once the deadline has passed, the hook of whatever
 // runs is set to fire at every instruction, so a script that catches the error gets the next one at
 // once, and so on up to ft_lua_call. An instruction may take as long as the longest string is (a
-// comparison), so `interval` shrinks as strings grow: interval * longest string stays below 0.1 s.
+// comparison), so `interval` shrinks as strings grow.
 //
 // Memory. The allocator refuses what passes the limit; Lua then collects everything, tries once more
 // and raises. A refusal looks at the clock too: collecting a full heap again and again takes long.
@@ -25,8 +25,8 @@ enum {
     LARGE_BLOCK_BYTES = 64 * 1024,
     TRACE_LEVELS = 5,
 };
-// Bytes of text that the slowest single instruction goes through in 0.1 s.
-#define TEXT_BYTES_PER_INTERVAL 300000000u
+// Bytes of text that the slowest instruction (a text read as a number) goes through in some 0.03 s.
+#define TEXT_BYTES_PER_INTERVAL 30000000u
 
 static void stop_hook(lua_State *L, lua_Debug *debug);
 
@@ -151,7 +151,12 @@ static void note_text(ft_lua *lua, size_t size_bytes)
         return;
     lua->largest_text = size_bytes;
     size_t interval = TEXT_BYTES_PER_INTERVAL / size_bytes;
-    lua->interval = interval > INTERVAL_MAX ? INTERVAL_MAX : interval < 1 ? 1 : (int)interval;
+    int shorter = interval > INTERVAL_MAX ? INTERVAL_MAX : interval < 1 ? 1 : (int)interval;
+    if (shorter == lua->interval)
+        return;
+    lua->interval = shorter;
+    if (lua->running && !lua->expired)
+        lua_sethook(lua->running, count_hook, LUA_MASKCOUNT, shorter);
 }
 
 static bool may_grow(ft_lua *lua, size_t more_bytes)
