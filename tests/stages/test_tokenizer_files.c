@@ -1,0 +1,366 @@
+// Tokenizer files that are wrong: what is said of each, and that no mutation, cut or failing
+// allocation does harm.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/memory/alloc.h"
+#include "runtime/random.h"
+#include "stages/text/tokenizer.h"
+#include "tests/check.h"
+
+static const char good[] =
+    "{\"version\": \"1.0\", \"truncation\": {\"max_length\": 3}, \"padding\": null,\n"
+    " \"added_tokens\": [{\"id\": 1, \"content\": \"[CLS]\", \"single_word\": false, \"lstrip\": "
+    "false, \"rstrip\": false,"
+    " \"normalized\": false, \"special\": true}, {\"id\": 9, \"content\": \"B\\u00e9\", "
+    "\"single_word\": true, \"lstrip\": true,"
+    " \"rstrip\": true, \"normalized\": true, \"special\": false}],\n"
+    " \"normalizer\": {\"type\": \"BertNormalizer\", \"clean_text\": true, "
+    "\"handle_chinese_chars\": true,"
+    " \"strip_accents\": null, \"lowercase\": true},\n"
+    " \"pre_tokenizer\": {\"type\": \"BertPreTokenizer\"},\n"
+    " \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": "
+    "{\"id\": \"[CLS]\", \"type_id\": 0}},"
+    " {\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}], \"pair\": [],"
+    " \"special_tokens\": {\"[CLS]\": {\"id\": \"[CLS]\", \"ids\": [1], \"tokens\": "
+    "[\"[CLS]\"]}}},\n"
+    " \"decoder\": null,\n"
+    " \"model\": {\"type\": \"WordPiece\", \"unk_token\": \"[UNK]\", "
+    "\"continuing_subword_prefix\": \"##\","
+    " \"max_input_chars_per_word\": 100, \"vocab\": {\"[UNK]\": 0, \"[CLS]\": 1, \"a\": 2, \"b\": "
+    "3, \"##a\": 4, \"ab\": 5,"
+    " \"\\u00e9\": 6, \"##b\": 7}}}";
+
+static char folder[64];  // In memory where that can be: 20,000 files are written.
+
+static const char *write_file(const char *name, const void *bytes, size_t size)
+{
+    static char path[128];
+
+    if (!folder[0]) {
+        const char *parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+        snprintf(folder, sizeof(folder), "%s/ftpipe-test-XXXXXX", parent);
+        check_true(mkdtemp(folder) != NULL);
+    }
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *file = fopen(path, "wb");
+    check_true(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
+    return path;
+}
+
+// Loads and, when that succeeds, makes ids of a few texts. The same for the quick look that `check`
+// takes.
+static bool loads(const char *path, ft_error *err)
+{
+    ft_arena *arena = ft_arena_create();
+    const ft_tokenizer *tokenizer;
+    ft_tokenizer_info info;
+    ft_error quick = FT_ERROR_INIT;
+    ft_ids ids = {0};
+    bool was_cut;
+
+    if (!arena)
+        return ft_fail_nomem(err, 1);
+    bool described = ft_tokenizer_describe(path, arena, &info, &quick);
+    bool ok = ft_tokenizer_load(path, arena, &tokenizer, err);
+    check_true(ok == (err->code == FT_ERROR_NONE));
+    // What loads can be described, but for a failing allocation.
+    check_true(!ok || described || quick.code == FT_ERROR_NOMEM);
+    if (ok) {
+        ft_token_settings settings = {.add_special = true};
+        ft_token_coder *coder = ft_token_coder_create(tokenizer, settings, NULL, err);
+        ok = coder &&
+             ft_token_coder_add(coder, FT_SLICE("Ab b\xc3\xa9  abab [CLS] \xe4\xb8\xad x"), &ids,
+                                &was_cut, err) &&
+             ft_token_coder_add(coder, FT_SLICE(""), &ids, &was_cut, err);
+        ft_token_coder_destroy(coder);
+    }
+    ft_ids_finish(&ids);
+    ft_arena_destroy(arena);
+    return ok;
+}
+
+// `good` with the first `old` replaced by `new`.
+static size_t replaced(const char *old, const char *new, char *out, size_t room)
+{
+    const char *at = strstr(good, old);
+
+    check_true(at != NULL);
+    return (size_t)snprintf(out, room, "%.*s%s%s", (int)(at - good), good, new, at + strlen(old));
+}
+
+static void check_refused(const char *old, const char *new, const char *place, const char *message)
+{
+    static char text[8192];
+    ft_error err = FT_ERROR_INIT;
+
+    size_t size = replaced(old, new, text, sizeof(text));
+    const char *path = write_file("tokenizer.json", text, size);
+    check_fails(loads(path, &err), &err, FT_ERROR_DATA);
+    check_contains(err.message, "tokenizer.json");
+    check_contains(err.message, place);
+    check_contains(err.message, message);
+    check_int_eq(err.number, 605);
+}
+
+TEST(tokenizer_json_is_read)
+{
+    static const int32_t want[] = {1, 5, 8, 5, 4, 7, 1, 0, 0, 1};
+    ft_arena *arena = ft_arena_create();
+    const ft_tokenizer *tokenizer;
+    ft_error err = FT_ERROR_INIT;
+    ft_ids ids = {0};
+    bool was_cut;
+
+    // The folder, not the file; the token that is not in the vocabulary gets the next id, 8, not
+    // the 9 of the file.
+    write_file("tokenizer.json", good, strlen(good));
+    check_ok(ft_tokenizer_load(folder, arena, &tokenizer, &err), &err);
+    check_int_eq(ft_tokenizer_get_info(tokenizer)->max_length, 0);
+    ft_token_coder *coder =
+        ft_token_coder_create(tokenizer, (ft_token_settings){.add_special = true}, NULL, &err);
+    check_ok(coder != NULL, &err);
+    check_ok(ft_token_coder_add(coder, FT_SLICE("Ab b\xc3\xa9  abab [CLS] \xe4\xb8\xad x"), &ids,
+                                &was_cut, &err),
+             &err);
+    check_ok(ft_token_coder_add(coder, FT_SLICE(""), &ids, &was_cut, &err), &err);
+    check_int_eq(ids.count, FT_COUNT_OF(want));
+    for (size_t i = 0; i < ids.count; i++)
+        check_int_eq(ft_ids_data(&ids)[i], want[i]);
+    ft_ids_finish(&ids);
+    ft_token_coder_destroy(coder);
+    ft_arena_destroy(arena);
+}
+
+TEST(tokenizer_json_other_components)
+{
+    const char *family = "which this version does not read";
+
+    check_refused("\"type\": \"WordPiece\"", "\"type\": \"BPE\"", "`model.type`", "uses `BPE`");
+    check_refused("\"type\": \"WordPiece\"", "\"type\": \"Unigram\"", "`model.type`", family);
+    check_refused("\"type\": \"WordPiece\", \"unk", "\"merges\": [], \"unk", "`model.type`",
+                  "uses `BPE`");
+    check_refused("\"BertNormalizer\"", "\"Sequence\"", "`normalizer`", "uses `Sequence`");
+    check_refused("\"BertPreTokenizer\"", "\"ByteLevel\"", "`pre_tokenizer`", "uses `ByteLevel`");
+    check_refused("{\"type\": \"BertPreTokenizer\"}", "null", "`pre_tokenizer`", "has none");
+    check_refused("\"TemplateProcessing\"", "\"RobertaProcessing\"", "`post_processor`",
+                  "uses `RobertaProcessing`");
+    check_refused("\"version\": \"1.0\"", "\"version\": \"2.0\"", "`version`", "\"2.0\"");
+}
+
+TEST(tokenizer_json_lies)
+{
+    check_refused("\"ab\": 5", "\"ab\": 4", "`model.vocab`", "two tokens have the id 4");
+    check_refused("\"ab\": 5", "\"a\": 5", "`model.vocab`", "`a` is there twice");
+    check_refused("\"ab\": 5", "\"ab\": -1", "`model.vocab`", "out of range");
+    check_refused("\"ab\": 5", "\"ab\": 4294967296", "`model.vocab`", "out of range");
+    check_refused("\"ab\": 5", "\"ab\": 99999999999999999999", "`model.vocab`",
+                  "not a whole number");
+    check_refused("\"ab\": 5", "\"ab\": 5.0", "`model.vocab`", "not a whole number");
+    check_refused("\"ab\": 5", "\"ab\": \"5\"", "`model.vocab`", "not a whole number");
+    check_refused("\"[UNK]\": 0", "\"[UNK\": 0", "`model.vocab`",
+                  "the unknown token `[UNK]` is not in the vocabulary");
+    check_refused("\"unk_token\": \"[UNK]\"", "\"unk_token\": null", "`model.unk_token`",
+                  "not a text");
+    check_refused("\"unk_token\"", "\"unk\"", "`model.unk_token`", "missing");
+    check_refused("\"max_input_chars_per_word\": 100", "\"max_input_chars_per_word\": -1",
+                  "`model.max_input_chars_per_word`", "at least 0");
+    check_refused("\"vocab\": {", "\"vocab\": [], \"x\": {", "`model.vocab`", "not an object");
+    check_refused("\"vocab\": {", "\"x\": {", "`model.vocab`", "missing");
+    check_refused("\"model\": {", "\"x\": {", "`model`", "missing");
+    check_refused("\"clean_text\": true", "\"clean_text\": 1", "`normalizer`", "`clean_text`");
+    check_refused("\"strip_accents\": null", "\"strip_accents\": \"no\"", "`normalizer`",
+                  "`strip_accents`");
+    check_refused("\"content\": \"[CLS]\"", "\"content\": 7", "`added_tokens`", "no `content`");
+    check_refused("\"id\": 9", "\"id\": 99999999999", "`added_tokens`", "out of range");
+    check_refused("B\\u00e9", "\\u0001", "`added_tokens`", "nothing is left");
+    check_refused("\"ids\": [1]", "\"ids\": [-7]", "`post_processor.special_tokens`",
+                  "out of range");
+    check_refused("\"ids\": [1]", "\"ids\": 1", "`post_processor.special_tokens`", "no `ids`");
+    check_refused("\"id\": \"A\"", "\"id\": \"B\"", "`post_processor.single`", "`A`");
+    check_refused("\"lowercase\": true}", "\"lowercase\": true", "", "reading");
+}
+
+static void check_vocab(const char *text, const char *message)
+{
+    ft_error err = FT_ERROR_INIT;
+    const char *path = write_file("vocab.txt", text, strlen(text));
+
+    if (!message) {
+        check_ok(loads(path, &err), &err);
+        return;
+    }
+    check_fails(loads(path, &err), &err, FT_ERROR_DATA);
+    check_contains(err.message, message);
+    check_int_eq(err.number, 605);
+}
+
+TEST(tokenizer_vocab_files)
+{
+    ft_error err = FT_ERROR_INIT;
+
+    check_vocab("[UNK]\n[CLS]\n[SEP]\na\n##b\n", NULL);
+    check_vocab("[UNK]\r\n[CLS]\r\n[SEP]\r\na", NULL);
+    check_vocab("[UNK]\n[CLS]\n[SEP]\na\na\n\n", NULL);
+    check_vocab("[UNK]\n[CLS]\n", "no line says `[SEP]`");
+    check_vocab("", "no line says `[UNK]`");
+    check_vocab("[UNK]\n[CLS]\n[SEP]\n\xff\n", "not valid UTF-8 at byte 18");
+    write_file("tokenizer_config.json", "{\"do_lower_case\": 1}", 20);
+    check_vocab("[UNK]\n[CLS]\n[SEP]\n", "`do_lower_case`");
+    write_file("tokenizer_config.json", "{\"unk_token\": {\"content\": \"?\"}}", 31);
+    check_vocab("?\n[CLS]\n[SEP]\n", NULL);
+    write_file("tokenizer_config.json", "{", 1);
+    check_vocab("?\n[CLS]\n[SEP]\n", "tokenizer_config.json");
+    write_file("tokenizer_config.json", "{}", 2);
+    check_fails(loads("/nonexistent", &err), &err, FT_ERROR_IO);
+}
+
+TEST(tokenizer_places_without_one)
+{
+    ft_error folder_err = FT_ERROR_INIT, file_err = FT_ERROR_INIT, nested_err = FT_ERROR_INIT;
+    char path[128];
+
+    const char *file = write_file("model.bin", "\0\1\2", 3);
+    check_fails(loads(file, &file_err), &file_err, FT_ERROR_DATA);
+    check_contains(file_err.message, "not a tokenizer");
+    snprintf(path, sizeof(path), "%s/empty", folder);
+    mkdir(path, 0700);
+    check_fails(loads(path, &folder_err), &folder_err, FT_ERROR_DATA);
+    check_contains(folder_err.message, "no tokenizer in this folder");
+    // A folder that is called as the file.
+    snprintf(path, sizeof(path), "%s/empty/tokenizer.json", folder);
+    mkdir(path, 0700);
+    *strrchr(path, '/') = '\0';
+    check_true(!loads(path, &nested_err));
+}
+
+// Each kind of harm, seeded: bytes changed, cut, doubled; numbers made huge; members swapped.
+static size_t mutate(ft_random *random, char *text, size_t size, size_t room)
+{
+    static const char *const pieces[] = {"99999999999999999999",
+                                         "-1",
+                                         "null",
+                                         "{",
+                                         "}",
+                                         "[",
+                                         "]",
+                                         "\"",
+                                         "\\u0000",
+                                         "\\ud800",
+                                         "true",
+                                         ",",
+                                         ":",
+                                         "\xc3",
+                                         "\xf4\x90\x80\x80",
+                                         "1e999",
+                                         "[[[[[[[[[[[[[[[["};
+    int64_t changes = ft_random_between(random, 1, 4);
+
+    for (int64_t i = 0; i < changes; i++) {
+        size_t at = (size_t)ft_random_between(random, 0, (int64_t)size - 1);
+        const char *piece = pieces[ft_random_between(random, 0, FT_COUNT_OF(pieces) - 1)];
+        size_t length = strlen(piece);
+        switch (ft_random_between(random, 0, 3)) {
+        case 0:
+            text[at] = (char)ft_random_between(random, 0, 255);
+            break;
+        case 1:
+            size = at + 1;
+            break;
+        case 2:
+            if (size + length < room) {
+                memmove(text + at + length, text + at, size - at);
+                memcpy(text + at, piece, length);
+                size += length;
+            }
+            break;
+        default: {
+            size_t gone = (size_t)ft_random_between(random, 0, 20);
+            gone = gone < size - at ? gone : size - at - 1;
+            memmove(text + at, text + at + gone, size - at - gone);
+            size -= gone;
+        }
+        }
+    }
+    return size;
+}
+
+static void check_mutations(const char *name, const char *from, int rounds)
+{
+    static char text[8192];
+    ft_random random;
+    int accepted = 0;
+
+    ft_random_init(&random, 11, 3);
+    for (int i = 0; i < rounds; i++) {
+        ft_error err = FT_ERROR_INIT;
+        memcpy(text, from, strlen(from));
+        size_t size = mutate(&random, text, strlen(from), sizeof(text));
+        accepted += loads(write_file(name, text, size), &err);
+        check_true(err.code == FT_ERROR_NONE || err.message[0] != '\0');
+        check_true(err.code != FT_ERROR_NOMEM);
+    }
+    check_true(accepted > 0 && accepted < rounds);
+}
+
+TEST(tokenizer_json_mutated)
+{
+    check_mutations("tokenizer.json", good, 18000);
+}
+
+TEST(tokenizer_vocab_mutated)
+{
+    check_mutations("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\n##a\n##b\nab\n", 2000);
+}
+
+static void check_failing_allocations(const char *path)
+{
+    ft_error probe = FT_ERROR_INIT;
+    int64_t live = ft_alloc_get_stats().live_blocks;
+
+    check_ok(loads(path, &probe), &probe);
+    for (int sticky = 0; sticky < 2; sticky++) {
+        for (uint64_t nth = 1;; nth++) {
+            ft_error err = FT_ERROR_INIT;
+            ft_alloc_fail_at(nth, sticky);
+            bool ok = loads(path, &err);
+            ft_alloc_fail_at(0, false);
+            check_int_eq(ft_alloc_get_stats().live_blocks, live);
+            if (ok)
+                break;
+            check_int_eq(err.code, FT_ERROR_NOMEM);
+            check_true(nth < 5000);
+        }
+    }
+}
+
+TEST(tokenizer_failing_allocations)
+{
+    check_failing_allocations(write_file("tokenizer.json", good, strlen(good)));
+    static const char vocab[] = "[UNK]\n[CLS]\n[SEP]\na\n";
+    check_failing_allocations(write_file("vocab.txt", vocab, strlen(vocab)));
+}
+
+int main(int argc, char **argv)
+{
+    int status = check_main(argc, argv);
+
+    if (folder[0]) {
+        static const char *const names[] = {"tokenizer.json",
+                                            "vocab.txt",
+                                            "tokenizer_config.json",
+                                            "model.bin",
+                                            "empty/tokenizer.json",
+                                            "empty",
+                                            ""};
+        char path[128];
+        for (size_t i = 0; i < FT_COUNT_OF(names); i++) {
+            snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+            remove(path);
+        }
+    }
+    return status;
+}
