@@ -9,7 +9,7 @@
 enum {
     ITEMS_FIRST = 256,               // Room for items to begin with.
     LIVE_WAIT_MS = 100,              // How long a look at a silent pipe takes.
-    SHRINK_FROM_BYTES = 64 * 1024,   // Smaller buffers are not worth giving back.
+    WASTE_BYTES_MAX = 1 << 20,       // More than this is given back in any case.
 };
 
 static char *text_of(const ft_cutter *cutter)
@@ -278,7 +278,8 @@ static bool keep_rest(ft_cutter *cutter, ft_error *err)
         memcpy(rest->data, text_of(cutter) + cutter->start, left);
     }
     cutter->rest = rest;
-    if (capacity >= SHRINK_FROM_BYTES && cutter->written < capacity - capacity / 4 &&
+    const size_t waste = capacity - cutter->written;
+    if ((waste > capacity / 4 || waste > WASTE_BYTES_MAX) &&
         !ft_buffer_resize(cutter->values, cutter->written, err))
         return false;
     cutter->file_base += cutter->start;
