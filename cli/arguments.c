@@ -1,4 +1,5 @@
-// Parsing against the table: --name VALUE, --name=VALUE, -n VALUE, -nVALUE, switches, operands, `--`.
+// Parsing against the table: --name VALUE, --name=VALUE, -n VALUE, -nVALUE, switches, operands,
+// `--`.
 #include "cli/arguments.h"
 
 #include <stdio.h>
@@ -65,7 +66,8 @@ static bool check_choice(const ft_flag *flag, const char *text, ft_error *err)
         ft_hint(err, "Did you mean `%s`?", nearest);
     char all[128] = "";
     for (size_t i = 0, size = 0; flag->choices[i] && size < sizeof(all); i++)
-        size += (size_t)snprintf(all + size, sizeof(all) - size, "%s%s", i ? ", " : "", flag->choices[i]);
+        size += (size_t)snprintf(all + size, sizeof(all) - size, "%s%s", i ? ", " : "",
+                                 flag->choices[i]);
     ft_hint(err, "It is one of %s.", all);
     return false;
 }
@@ -86,7 +88,8 @@ static void add(reader *r, const ft_flag *flag, const char *text)
 }
 
 // A flag with its value, which stands behind it: `joined` in the same word, else in the next.
-static bool add_flag(reader *r, const ft_flag *flag, const char *word, const char *joined, ft_error *err)
+static bool add_flag(reader *r, const ft_flag *flag, const char *word, const char *joined,
+                     ft_error *err)
 {
     if (!flag->value) {
         if (joined)
@@ -187,8 +190,8 @@ bool ft_arguments_has(const ft_arguments *arguments, const char *name)
     return ft_arguments_get(arguments, name) != NULL;
 }
 
-bool ft_arguments_get_count(const ft_arguments *arguments, const char *name, int64_t min, int64_t *out,
-                            ft_error *err)
+bool ft_arguments_get_count(const ft_arguments *arguments, const char *name, int64_t min,
+                            int64_t *out, ft_error *err)
 {
     const char *text = ft_arguments_get(arguments, name);
     int64_t value;
@@ -202,8 +205,8 @@ bool ft_arguments_get_count(const ft_arguments *arguments, const char *name, int
     return true;
 }
 
-bool ft_arguments_get_size(const ft_arguments *arguments, const char *name, int64_t min, int64_t *out,
-                           ft_error *err)
+bool ft_arguments_get_size(const ft_arguments *arguments, const char *name, int64_t min,
+                           int64_t *out, ft_error *err)
 {
     const char *text = ft_arguments_get(arguments, name);
     int64_t value;
@@ -211,7 +214,8 @@ bool ft_arguments_get_size(const ft_arguments *arguments, const char *name, int6
     if (!text)
         return true;
     if (!ft_parse_size(ft_slice_of(text), &value))
-        return ft_fail(err, FT_ERROR_USAGE, "`--%s` is a size such as 512MiB or 2GiB, not `%s`", name, text);
+        return ft_fail(err, FT_ERROR_USAGE, "`--%s` is a size such as 512MiB or 2GiB, not `%s`",
+                       name, text);
     if (value < min)
         return ft_fail(err, FT_ERROR_USAGE, "`--%s` is at least %lld MiB, not `%s`", name,
                        (long long)(min >> 20), text);
@@ -226,8 +230,8 @@ static void print_flags(const ft_flag *flags)
         if (!flags->help)
             continue;
         int size = snprintf(left, sizeof(left), "  %c%c%s--%s%s%s", flags->letter ? '-' : ' ',
-                            flags->letter ? flags->letter : ' ', flags->letter ? ", " : "  ", flags->name,
-                            flags->value ? " " : "", flags->value ? flags->value : "");
+                            flags->letter ? flags->letter : ' ', flags->letter ? ", " : "  ",
+                            flags->name, flags->value ? " " : "", flags->value ? flags->value : "");
         printf("%-*s%s%s\n", HELP_COLUMN, left, size >= HELP_COLUMN ? "  " : "", flags->help);
     }
 }

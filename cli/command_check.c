@@ -127,7 +127,8 @@ static bool write_file(ft_arena *arena, const char *path, const ft_text *text, f
 }
 
 // Applies all fixes of one file; counts them.
-static bool fix_file(const checker *c, const ft_found_pipeline *found, size_t *out_count, ft_error *err)
+static bool fix_file(const checker *c, const ft_found_pipeline *found, size_t *out_count,
+                     ft_error *err)
 {
     ft_text text;
     size_t at = 0, count = 0;
@@ -185,7 +186,8 @@ static int tell(const checker *c)
     if (format || ft_arguments_has(c->arguments, "quiet"))
         return FT_EXIT_DONE;
     if (c->found.count == 1)
-        fprintf(stderr, "%s: valid, %zu stage%s\n", c->found.items[0].path, c->stages, c->stages == 1 ? "" : "s");
+        fprintf(stderr, "%s: valid, %zu stage%s\n", c->found.items[0].path, c->stages,
+                c->stages == 1 ? "" : "s");
     else
         fprintf(stderr, "%zu pipelines, all valid\n", c->found.count);
     return FT_EXIT_DONE;
@@ -199,7 +201,9 @@ static int check(const ft_arguments *arguments)
     bool ok = find_all(&c, &err) && check_all(&c, &err);
     if (ok && ft_arguments_has(arguments, "fix"))
         ok = fix_all(&c, &err);
-    int status = ok ? tell(&c) : ft_command_fail(err.code == FT_ERROR_USAGE ? FT_EXIT_USAGE : FT_EXIT_FAILED, &err);
+    int status =
+        ok ? tell(&c)
+           : ft_command_fail(err.code == FT_ERROR_USAGE ? FT_EXIT_USAGE : FT_EXIT_FAILED, &err);
     ft_diagnostics_destroy(c.diagnostics);
     return status;
 }
@@ -208,7 +212,8 @@ const ft_command ft_command_check = {
     .name = "check",
     .operands = "[FILE|FOLDER|FOLDER/...]",
     .summary = "find what is wrong with a pipeline, without running it",
-    .details = "Without a path: all pipelines of this folder and below. In Markdown files, the ```yaml blocks\n"
+    .details = "Without a path: all pipelines of this folder and below. In Markdown files, the "
+               "```yaml blocks\n"
                "that have `stages:` are checked.\n",
     .flags = flags,
     .operands_max = 4096,

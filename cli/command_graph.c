@@ -42,7 +42,8 @@ static bool draw(const ft_plan *plan, const char *format, ft_arena *arena, ft_er
 
 static int graph(const ft_arguments *arguments)
 {
-    const char *format = ft_arguments_get(arguments, "format"), *line = ft_arguments_get(arguments, "exec");
+    const char *format = ft_arguments_get(arguments, "format"),
+               *line = ft_arguments_get(arguments, "exec");
     const char *path = arguments->operand_count > 0 ? arguments->operands[0] : NULL;
     ft_error err = FT_ERROR_INIT;
     ft_pipeline_file file;

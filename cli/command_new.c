@@ -1,8 +1,9 @@
-// ftpipe new weights: a feed-forward network's weights, seeded, as PyTorch saves an nn.Sequential to safetensors:
-// "0.weight" [out, in], "0.bias" [out], "2.weight" ... (the odd numbers are the activations between the layers).
+// ftpipe new weights: a feed-forward network's weights, seeded, as PyTorch saves an nn.Sequential
+// to safetensors: "0.weight" [out, in], "0.bias" [out], "2.weight" ... (the odd numbers are the
+// activations between the layers).
 //
-// The values are those of torch.nn.Linear's start: uniform in +-1/sqrt(in), from the seed and the layer's number, so that
-// one command gives the same file everywhere.
+// The values are those of torch.nn.Linear's start: uniform in +-1/sqrt(in), from the seed and the
+// layer's number, so that one command gives the same file everywhere.
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -38,25 +39,27 @@ static bool read_layers(const char *text, network *out, ft_error *err)
         count++;
     }
     if (!ok || count < 2) {
-        ft_fail(err, FT_ERROR_USAGE, "`--layers` takes sizes such as 512,10, not `%s`", text ? text : "");
+        ft_fail(err, FT_ERROR_USAGE, "`--layers` takes sizes such as 512,10, not `%s`",
+                text ? text : "");
         return false;
     }
     out->count = count - 1;
     return true;
 }
 
-static void put_tensor(ft_text *header, size_t layer, const char *what, const int64_t *shape, size_t rank,
-                       int64_t *at)
+static void put_tensor(ft_text *header, size_t layer, const char *what, const int64_t *shape,
+                       size_t rank, int64_t *at)
 {
     int64_t bytes = 4;
 
-    ft_text_format(header, "%s\"%zu.%s\":{\"dtype\":\"F32\",\"shape\":[", header->size > 1 ? "," : "",
-                   layer * 2, what);
+    ft_text_format(header, "%s\"%zu.%s\":{\"dtype\":\"F32\",\"shape\":[",
+                   header->size > 1 ? "," : "", layer * 2, what);
     for (size_t i = 0; i < rank; i++) {
         ft_text_format(header, "%s%lld", i ? "," : "", (long long)shape[i]);
         bytes *= shape[i];
     }
-    ft_text_format(header, "],\"data_offsets\":[%lld,%lld]}", (long long)*at, (long long)(*at + bytes));
+    ft_text_format(header, "],\"data_offsets\":[%lld,%lld]}", (long long)*at,
+                   (long long)(*at + bytes));
     *at += bytes;
 }
 
@@ -109,7 +112,8 @@ static void make_folders(ft_arena *arena, const char *path)
     }
 }
 
-static bool write_weights(ft_arena *arena, const char *path, const network *net, uint64_t seed, ft_error *err)
+static bool write_weights(ft_arena *arena, const char *path, const network *net, uint64_t seed,
+                          ft_error *err)
 {
     make_folders(arena, path);
     FILE *file = fopen(path, "wb");
@@ -143,7 +147,8 @@ static int new_file(const ft_arguments *arguments)
     network net;
 
     if (strcmp(arguments->operands[0], "weights") != 0) {
-        ft_fail(&err, FT_ERROR_USAGE, "`ftpipe new` makes weights, not `%s`", arguments->operands[0]);
+        ft_fail(&err, FT_ERROR_USAGE, "`ftpipe new` makes weights, not `%s`",
+                arguments->operands[0]);
         return ft_command_fail(FT_EXIT_USAGE, &err);
     }
     if (seed_text && !ft_parse_int(ft_slice_of(seed_text), &seed)) {

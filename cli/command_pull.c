@@ -24,7 +24,8 @@ static int pull(const ft_arguments *arguments)
     const char *store = ft_surroundings_store(arguments->arena);
     for (size_t i = 0; i < arguments->operand_count; i++)
         if (!ft_pull(store, arguments->operands[i], &err))
-            return ft_command_fail(err.code == FT_ERROR_USAGE ? FT_EXIT_USAGE : FT_EXIT_FAILED, &err);
+            return ft_command_fail(err.code == FT_ERROR_USAGE ? FT_EXIT_USAGE : FT_EXIT_FAILED,
+                                   &err);
     return FT_EXIT_DONE;
 }
 
@@ -32,7 +33,8 @@ const ft_command ft_command_pull = {
     .name = "pull",
     .operands = "MODEL...",
     .summary = "fetch a model into the model store, every file verified",
-    .details = "The store is FTPIPE_STORE, else XDG_CACHE_HOME/ftpipe/models, else ~/.cache/ftpipe/models.\n",
+    .details = "The store is FTPIPE_STORE, else XDG_CACHE_HOME/ftpipe/models, else "
+               "~/.cache/ftpipe/models.\n",
     .flags = flags,
     .operands_max = 64,
     .run = pull,

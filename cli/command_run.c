@@ -14,8 +14,10 @@ enum { THREADS_MAX = 4096, MODEL_MISSING = 604 };
 static const char *const orders[] = {"input", "any", NULL};
 
 static const ft_flag flags[] = {
-    {"param", 'p', "NAME=VALUE", NULL, "give a parameter of the pipeline; may stand more than once"},
-    {"exec", 'e', "LINE", NULL, "run a pipeline in one line instead of a file: 'read a.txt ! print'"},
+    {"param", 'p', "NAME=VALUE", NULL,
+     "give a parameter of the pipeline; may stand more than once"},
+    {"exec", 'e', "LINE", NULL,
+     "run a pipeline in one line instead of a file: 'read a.txt ! print'"},
     {"threads", 0, "N", NULL, "threads of the whole process (as many as cores)"},
     {"memory", 0, "SIZE", NULL, "cap on what is in flight: 512MiB (a quarter of the memory)"},
     {"order", 0, "ORDER", orders, "input: as it was read; any: faster"},
@@ -33,7 +35,7 @@ static const ft_flag flags[] = {
 typedef struct {
     const ft_arguments *arguments;
     ft_pipeline_file file;
-    ft_run_options options;   // Of the command line.
+    ft_run_options options;  // Of the command line.
     ft_run_settings settings;
     ft_diagnostics *diagnostics;
     ft_plan *plan;
@@ -45,7 +47,9 @@ static bool read_stress(const char *text, unsigned *out, ft_error *err)
     static const struct {
         const char *name;
         unsigned flag;
-    } modes[] = {{"one-item", FT_STRESS_ONE_ITEM}, {"shared", FT_STRESS_SHARED}, {"one-batch", FT_STRESS_ONE_BATCH}};
+    } modes[] = {{"one-item", FT_STRESS_ONE_ITEM},
+                 {"shared", FT_STRESS_SHARED},
+                 {"one-batch", FT_STRESS_ONE_BATCH}};
     ft_slice rest = ft_slice_of(text), part;
 
     while (ft_slice_cut(&rest, ',', &part)) {
@@ -54,7 +58,8 @@ static bool read_stress(const char *text, unsigned *out, ft_error *err)
             if (ft_slice_is(part, modes[i].name))
                 found = modes[i].flag;
         if (!found)
-            return ft_fail(err, FT_ERROR_USAGE, "`--stress` takes one-item, shared, one-batch, not `%.*s`",
+            return ft_fail(err, FT_ERROR_USAGE,
+                           "`--stress` takes one-item, shared, one-batch, not `%.*s`",
                            (int)part.size, part.data);
         *out |= found;
     }
@@ -69,8 +74,11 @@ static bool read_arguments(runner *r, ft_error *err)
     const char *path = a->operand_count > 0 ? a->operands[0] : NULL;
 
     if (!path == !line) {
-        ft_fail(err, FT_ERROR_USAGE, path ? "`run` takes a file or `-e`, not both" : "`ftpipe run` needs a file");
-        ft_hint(err, "`ftpipe run FILE`, or a pipeline in one line: `ftpipe run -e 'read a.txt ! print'`.");
+        ft_fail(err, FT_ERROR_USAGE,
+                path ? "`run` takes a file or `-e`, not both" : "`ftpipe run` needs a file");
+        ft_hint(
+            err,
+            "`ftpipe run FILE`, or a pipeline in one line: `ftpipe run -e 'read a.txt ! print'`.");
         return false;
     }
     r->options.order_any = order && strcmp(order, "any") == 0;
@@ -104,7 +112,8 @@ static const char *find_missing_model(const runner *r)
                                ft_diagnostics_count(r->diagnostics, FT_SEVERITY_WARNING);
          i++) {
         const ft_diagnostic *d = ft_diagnostics_get(r->diagnostics, i);
-        // The message quotes the name after parameters were filled in; the place in the file may only say ${params.x}.
+        // The message quotes the name after parameters were filled in; the place in the file may
+        // only say ${params.x}.
         ft_slice rest = ft_slice_of(d ? d->message : NULL), before, name;
         if (!d || d->number != MODEL_MISSING)
             continue;
@@ -134,9 +143,12 @@ static int compile_with_pull(runner *r)
 
     while (!compile(r)) {
         const char *model = r->diagnostics ? find_missing_model(r) : NULL;
-        bool again = model && strcmp(model, pulled) != 0 && !ft_arguments_has(r->arguments, "offline");
+        bool again =
+            model && strcmp(model, pulled) != 0 && !ft_arguments_has(r->arguments, "offline");
         if (again) {
-            fprintf(stderr, "ftpipe: `%s` is not in the model store: fetching it (`--offline` does not)\n", model);
+            fprintf(stderr,
+                    "ftpipe: `%s` is not in the model store: fetching it (`--offline` does not)\n",
+                    model);
             again = ft_pull(r->file.environment.model_store, model, &err);
             if (!again)
                 ft_command_fail(FT_EXIT_FAILED, &err);
@@ -188,7 +200,8 @@ static int wait_and_report(runner *r, ft_run *run)
         return FT_EXIT_FAILED;
     }
     bool strict = ft_arguments_has(r->arguments, "fail-on-errors");
-    return strict && (stats.items_failed > 0 || r->report.item_errors > 0) ? FT_EXIT_ITEMS_FAILED : FT_EXIT_DONE;
+    return strict && (stats.items_failed > 0 || r->report.item_errors > 0) ? FT_EXIT_ITEMS_FAILED
+                                                                           : FT_EXIT_DONE;
 }
 
 static int run_plan(runner *r)
@@ -248,12 +261,13 @@ const ft_command ft_command_run = {
     .name = "run",
     .operands = "FILE",
     .summary = "run a pipeline",
-    .details = "examples:\n"
-               "  ftpipe run pipelines/embed.yaml -p docs='notes/*.md'\n"
-               "  ftpipe run -e 'read notes.txt ! tokenize words ! print tokens'\n\n"
-               "exit status: 0 done, 1 the run failed, 2 bad command line, 3 the pipeline is not valid,\n"
-               "4 items failed and --fail-on-errors was given, 130 or 143 stopped by a signal.\n"
-               "The first Ctrl-C lets what is in flight finish, the second stops at once.\n",
+    .details =
+        "examples:\n"
+        "  ftpipe run pipelines/embed.yaml -p docs='notes/*.md'\n"
+        "  ftpipe run -e 'read notes.txt ! tokenize words ! print tokens'\n\n"
+        "exit status: 0 done, 1 the run failed, 2 bad command line, 3 the pipeline is not valid,\n"
+        "4 items failed and --fail-on-errors was given, 130 or 143 stopped by a signal.\n"
+        "The first Ctrl-C lets what is in flight finish, the second stops at once.\n",
     .flags = flags,
     .operands_max = 1,
     .run = run_command,

@@ -15,7 +15,9 @@ static const ft_flag flags[] = {
 
 static const char *kind_name(const ft_stage_def *def)
 {
-    return def->kind == FT_STAGE_SOURCE ? "source" : def->kind == FT_STAGE_SINK ? "sink" : "transform";
+    return def->kind == FT_STAGE_SOURCE ? "source"
+           : def->kind == FT_STAGE_SINK ? "sink"
+                                        : "transform";
 }
 
 static const ft_stage_def *find_stage(const char *name)

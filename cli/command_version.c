@@ -45,7 +45,8 @@ static void find_libraries(library out[LIBRARY_COUNT])
     out[2].name = "mimalloc";
 #ifndef FT_SANITIZED
     int version = mi_version();
-    snprintf(out[2].version, TEXT_BYTES, "%d.%d.%d", version / 100, version / 10 % 10, version % 10);
+    snprintf(out[2].version, TEXT_BYTES, "%d.%d.%d", version / 100, version / 10 % 10,
+             version % 10);
 #endif
     out[3].name = "zlib";
 #ifdef FT_HAVE_ZLIB
@@ -66,8 +67,8 @@ static void print_text(const library *libraries, const ft_topology *machine)
         printf("  %-10s %s\n", libraries[i].name,
                libraries[i].version[0] ? libraries[i].version : "not in this build");
     printf("  %-10s %s\n", "compiler", __VERSION__);
-    printf("  %-10s %s, %s kernels\n", "cpu", machine->cpu_model[0] ? machine->cpu_model : "not known",
-           ft_isa_name(ft_isa_level()));
+    printf("  %-10s %s, %s kernels\n", "cpu",
+           machine->cpu_model[0] ? machine->cpu_model : "not known", ft_isa_name(ft_isa_level()));
     printf("  %-10s %d of %d allowed", "threads", machine->workers, machine->cpus_allowed);
     if (machine->quota > 0)
         printf(", quota %.2f", machine->quota);

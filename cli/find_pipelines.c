@@ -38,7 +38,8 @@ static bool has_stages(ft_slice text)
     return false;
 }
 
-// The fence that a line opens or closes: how many ` or ~; 0 for other lines. `*out_info` is what stands behind it.
+// The fence that a line opens or closes: how many ` or ~; 0 for other lines. `*out_info` is what
+// stands behind it.
 static size_t read_fence(ft_slice line, char *out_mark, ft_slice *out_info)
 {
     ft_slice text = ft_slice_trim(line);
@@ -57,12 +58,13 @@ static bool is_yaml(ft_slice info)
 {
     ft_slice word;
 
-    return ft_slice_cut(&info, ' ', &word) && (ft_slice_is(word, "yaml") || ft_slice_is(word, "yml"));
+    return ft_slice_cut(&info, ' ', &word) &&
+           (ft_slice_is(word, "yaml") || ft_slice_is(word, "yml"));
 }
 
 // A copy of the file with all but [from, end) blanked; line ends stay.
-static bool add_block(ft_arena *arena, const ft_found_pipeline *file, size_t from, size_t end, ft_found_pipelines *out,
-                      ft_error *err)
+static bool add_block(ft_arena *arena, const ft_found_pipeline *file, size_t from, size_t end,
+                      ft_found_pipelines *out, ft_error *err)
 {
     ft_found_pipeline block = *file;
     ft_slice inside = {file->original.data + from, end - from};
@@ -80,7 +82,8 @@ static bool add_block(ft_arena *arena, const ft_found_pipeline *file, size_t fro
     return add(arena, out, block, err);
 }
 
-static bool add_blocks(ft_arena *arena, const ft_found_pipeline *file, ft_found_pipelines *out, ft_error *err)
+static bool add_blocks(ft_arena *arena, const ft_found_pipeline *file, ft_found_pipelines *out,
+                       ft_error *err)
 {
     ft_slice rest = file->original, line, info;
     size_t open = 0, start = 0;
@@ -106,7 +109,8 @@ static bool add_blocks(ft_arena *arena, const ft_found_pipeline *file, ft_found_
     return true;
 }
 
-static bool add_file(const char *path, bool is_named, ft_arena *arena, ft_found_pipelines *out, ft_error *err)
+static bool add_file(const char *path, bool is_named, ft_arena *arena, ft_found_pipelines *out,
+                     ft_error *err)
 {
     ft_found_pipeline file = {.path = path};
 
@@ -164,8 +168,8 @@ static bool list_folder(const char *path, ft_arena *arena, listing *out, ft_erro
 static bool is_of_interest(const char *path)
 {
     ft_slice name = ft_slice_of(path);
-    return ft_slice_ends_with(name, FT_SLICE(".yaml")) || ft_slice_ends_with(name, FT_SLICE(".yml")) ||
-           ft_slice_ends_with(name, FT_SLICE(".md"));
+    return ft_slice_ends_with(name, FT_SLICE(".yaml")) ||
+           ft_slice_ends_with(name, FT_SLICE(".yml")) || ft_slice_ends_with(name, FT_SLICE(".md"));
 }
 
 // Folders still to be read, in place of recursion: a stack of listings.
@@ -195,7 +199,8 @@ static bool walk(const char *path, ft_arena *arena, ft_found_pipelines *out, ft_
             levels[depth] = (level){{0}};
             if (!list_folder(name, arena, &levels[depth++].listing, err))
                 return false;
-        } else if (S_ISREG(found.st_mode) && is_of_interest(name) && !add_file(name, false, arena, out, err)) {
+        } else if (S_ISREG(found.st_mode) && is_of_interest(name) &&
+                   !add_file(name, false, arena, out, err)) {
             return false;
         }
     }
@@ -214,5 +219,6 @@ bool ft_find_pipelines(const char *path, ft_arena *arena, ft_found_pipelines *ou
         if (!path)
             return ft_fail_nomem(err, name.size);
     }
-    return ft_file_find(path) == FT_FILE_FOLDER ? walk(path, arena, out, err) : add_file(path, true, arena, out, err);
+    return ft_file_find(path) == FT_FILE_FOLDER ? walk(path, arena, out, err)
+                                                : add_file(path, true, arena, out, err);
 }

@@ -15,7 +15,8 @@ static size_t box_of(const ft_plan *plan, size_t index)
     return box;
 }
 
-// One line, not too long. A model's full path says less than its name; a script shows its first line.
+// One line, not too long. A model's full path says less than its name; a script shows its first
+// line.
 static const char *print_text(const char *text, bool is_model, ft_arena *arena)
 {
     const char *slash = is_model && text[0] == '/' ? strrchr(text, '/') : NULL;
@@ -90,7 +91,8 @@ static bool add_edges(const ft_plan *plan, const ft_plan_node *node, size_t to, 
     for (size_t i = 0; i < node->input_count; i++) {
         const ft_plan_node *from = plan->nodes[node->inputs[i].node];
         ft_graph_edge *edge = &out->edges[out->edge_count++];
-        const ft_schema *schema = node->inputs[i].port == FT_PORT_ERRORS ? &from->errors : &from->output;
+        const ft_schema *schema =
+            node->inputs[i].port == FT_PORT_ERRORS ? &from->errors : &from->output;
         *edge = (ft_graph_edge){.from = box_of(plan, node->inputs[i].node), .to = to};
         edge->port = port_name(from, node->inputs[i].port);
         edge->fields = ft_schema_print(schema, arena);
@@ -121,7 +123,8 @@ bool ft_graph_picture_make(const ft_plan *plan, ft_arena *arena, ft_graph_pictur
         ft_graph_box *box = &out->boxes[out->box_count++];
         box->node = node;
         bool has_own_name = strcmp(node->name, node->def->name) != 0;
-        box->title = has_own_name ? ft_arena_format(arena, "%s (%s)", node->name, node->def->name) : node->name;
+        box->title = has_own_name ? ft_arena_format(arena, "%s (%s)", node->name, node->def->name)
+                                  : node->name;
         box->detail = print_main(node, arena);
         if (!box->title || !box->detail || !add_edges(plan, node, out->box_count - 1, arena, out))
             return false;

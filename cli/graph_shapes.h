@@ -1,20 +1,21 @@
-// The picture of a plan, in four languages. Hidden nodes (a source's decoding half) are part of their owner.
+// The picture of a plan, in four languages. Hidden nodes (a source's decoding half) are part of
+// their owner.
 #pragma once
 
 #include "engine/plan.h"
 
 typedef struct ft_graph_edge {
-    size_t from, to;      // Indices of boxes.
-    const char *port;     // NULL: the main output.
-    const char *fields;   // "id: int, text: string"
+    size_t from, to;     // Indices of boxes.
+    const char *port;    // NULL: the main output.
+    const char *fields;  // "id: int, text: string"
 } ft_graph_edge;
 
 typedef struct ft_graph_box {
-    const ft_plan_node *node;   // What is shown.
-    const ft_plan_node *last;   // What gives the output: the node, or its hidden half.
-    const char *title;          // "vectors (write)"
-    const char *detail;         // "out/vectors.npy", or ""
-    size_t layer;               // 0: sources.
+    const ft_plan_node *node;  // What is shown.
+    const ft_plan_node *last;  // What gives the output: the node, or its hidden half.
+    const char *title;         // "vectors (write)"
+    const char *detail;        // "out/vectors.npy", or ""
+    size_t layer;              // 0: sources.
 } ft_graph_box;
 
 typedef struct ft_graph_picture {

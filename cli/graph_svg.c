@@ -1,4 +1,5 @@
-// The graph as SVG: boxes in layers from top to bottom, each layer centred, an edge's fields beside its line.
+// The graph as SVG: boxes in layers from top to bottom, each layer centred, an edge's fields beside
+// its line.
 //
 //        +------+
 //        | read |
@@ -8,15 +9,16 @@
 //        | tokenize |
 //        +----------+
 //
-// Widths come from a table of one width per character (monospace), since there is no font to ask. An edge that skips a
-// layer runs beside the boxes in between: boxes of a layer keep a lane free for each edge that passes.
+// Widths come from a table of one width per character (monospace), since there is no font to ask.
+// An edge that skips a layer runs beside the boxes in between: boxes of a layer keep a lane free
+// for each edge that passes.
 #include "cli/graph_shapes.h"
 
 enum {
-    CHARACTER = 7,      // Of the 12 px monospace text.
+    CHARACTER = 7,  // Of the 12 px monospace text.
     PAD = 14,
     BOX_HEIGHT = 46,
-    LINE = 15,          // Of an edge's fields.
+    LINE = 15,  // Of an edge's fields.
     GAP_X = 48,
     LANE = 40,
     GAP_Y_MIN = 44,
@@ -64,7 +66,8 @@ static bool next_field(ft_slice *rest, ft_slice *out)
 
     if (rest->size == 0)
         return false;
-    while (size < rest->size && !ft_slice_starts_with((ft_slice){rest->data + size, rest->size - size}, FT_SLICE(", ")))
+    while (size < rest->size &&
+           !ft_slice_starts_with((ft_slice){rest->data + size, rest->size - size}, FT_SLICE(", ")))
         size++;
     *out = (ft_slice){rest->data, size};
     size_t skipped = size < rest->size ? size + 2 : size;
@@ -195,8 +198,9 @@ static void put_box(const layout *l, size_t index, ft_text *out)
     int middle = at->x + at->width / 2;
     bool two_lines = *box->detail != 0;
 
-    ft_text_format(out, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"6\" class=\"%s\"/>\n", at->x, at->y,
-                   at->width, BOX_HEIGHT, classes[box->node->def->kind]);
+    ft_text_format(out,
+                   "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"6\" class=\"%s\"/>\n",
+                   at->x, at->y, at->width, BOX_HEIGHT, classes[box->node->def->kind]);
     put_text_at(out, middle, at->y + (two_lines ? 20 : 28), "title", ft_slice_of(box->title));
     if (two_lines)
         put_text_at(out, middle, at->y + 36, "detail", ft_slice_of(box->detail));
@@ -243,7 +247,8 @@ static void put_edge(const layout *l, size_t index, ft_text *out)
             in_count++;
         }
     }
-    int x1 = side_x(&l->boxes[edge->from], out_nth, out_count), y1 = l->boxes[edge->from].y + BOX_HEIGHT;
+    int x1 = side_x(&l->boxes[edge->from], out_nth, out_count),
+        y1 = l->boxes[edge->from].y + BOX_HEIGHT;
     int x2 = side_x(&l->boxes[edge->to], in_nth, in_count), y2 = l->boxes[edge->to].y;
     size_t skipped = l->picture->boxes[edge->to].layer - l->picture->boxes[edge->from].layer;
     int bend = y2 - 12;
@@ -251,21 +256,24 @@ static void put_edge(const layout *l, size_t index, ft_text *out)
     if (skipped > 1) {
         // Around the boxes in between, along the picture's right side.
         int lane = l->width - MARGIN - (int)(index % 4) * 8;
-        ft_text_format(out, "<path d=\"M%d %dV%dH%dV%dH%dV%d\" class=\"edge\"/>\n", x1, y1, y1 + 10, lane, bend, x2,
-                       y2 - 2);
+        ft_text_format(out, "<path d=\"M%d %dV%dH%dV%dH%dV%d\" class=\"edge\"/>\n", x1, y1, y1 + 10,
+                       lane, bend, x2, y2 - 2);
     } else {
-        ft_text_format(out, "<path d=\"M%d %dC%d %d %d %d %d %dV%d\" class=\"edge\"/>\n", x1, y1, x1, y1 + 20, x2,
-                       y1 + 6, x2, y1 + 26, y2 - 2);
+        ft_text_format(out, "<path d=\"M%d %dC%d %d %d %d %d %dV%d\" class=\"edge\"/>\n", x1, y1,
+                       x1, y1 + 20, x2, y1 + 6, x2, y1 + 26, y2 - 2);
     }
     put_label(edge, x2 + 6, y2 - 8, out);
 }
 
 static const char style[] =
-    "<style>text{font:12px ui-monospace,monospace;fill:#24292f}.title{font-weight:bold;text-anchor:middle}"
-    ".detail{text-anchor:middle;fill:#57606a}.fields{fill:#57606a;font-size:11px}.port{fill:#cf222e;font-size:11px}"
+    "<style>text{font:12px "
+    "ui-monospace,monospace;fill:#24292f}.title{font-weight:bold;text-anchor:middle}"
+    ".detail{text-anchor:middle;fill:#57606a}.fields{fill:#57606a;font-size:11px}.port{fill:#"
+    "cf222e;font-size:11px}"
     "rect{stroke:#57606a;fill:#f6f8fa}.source{fill:#ddf4ff}.sink{fill:#dafbe1}"
     ".edge{fill:none;stroke:#57606a;marker-end:url(#tip)}</style>\n"
-    "<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" "
+    "<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" "
+    "markerHeight=\"8\" "
     "orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#57606a\"/></marker></defs>\n";
 
 void ft_graph_put_svg(const ft_graph_picture *picture, ft_arena *arena, ft_text *out)
@@ -286,12 +294,15 @@ void ft_graph_put_svg(const ft_graph_picture *picture, ft_arena *arena, ft_text 
         l.boxes[i].width = box_width(&picture->boxes[i]);
     place_rows(&l);
     place_columns(&l);
-    ft_text_format(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
-                        "viewBox=\"0 0 %d %d\">\n<title>", l.width, l.height, l.width, l.height);
+    ft_text_format(out,
+                   "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+                   "viewBox=\"0 0 %d %d\">\n<title>",
+                   l.width, l.height, l.width, l.height);
     put_escaped(out, ft_slice_of(picture->name));
     ft_text_append_string(out, "</title>\n");
     ft_text_append_string(out, style);
-    ft_text_append_string(out, "<rect width=\"100%\" height=\"100%\" style=\"fill:#fff;stroke:none\"/>\n");
+    ft_text_append_string(
+        out, "<rect width=\"100%\" height=\"100%\" style=\"fill:#fff;stroke:none\"/>\n");
     for (size_t i = 0; i < picture->edge_count; i++)
         put_edge(&l, i, out);
     for (size_t i = 0; i < picture->box_count; i++)

@@ -28,8 +28,8 @@ static void put_edges_to(const ft_graph_picture *picture, size_t box, ft_text *o
         if (chained)
             ft_text_format(out, "  │ %s\n", edge->fields);
         else
-            ft_text_format(out, "  ╷ from %s%s%s: %s\n", picture->boxes[edge->from].node->name, edge->port ? "." : "",
-                           edge->port ? edge->port : "", edge->fields);
+            ft_text_format(out, "  ╷ from %s%s%s: %s\n", picture->boxes[edge->from].node->name,
+                           edge->port ? "." : "", edge->port ? edge->port : "", edge->fields);
     }
     if (chained || picture->boxes[box].layer > 0)
         ft_text_append_string(out, "  ▼\n");
@@ -58,7 +58,8 @@ static void put_dot_text(const char *text, ft_text *out)
 }
 
 // "a: int, b: string" with a line end behind every comma.
-static void put_fields(const char *fields, const char *line_end, void (*put)(const char *, ft_text *), ft_text *out)
+static void put_fields(const char *fields, const char *line_end,
+                       void (*put)(const char *, ft_text *), ft_text *out)
 {
     for (; *fields; fields++) {
         char one[2] = {*fields, 0};

@@ -1,5 +1,5 @@
-// The handler only stores and calls ft_run_cancel, which is made for it. Other threads block all signals, so it runs on
-// the first thread, which waits in ft_run_wait.
+// The handler only stores and calls ft_run_cancel, which is made for it. Other threads block all
+// signals, so it runs on the first thread, which waits in ft_run_wait.
 #include "cli/interrupt.h"
 
 #include <signal.h>

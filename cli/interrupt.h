@@ -1,4 +1,5 @@
-// Ctrl-C and SIGTERM: the first lets the run drain, the second stops it at once, the third ends the process.
+// Ctrl-C and SIGTERM: the first lets the run drain, the second stops it at once, the third ends the
+// process.
 #pragma once
 
 #include "engine/run.h"

@@ -1,6 +1,7 @@
 // ftpipe: finds the command in the table, parses its arguments, runs it.
 //
-// SIGPIPE is ignored, so that a closed stdout is an error of the stage that writes there and the run can drain.
+// SIGPIPE is ignored, so that a closed stdout is an error of the stage that writes there and the
+// run can drain.
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,7 +82,8 @@ static int run_command(const ft_command *command, int argc, char **argv)
     return status;
 }
 
-// What went to stdout may fail only now, when it is flushed: a full disk must not look like success.
+// What went to stdout may fail only now, when it is flushed: a full disk must not look like
+// success.
 static int end(int status)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))

@@ -19,7 +19,8 @@ static const char *folder_of(ft_arena *arena, const char *path)
     return ft_arena_text(arena, (ft_slice){path, slash == path ? 1 : (size_t)(slash - path)});
 }
 
-bool ft_pipeline_file_place(ft_pipeline_file *file, ft_arena *arena, const char *path, ft_error *err)
+bool ft_pipeline_file_place(ft_pipeline_file *file, ft_arena *arena, const char *path,
+                            ft_error *err)
 {
     *file = (ft_pipeline_file){.arena = arena};
     file->environment.model_store = ft_surroundings_store(arena);
@@ -27,8 +28,8 @@ bool ft_pipeline_file_place(ft_pipeline_file *file, ft_arena *arena, const char 
     return file->environment.pipeline_folder || ft_fail_nomem(err, strlen(path));
 }
 
-bool ft_pipeline_file_read(ft_pipeline_file *file, ft_arena *arena, const char *path, const char *line,
-                           ft_error *err)
+bool ft_pipeline_file_read(ft_pipeline_file *file, ft_arena *arena, const char *path,
+                           const char *line, ft_error *err)
 {
     if (!ft_pipeline_file_place(file, arena, path, err))
         return false;
@@ -39,7 +40,8 @@ bool ft_pipeline_file_read(ft_pipeline_file *file, ft_arena *arena, const char *
     return ft_file_read(opened, arena, PIPELINE_BYTES_MAX, &file->source.text, err);
 }
 
-bool ft_pipeline_file_take_params(ft_pipeline_file *file, const ft_arguments *arguments, ft_error *err)
+bool ft_pipeline_file_take_params(ft_pipeline_file *file, const ft_arguments *arguments,
+                                  ft_error *err)
 {
     file->param_names = ft_arena_zero(file->arena, arguments->count, sizeof(char *));
     file->param_texts = ft_arena_zero(file->arena, arguments->count, sizeof(char *));

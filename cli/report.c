@@ -1,4 +1,5 @@
-// The report's thread and its one lock. Everything is written with one fwrite, so that lines of several threads never mix.
+// The report's thread and its one lock. Everything is written with one fwrite, so that lines of
+// several threads never mix.
 #include "cli/report.h"
 
 #include <stdio.h>
@@ -9,7 +10,7 @@
 #include "runtime/system/clock.h"
 
 enum { TICK_MS = 200, OUTPUT_BYTES_MAX = 256 * 1024 };
-static const int64_t block_after_ns = 600 * INT64_C(1000000);   // Short runs show no block.
+static const int64_t block_after_ns = 600 * INT64_C(1000000);  // Short runs show no block.
 static const int64_t line_every_ns = 10 * INT64_C(1000000000);
 static const int64_t event_every_ns = INT64_C(1000000000);
 
@@ -182,9 +183,10 @@ static void tell_interrupt(ft_report *report)
     if (report->json)
         return;
     ft_text_init(&text, OUTPUT_BYTES_MAX);
-    ft_text_append_string(&text, report->told_interrupts == 1
-                                     ? "ftpipe: stopping: what is in flight is finished; once more: at once\n"
-                                     : "ftpipe: stopping at once\n");
+    ft_text_append_string(
+        &text, report->told_interrupts == 1
+                   ? "ftpipe: stopping: what is in flight is finished; once more: at once\n"
+                   : "ftpipe: stopping at once\n");
     say(report, &text);
 }
 
@@ -263,8 +265,10 @@ static void put_next(ft_text *out, const char *file, const ft_report *report, co
         ft_text_format(out, "next: ftpipe run %s --memory %lldMiB\n", subject,
                        (long long)((limit > 0 ? limit * 2 : INT64_C(2) << 30) >> 20));
     } else if (err->code == FT_ERROR_DATA && !is_line) {
-        ft_text_format(out, "next: write `on_error: skip` in the stage, or read its `errors`; then "
-                            "ftpipe run %s\n", subject);
+        ft_text_format(out,
+                       "next: write `on_error: skip` in the stage, or read its `errors`; then "
+                       "ftpipe run %s\n",
+                       subject);
     } else if (is_line) {
         ft_text_format(out, "next: ftpipe run %s\n", subject);
     } else {
@@ -272,7 +276,8 @@ static void put_next(ft_text *out, const char *file, const ft_report *report, co
     }
 }
 
-void ft_report_failure(ft_report *report, const char *file, const ft_plan_node *node, const ft_error *err)
+void ft_report_failure(ft_report *report, const char *file, const ft_plan_node *node,
+                       const ft_error *err)
 {
     ft_text text;
 

@@ -1,7 +1,9 @@
-// What a person (or with --json a program) sees of a run on stderr: log lines, failed items, progress, the end.
+// What a person (or with --json a program) sees of a run on stderr: log lines, failed items,
+// progress, the end.
 //
-// A thread of its own looks at the run five times a second. On a terminal it redraws a block in place; else it writes a
-// line each ten seconds. Whatever else is to be written takes the block away first and lets it come back.
+// A thread of its own looks at the run five times a second. On a terminal it redraws a block in
+// place; else it writes a line each ten seconds. Whatever else is to be written takes the block
+// away first and lets it come back.
 #pragma once
 
 #include "cli/terminal.h"
@@ -14,7 +16,7 @@ enum { FT_REPORT_ITEMS_SHOWN = 10, FT_REPORT_STAGES_MAX = 64 };
 
 typedef struct ft_report {
     // Settings, before start.
-    const char *name;        // Of the pipeline.
+    const char *name;  // Of the pipeline.
     const ft_plan *plan;
     ft_terminal terminal;
     bool quiet, json;
@@ -22,9 +24,9 @@ typedef struct ft_report {
     ft_mutex lock;
     ft_condition changed;
     bool stopping;
-    int block_lines;         // Of the block that stands on the terminal; 0: none.
-    uint64_t item_errors;    // That came.
-    ft_text block;           // What stands there, to be put back.
+    int block_lines;       // Of the block that stands on the terminal; 0: none.
+    uint64_t item_errors;  // That came.
+    ft_text block;         // What stands there, to be put back.
     ft_run *run;
     ft_thread thread;
     // The thread's own: the last look, for rates.
@@ -42,10 +44,12 @@ void ft_report_finish(ft_report *report);
 void ft_report_log(void *host, ft_log_level level, const char *from, const char *line);
 void ft_report_item_error(void *host, const ft_plan_node *node, const char *place, ft_slice text,
                           const ft_error *why);
-// Watches the run until stop, which takes the block away. Without a thread (err is dropped) there is no progress.
+// Watches the run until stop, which takes the block away. Without a thread (err is dropped) there
+// is no progress.
 void ft_report_start(ft_report *report, ft_run *run);
 void ft_report_stop(ft_report *report);
 // The end: a table and totals, or an `end` event.
 void ft_report_end(ft_report *report, const ft_run_stats *stats, const char *outcome);
 // The failure that ended the run, with the next command to try.
-void ft_report_failure(ft_report *report, const char *file, const ft_plan_node *node, const ft_error *err);
+void ft_report_failure(ft_report *report, const char *file, const ft_plan_node *node,
+                       const ft_error *err);

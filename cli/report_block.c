@@ -5,7 +5,8 @@
 //     embed     ██████████  99 %  ◀ bottleneck: 2 of 2 busy, 41 batches waiting
 //     memory 1.1 of 2.0 GiB · 3 failed
 //
-// Lines are cut at the terminal's width, in code points: a line that wrapped could not be taken away again.
+// Lines are cut at the terminal's width, in code points: a line that wrapped could not be taken
+// away again.
 #include <stdio.h>
 #include <string.h>
 
@@ -89,11 +90,13 @@ static void put_progress(ft_text *line, const ft_report *report, const ft_run_st
         ft_text_format(line, "   %s", ft_figure_share(share > 1 ? 1 : share, figure));
     ft_text_format(line, "   %s/s", ft_figure_count((uint64_t)(report->rate + 0.5), figure));
     if (share > 0.01 && share < 1)
-        ft_text_format(line, "   ETA %s",
-                       ft_figure_time((int64_t)((double)stats->elapsed_ns * (1 - share) / share), figure));
+        ft_text_format(
+            line, "   ETA %s",
+            ft_figure_time((int64_t)((double)stats->elapsed_ns * (1 - share) / share), figure));
 }
 
-static void put_stage(const ft_report *report, const ft_run_stats *stats, size_t index, ft_text *line)
+static void put_stage(const ft_report *report, const ft_run_stats *stats, size_t index,
+                      ft_text *line)
 {
     const ft_stage_stats *stage = &stats->stages[index];
     int width = name_columns(stats);
@@ -145,8 +148,8 @@ void ft_report_put_line(const ft_report *report, const ft_run_stats *stats, ft_t
     ft_text_format(out, "ftpipe: %s: ", report->name);
     put_progress(out, report, stats);
     if (bottleneck >= 0)
-        ft_text_format(out, "   `%s` is the bottleneck, %.0f %% busy", stats->stages[bottleneck].name,
-                       report->share[bottleneck] * 100);
+        ft_text_format(out, "   `%s` is the bottleneck, %.0f %% busy",
+                       stats->stages[bottleneck].name, report->share[bottleneck] * 100);
     if (stats->items_failed > 0)
         ft_text_format(out, "   %llu failed", (unsigned long long)stats->items_failed);
     ft_text_append_char(out, '\n');

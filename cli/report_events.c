@@ -1,4 +1,5 @@
-// --json: one object a line, each with "v":1 and "event". Field names are the promise; new ones may come.
+// --json: one object a line, each with "v":1 and "event". Field names are the promise; new ones may
+// come.
 #include "cli/report_shapes.h"
 #include "runtime/data/json.h"
 
@@ -23,13 +24,15 @@ static void put_close(ft_text *out)
 
 static void put_totals(ft_text *out, const ft_run_stats *stats)
 {
-    ft_text_format(out,
-                   ",\"elapsed_s\":%.3f,\"read\":%llu,\"written\":%llu,\"dropped\":%llu,\"failed\":%llu,"
-                   "\"memory_bytes\":%lld,\"memory_peak_bytes\":%lld,\"memory_limit_bytes\":%lld,\"threads\":%d",
-                   (double)stats->elapsed_ns * 1e-9, (unsigned long long)stats->items_read,
-                   (unsigned long long)stats->items_written, (unsigned long long)stats->items_dropped,
-                   (unsigned long long)stats->items_failed, (long long)stats->memory_used_bytes,
-                   (long long)stats->memory_peak_bytes, (long long)stats->memory_limit_bytes, stats->threads);
+    ft_text_format(
+        out,
+        ",\"elapsed_s\":%.3f,\"read\":%llu,\"written\":%llu,\"dropped\":%llu,\"failed\":%llu,"
+        "\"memory_bytes\":%lld,\"memory_peak_bytes\":%lld,\"memory_limit_bytes\":%lld,\"threads\":%"
+        "d",
+        (double)stats->elapsed_ns * 1e-9, (unsigned long long)stats->items_read,
+        (unsigned long long)stats->items_written, (unsigned long long)stats->items_dropped,
+        (unsigned long long)stats->items_failed, (long long)stats->memory_used_bytes,
+        (long long)stats->memory_peak_bytes, (long long)stats->memory_limit_bytes, stats->threads);
 }
 
 static void put_stage(ft_text *out, const ft_stage_stats *stage)
@@ -37,13 +40,14 @@ static void put_stage(ft_text *out, const ft_stage_stats *stage)
     ft_text_append_string(out, "{\"name\":");
     ft_json_put_string(out, ft_slice_of(stage->name));
     put_string(out, "type", stage->def->name);
-    ft_text_format(out,
-                   ",\"in\":%llu,\"made\":%llu,\"out\":%llu,\"dropped\":%llu,\"failed\":%llu,\"batches\":%llu,"
-                   "\"busy_s\":%.3f,\"counters\":{",
-                   (unsigned long long)stage->items_in, (unsigned long long)stage->items_made,
-                   (unsigned long long)stage->items_out, (unsigned long long)stage->items_dropped,
-                   (unsigned long long)stage->items_failed, (unsigned long long)stage->batches,
-                   (double)stage->busy_ns * 1e-9);
+    ft_text_format(
+        out,
+        ",\"in\":%llu,\"made\":%llu,\"out\":%llu,\"dropped\":%llu,\"failed\":%llu,\"batches\":%llu,"
+        "\"busy_s\":%.3f,\"counters\":{",
+        (unsigned long long)stage->items_in, (unsigned long long)stage->items_made,
+        (unsigned long long)stage->items_out, (unsigned long long)stage->items_dropped,
+        (unsigned long long)stage->items_failed, (unsigned long long)stage->batches,
+        (double)stage->busy_ns * 1e-9);
     for (size_t i = 0; stage->counters && stage->def->counters && stage->def->counters[i]; i++)
         ft_text_format(out, "%s\"%s\":%llu", i ? "," : "", stage->def->counters[i],
                        (unsigned long long)stage->counters[i]);
@@ -94,7 +98,8 @@ void ft_report_put_progress_event(const ft_report *report, const ft_run_stats *s
     put_close(out);
 }
 
-void ft_report_put_end_event(const ft_report *report, const ft_run_stats *stats, const char *outcome, ft_text *out)
+void ft_report_put_end_event(const ft_report *report, const ft_run_stats *stats,
+                             const char *outcome, ft_text *out)
 {
     put_open(out, "end");
     put_string(out, "pipeline", report->name);
@@ -132,8 +137,8 @@ static void put_error(ft_text *out, const ft_error *err)
     put_any_text(out, "hint", ft_slice_of(err->hint));
 }
 
-void ft_report_put_item_event(const ft_plan_node *node, const char *place, ft_slice text, const ft_error *why,
-                              ft_text *out)
+void ft_report_put_item_event(const ft_plan_node *node, const char *place, ft_slice text,
+                              const ft_error *why, ft_text *out)
 {
     put_open(out, "item_error");
     put_string(out, "stage", node->name);

@@ -1,4 +1,5 @@
-// The table at the end: what became of the items, per stage and in all; what limited the run; what was written.
+// The table at the end: what became of the items, per stage and in all; what limited the run; what
+// was written.
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -6,7 +7,8 @@
 #include "cli/report_shapes.h"
 
 enum { NAME_COLUMNS_MIN = 8, FIGURE_COLUMNS = 13 };
-static const int64_t worth_telling_ns = 200 * INT64_C(1000000);  // Shorter runs have no bottleneck worth a line.
+static const int64_t worth_telling_ns =
+    200 * INT64_C(1000000);  // Shorter runs have no bottleneck worth a line.
 
 static void put_figure(ft_text *out, uint64_t count)
 {
@@ -16,7 +18,8 @@ static void put_figure(ft_text *out, uint64_t count)
 
 static void put_stage(ft_text *out, const ft_stage_stats *stage, int width, int64_t all_busy_ns)
 {
-    bool is_source = stage->def->kind == FT_STAGE_SOURCE, is_sink = stage->def->kind == FT_STAGE_SINK;
+    bool is_source = stage->def->kind == FT_STAGE_SOURCE,
+         is_sink = stage->def->kind == FT_STAGE_SINK;
     double share = all_busy_ns > 0 ? (double)stage->busy_ns / (double)all_busy_ns : 0;
 
     ft_text_format(out, "  %-*s", width, stage->name);
@@ -28,7 +31,8 @@ static void put_stage(ft_text *out, const ft_stage_stats *stage, int width, int6
         ft_text_format(out, "%*s", FIGURE_COLUMNS, "");
     else
         put_figure(out, stage->items_out);
-    // What a sink or a gathering stage takes does not go on, and is not lost: the line of totals says what became of it.
+    // What a sink or a gathering stage takes does not go on, and is not lost: the line of totals
+    // says what became of it.
     if (is_sink || stage->def->absorbs)
         ft_text_format(out, "%*s", FIGURE_COLUMNS, "");
     else
@@ -37,7 +41,8 @@ static void put_stage(ft_text *out, const ft_stage_stats *stage, int width, int6
     ft_text_format(out, "%7.0f %%", share * 100);
     for (size_t i = 0; stage->counters && stage->def->counters && stage->def->counters[i]; i++)
         if (stage->counters[i] > 0)
-            ft_text_format(out, "  %s %llu", stage->def->counters[i], (unsigned long long)stage->counters[i]);
+            ft_text_format(out, "  %s %llu", stage->def->counters[i],
+                           (unsigned long long)stage->counters[i]);
     ft_text_append_char(out, '\n');
 }
 
@@ -48,14 +53,15 @@ static void put_limit(ft_text *out, const ft_run_stats *stats)
     if (stats->elapsed_ns < worth_telling_ns)
         return;
     for (size_t i = 0; i < stats->stage_count && i < FT_REPORT_STAGES_MAX; i++)
-        share[i] = (double)stats->stages[i].busy_ns / ((double)stats->elapsed_ns * ft_report_capacity(stats, i));
+        share[i] = (double)stats->stages[i].busy_ns /
+                   ((double)stats->elapsed_ns * ft_report_capacity(stats, i));
     int limit = ft_report_bottleneck(stats, share);
     if (limit < 0)
         return;
     double threads = ft_report_capacity(stats, (size_t)limit);
     ft_text_format(out, "  `%s` limits the run: %.0f %% busy on %.0f of %d threads%s\n",
-                   stats->stages[limit].name, (share[limit] > 1 ? 1 : share[limit]) * 100, threads, stats->threads,
-                   threads < stats->threads ? "; more threads will not help" : "");
+                   stats->stages[limit].name, (share[limit] > 1 ? 1 : share[limit]) * 100, threads,
+                   stats->threads, threads < stats->threads ? "; more threads will not help" : "");
 }
 
 // The path that a sink writes to, or NULL.
@@ -82,7 +88,8 @@ static void put_outputs(ft_text *out, const ft_plan *plan)
     }
 }
 
-void ft_report_put_table(const ft_report *report, const ft_run_stats *stats, const char *outcome, ft_text *out)
+void ft_report_put_table(const ft_report *report, const ft_run_stats *stats, const char *outcome,
+                         ft_text *out)
 {
     char a[FT_FIGURE_BYTES], b[FT_FIGURE_BYTES], c[FT_FIGURE_BYTES], d[FT_FIGURE_BYTES];
     int width = NAME_COLUMNS_MIN;
@@ -95,14 +102,17 @@ void ft_report_put_table(const ft_report *report, const ft_run_stats *stats, con
     }
     ft_text_format(out, "%s: %s in %s on %d threads\n", report->name, outcome,
                    ft_figure_time(stats->elapsed_ns, a), stats->threads);
-    ft_text_format(out, "  %-*s%*s%*s%*s%*s%9s\n", width, "stage", FIGURE_COLUMNS, "in", FIGURE_COLUMNS, "out",
-                   FIGURE_COLUMNS, "dropped", FIGURE_COLUMNS, "failed", "busy");
+    ft_text_format(out, "  %-*s%*s%*s%*s%*s%9s\n", width, "stage", FIGURE_COLUMNS, "in",
+                   FIGURE_COLUMNS, "out", FIGURE_COLUMNS, "dropped", FIGURE_COLUMNS, "failed",
+                   "busy");
     for (size_t i = 0; i < stats->stage_count; i++)
         put_stage(out, &stats->stages[i], width, all_busy_ns);
-    ft_text_format(out, "  %s read = %s written + %s dropped + %s failed\n", ft_figure_count(stats->items_read, a),
-                   ft_figure_count(stats->items_written, b), ft_figure_count(stats->items_dropped, c),
+    ft_text_format(out, "  %s read = %s written + %s dropped + %s failed\n",
+                   ft_figure_count(stats->items_read, a), ft_figure_count(stats->items_written, b),
+                   ft_figure_count(stats->items_dropped, c),
                    ft_figure_count(stats->items_failed, d));
-    ft_text_format(out, "  memory: %s at most, of %s\n", ft_figure_bytes(stats->memory_peak_bytes, a),
+    ft_text_format(out, "  memory: %s at most, of %s\n",
+                   ft_figure_bytes(stats->memory_peak_bytes, a),
                    ft_figure_bytes(stats->memory_limit_bytes, b));
     put_limit(out, stats);
     put_outputs(out, report->plan);

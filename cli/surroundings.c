@@ -47,7 +47,8 @@ bool ft_surroundings_apply(ft_error *err)
     if (ft_slice_cut(&rest, ',', &number) && rest.data)
         sticky = ft_slice_is(rest, "sticky");
     if (!ft_parse_int(number, &nth) || nth < 0 || (rest.data && !sticky))
-        return ft_fail(err, FT_ERROR_USAGE, "FT_FAIL_ALLOC is a number or `number,sticky`, not `%s`", fail);
+        return ft_fail(err, FT_ERROR_USAGE,
+                       "FT_FAIL_ALLOC is a number or `number,sticky`, not `%s`", fail);
     ft_alloc_fail_at((uint64_t)nth, sticky);
     return true;
 }

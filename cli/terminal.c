@@ -78,7 +78,8 @@ const char *ft_figure_time(int64_t ns, char out[FT_FIGURE_BYTES])
     else if (seconds < 60)
         snprintf(out, FT_FIGURE_BYTES, "%.1f s", (double)ns * 1e-9);
     else if (seconds < 3600)
-        snprintf(out, FT_FIGURE_BYTES, "%lld:%02lld", (long long)(seconds / 60), (long long)(seconds % 60));
+        snprintf(out, FT_FIGURE_BYTES, "%lld:%02lld", (long long)(seconds / 60),
+                 (long long)(seconds % 60));
     else
         snprintf(out, FT_FIGURE_BYTES, "%lld:%02lld:%02lld", (long long)(seconds / 3600),
                  (long long)(seconds / 60 % 60), (long long)(seconds % 60));

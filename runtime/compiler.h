@@ -16,7 +16,8 @@
 #define FT_PREFETCH(p) __builtin_prefetch(p)
 #define FT_THREAD_LOCAL _Thread_local
 
-// True when the sum or the product does not fit `*out`; every size that comes from a file goes through these.
+// True when the sum or the product does not fit `*out`; every size that comes from a file goes
+// through these.
 #define FT_ADD_OVERFLOWS(a, b, out) __builtin_add_overflow(a, b, out)
 #define FT_MUL_OVERFLOWS(a, b, out) __builtin_mul_overflow(a, b, out)
 
@@ -42,7 +43,8 @@ static inline void ft_ignore(bool result)
     (void)result;
 }
 
-// Moves a pointer out and leaves NULL, so that a move can be seen at the call: ft_emit(self, ft_take(&batch), err).
+// Moves a pointer out and leaves NULL, so that a move can be seen at the call: ft_emit(self,
+// ft_take(&batch), err).
 #define ft_take(pointer) ((__typeof__(*(pointer)))ft_take_pointer((void *)(pointer)))
 
 static inline void *ft_take_pointer(void *pointer)

@@ -1,7 +1,8 @@
-// The failure convention's few functions. Nothing here allocates, so that "out of memory" can always be said.
+// The failure convention's few functions. Nothing here allocates, so that "out of memory" can
+// always be said.
 //
-// Messages quote what users and files gave, so control characters are blanked (a file name must not move a terminal's
-// cursor) and a text that is cut ends on a whole code point.
+// Messages quote what users and files gave, so control characters are blanked (a file name must not
+// move a terminal's cursor) and a text that is cut ends on a whole code point.
 #include "runtime/error.h"
 
 #include <stdio.h>
@@ -14,7 +15,8 @@ static const char *const code_names[] = {
 #undef CODE_NAME
 };
 
-// Makes one clean line of `text`, which snprintf may have cut at `capacity` in the middle of a code point.
+// Makes one clean line of `text`, which snprintf may have cut at `capacity` in the middle of a code
+// point.
 static void clean_line(char *text, size_t capacity)
 {
     size_t size = strlen(text);

@@ -1,4 +1,5 @@
-// The log's one sink. Lines are made on the caller's stack and cut at 1 KiB; the sink must be fit for any thread.
+// The log's one sink. Lines are made on the caller's stack and cut at 1 KiB; the sink must be fit
+// for any thread.
 #include "runtime/log.h"
 
 #include <stdarg.h>

@@ -1,5 +1,6 @@
-// Log lines go to a sink that cli/ installs; nothing else prints. Levels are a scale by frequency: error, warn (went on
-// anyway, the text says so), info once per run, debug once per stage instance. Per batch is trace, not log.
+// Log lines go to a sink that cli/ installs; nothing else prints. Levels are a scale by frequency:
+// error, warn (went on anyway, the text says so), info once per run, debug once per stage instance.
+// Per batch is trace, not log.
 #pragma once
 
 #include "runtime/compiler.h"

@@ -41,11 +41,13 @@ static bool refuse(const ft_option *option, ft_slice text, const char *wanted, f
 {
     int shown = text.size < 80 ? (int)text.size : 80;
 
-    ft_fail(err, FT_ERROR_USAGE, "`%s` is %s, not `%.*s`", option->name, wanted, shown, text.data ? text.data : "");
+    ft_fail(err, FT_ERROR_USAGE, "`%s` is %s, not `%.*s`", option->name, wanted, shown,
+            text.data ? text.data : "");
     return ft_error_at(err, option->name, 0, 0);
 }
 
-static bool set_text(const ft_option *option, void *config, ft_slice text, ft_arena *arena, ft_error *err)
+static bool set_text(const ft_option *option, void *config, ft_slice text, ft_arena *arena,
+                     ft_error *err)
 {
     const char *copy = ft_arena_text(arena, text);
 
@@ -69,7 +71,8 @@ static bool set_choice(const ft_option *option, void *config, ft_slice text, ft_
         }
         const char *separator = i == 0 ? "" : option->choices[i + 1] ? ", " : " or ";
         if (size < sizeof(names))
-            size += (size_t)snprintf(names + size, sizeof(names) - size, "%s%s", separator, option->choices[i]);
+            size += (size_t)snprintf(names + size, sizeof(names) - size, "%s%s", separator,
+                                     option->choices[i]);
     }
     refuse(option, text, names, err);
     const char *nearest = ft_nearest(text, option->choices);
@@ -80,7 +83,8 @@ static bool set_choice(const ft_option *option, void *config, ft_slice text, ft_
 
 static bool set_bool(const ft_option *option, void *config, ft_slice text, ft_error *err)
 {
-    static const char *const other_words[] = {"yes", "no", "on", "off", "True", "False", "1", "0", NULL};
+    static const char *const other_words[] = {"yes",   "no", "on", "off", "True",
+                                              "False", "1",  "0",  NULL};
     bool value = ft_slice_is(text, "true");
 
     if (value || ft_slice_is(text, "false")) {
@@ -102,10 +106,12 @@ static void print_bound(ft_option_type type, int64_t value, char out[FT_NUMBER_B
         int64_t factor;
         const char *unit;
     } units[] = {
-        {FT_OPTION_COUNT, 1000000000, "G"}, {FT_OPTION_COUNT, 1000000, "M"}, {FT_OPTION_COUNT, 1000, "k"},
-        {FT_OPTION_SIZE, INT64_C(1) << 40, "TiB"}, {FT_OPTION_SIZE, 1 << 30, "GiB"}, {FT_OPTION_SIZE, 1 << 20, "MiB"},
-        {FT_OPTION_SIZE, 1 << 10, "KiB"}, {FT_OPTION_DURATION, 3600000, "h"}, {FT_OPTION_DURATION, 60000, "m"},
-        {FT_OPTION_DURATION, 1000, "s"}, {FT_OPTION_DURATION, 1, "ms"},
+        {FT_OPTION_COUNT, 1000000000, "G"}, {FT_OPTION_COUNT, 1000000, "M"},
+        {FT_OPTION_COUNT, 1000, "k"},       {FT_OPTION_SIZE, INT64_C(1) << 40, "TiB"},
+        {FT_OPTION_SIZE, 1 << 30, "GiB"},   {FT_OPTION_SIZE, 1 << 20, "MiB"},
+        {FT_OPTION_SIZE, 1 << 10, "KiB"},   {FT_OPTION_DURATION, 3600000, "h"},
+        {FT_OPTION_DURATION, 60000, "m"},   {FT_OPTION_DURATION, 1000, "s"},
+        {FT_OPTION_DURATION, 1, "ms"},
     };
 
     for (size_t i = 0; i < FT_COUNT_OF(units); i++) {
@@ -155,15 +161,17 @@ static bool set_float(const ft_option *option, void *config, ft_slice text, ft_e
         return refuse(option, text, "a number", err);
     bool bounded = option->min_float < option->max_float;
     if (bounded && (value < option->min_float || value > option->max_float)) {
-        ft_fail(err, FT_ERROR_USAGE, "`%s` is between %g and %g, not %.*s", option->name, option->min_float,
-                option->max_float, text.size < 80 ? (int)text.size : 80, text.data);
+        ft_fail(err, FT_ERROR_USAGE, "`%s` is between %g and %g, not %.*s", option->name,
+                option->min_float, option->max_float, text.size < 80 ? (int)text.size : 80,
+                text.data);
         return ft_error_at(err, option->name, 0, 0);
     }
     memcpy(member(option, config), &value, sizeof(value));
     return true;
 }
 
-bool ft_option_set(const ft_option *option, void *config, ft_slice text, ft_arena *arena, ft_error *err)
+bool ft_option_set(const ft_option *option, void *config, ft_slice text, ft_arena *arena,
+                   ft_error *err)
 {
     switch (option->type) {
     case FT_OPTION_STRING:
@@ -204,8 +212,8 @@ static const char **copy_texts(const ft_slice *items, size_t count, ft_arena *ar
     return copies;
 }
 
-bool ft_option_set_strings(const ft_option *option, void *config, const ft_slice *items, size_t count, ft_arena *arena,
-                           ft_error *err)
+bool ft_option_set_strings(const ft_option *option, void *config, const ft_slice *items,
+                           size_t count, ft_arena *arena, ft_error *err)
 {
     FT_ASSERT(option->type == FT_OPTION_STRINGS || option->type == FT_OPTION_FIELDS);
     ft_strings list = {count, copy_texts(items, count, arena)};
@@ -215,8 +223,9 @@ bool ft_option_set_strings(const ft_option *option, void *config, const ft_slice
     return true;
 }
 
-bool ft_option_set_map(const ft_option *option, void *config, const ft_slice *names, const ft_slice *texts,
-                       const bool *quoted, size_t count, ft_arena *arena, ft_error *err)
+bool ft_option_set_map(const ft_option *option, void *config, const ft_slice *names,
+                       const ft_slice *texts, const bool *quoted, size_t count, ft_arena *arena,
+                       ft_error *err)
 {
     FT_ASSERT(option->type == FT_OPTION_MAP);
     bool *flags = ft_arena_zero(arena, count, sizeof(*flags));

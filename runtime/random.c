@@ -1,4 +1,5 @@
-// splitmix64 spreads the seed, xoshiro256++ runs: small, fast, and the same everywhere. Not for secrets.
+// splitmix64 spreads the seed, xoshiro256++ runs: small, fast, and the same everywhere. Not for
+// secrets.
 #include "runtime/random.h"
 
 #include <math.h>
@@ -56,7 +57,8 @@ int64_t ft_random_between(ft_random *random, int64_t from, int64_t to)
 
     if (range == 0)
         return (int64_t)ft_random_next(random);
-    // The low half of the product tells whether this draw is one of the few that would favour some results.
+    // The low half of the product tells whether this draw is one of the few that would favour some
+    // results.
     uint64_t threshold = (0 - range) % range;
     do
         low = ft_mul_wide(ft_random_next(random), range, &high);

@@ -1,4 +1,5 @@
-// Slices: comparing, cutting, and numbers with units as users write them. No locale, whole texts only.
+// Slices: comparing, cutting, and numbers with units as users write them. No locale, whole texts
+// only.
 #include "runtime/slice.h"
 
 #include <string.h>
@@ -109,7 +110,8 @@ typedef struct {
     int64_t factor;
 } unit;
 
-// Parses "1.5 GiB": digits, perhaps a fraction, perhaps white space, a unit. The result must be a whole number.
+// Parses "1.5 GiB": digits, perhaps a fraction, perhaps white space, a unit. The result must be a
+// whole number.
 static bool parse_with_unit(ft_slice text, const unit *units, int64_t *out)
 {
     size_t at = 0;
@@ -144,11 +146,22 @@ enum { KILO = 1000, KIBI = 1024 };
 bool ft_parse_size(ft_slice text, int64_t *out_bytes)
 {
     static const unit units[] = {
-        {"", 1}, {"B", 1},
-        {"KiB", KIBI}, {"kB", KILO}, {"KB", KILO}, {"k", KILO}, {"K", KILO},
-        {"MiB", MEBI}, {"MB", MEGA}, {"M", MEGA},
-        {"GiB", MEBI * KIBI}, {"GB", MEGA * KILO}, {"G", MEGA * KILO},
-        {"TiB", MEBI * MEBI}, {"TB", MEGA * MEGA}, {"T", MEGA * MEGA},
+        {"", 1},
+        {"B", 1},
+        {"KiB", KIBI},
+        {"kB", KILO},
+        {"KB", KILO},
+        {"k", KILO},
+        {"K", KILO},
+        {"MiB", MEBI},
+        {"MB", MEGA},
+        {"M", MEGA},
+        {"GiB", MEBI * KIBI},
+        {"GB", MEGA * KILO},
+        {"G", MEGA * KILO},
+        {"TiB", MEBI * MEBI},
+        {"TB", MEGA * MEGA},
+        {"T", MEGA * MEGA},
         {NULL, 0},
     };
     return parse_with_unit(text, units, out_bytes);
@@ -165,8 +178,9 @@ bool ft_parse_count(ft_slice text, int64_t *out)
 bool ft_parse_duration(ft_slice text, int64_t *out_ms)
 {
     static const unit units[] = {
-        {"ms", 1}, {"s", KILO}, {"m", 60 * KILO}, {"min", 60 * KILO}, {"h", 3600 * KILO},
-        {"d", INT64_C(24) * 3600 * KILO}, {NULL, 0},
+        {"ms", 1},          {"s", KILO},        {"m", 60 * KILO},
+        {"min", 60 * KILO}, {"h", 3600 * KILO}, {"d", INT64_C(24) * 3600 * KILO},
+        {NULL, 0},
     };
     if (ft_slice_is(ft_slice_trim(text), "0")) {
         *out_ms = 0;

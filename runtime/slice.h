@@ -18,33 +18,39 @@ bool ft_slice_starts_with(ft_slice text, ft_slice prefix);
 bool ft_slice_ends_with(ft_slice text, ft_slice suffix);
 ft_slice ft_slice_trim(ft_slice text);  // Without ASCII white space at both ends.
 
-// Cuts `*rest` at the first `separator`: returns what stands before it and leaves what stands behind it.
-// False when nothing is left.
+// Cuts `*rest` at the first `separator`: returns what stands before it and leaves what stands
+// behind it. False when nothing is left.
 bool ft_slice_cut(ft_slice *rest, char separator, ft_slice *out_part);
 
-// Whole text, range checked, no locale; false (without an error) when the text is not such a number.
+// Whole text, range checked, no locale; false (without an error) when the text is not such a
+// number.
 bool ft_parse_int(ft_slice text, int64_t *out);
-bool ft_parse_float(ft_slice text, double *out);  // Correctly rounded; takes inf, nan and their signs, as YAML spells them too.
-bool ft_parse_size(ft_slice text, int64_t *out_bytes);      // 4096, 64KiB, 2GiB, 1MB
-bool ft_parse_count(ft_slice text, int64_t *out);           // 10, 10k, 1M
-bool ft_parse_duration(ft_slice text, int64_t *out_ms);     // 10ms, 2s, 5m, 1h
+bool ft_parse_float(
+    ft_slice text,
+    double *out);  // Correctly rounded; takes inf, nan and their signs, as YAML spells them too.
+bool ft_parse_size(ft_slice text, int64_t *out_bytes);   // 4096, 64KiB, 2GiB, 1MB
+bool ft_parse_count(ft_slice text, int64_t *out);        // 10, 10k, 1M
+bool ft_parse_duration(ft_slice text, int64_t *out_ms);  // 10ms, 2s, 5m, 1h
 
-// The shortest decimal text that reads back equal; returns its length (at most FT_NUMBER_BYTES - 1), NUL-terminated.
-// Whole numbers print without a point; 10^16 and more, and below 0.0001, with an exponent.
+// The shortest decimal text that reads back equal; returns its length (at most FT_NUMBER_BYTES -
+// 1), NUL-terminated. Whole numbers print without a point; 10^16 and more, and below 0.0001, with
+// an exponent.
 enum { FT_NUMBER_BYTES = 32 };
 size_t ft_print_f32(float value, char out[FT_NUMBER_BYTES]);
 size_t ft_print_f64(double value, char out[FT_NUMBER_BYTES]);
 size_t ft_print_int(int64_t value, char out[FT_NUMBER_BYTES]);
 
-// Bytes of a valid UTF-8 prefix of `text`; equals text.size when all of it is valid (no surrogates, no overlong forms).
+// Bytes of a valid UTF-8 prefix of `text`; equals text.size when all of it is valid (no surrogates,
+// no overlong forms).
 size_t ft_utf8_valid_prefix(ft_slice text);
 size_t ft_utf8_count(ft_slice text);  // Code points of valid UTF-8.
 // Decodes the code point at `*at` of valid UTF-8 and moves `*at` behind it.
 uint32_t ft_utf8_next(ft_slice text, size_t *at);
 size_t ft_utf8_put(uint32_t code_point, char out[4]);  // Returns the bytes written.
 
-// A growing text with a bound that is stated at init. Appending past the bound or without memory fails once and
-// for all: `failed` stays set and later appends do nothing, so that only the end needs a check.
+// A growing text with a bound that is stated at init. Appending past the bound or without memory
+// fails once and for all: `failed` stays set and later appends do nothing, so that only the end
+// needs a check.
 typedef struct ft_text {
     char *data;  // NUL-terminated whenever size > 0; NULL while empty.
     size_t size, capacity, bound;
@@ -60,7 +66,8 @@ void ft_text_append_char(ft_text *text, char c);
 void ft_text_append_string(ft_text *text, const char *piece);
 void ft_text_format(ft_text *text, const char *format, ...) FT_PRINTF(2, 3);
 ft_slice ft_text_get(const ft_text *text);  // Valid until the next append.
-bool ft_text_check(const ft_text *text, ft_error *err) FT_MUST_CHECK;  // False with NOMEM or LIMIT when failed.
+bool ft_text_check(const ft_text *text,
+                   ft_error *err) FT_MUST_CHECK;  // False with NOMEM or LIMIT when failed.
 
 // Edit distance with transpositions, capped; for "did you mean".
 size_t ft_edit_distance(ft_slice a, ft_slice b, size_t cap);

@@ -1,9 +1,12 @@
-// "Did you mean": edit distance with transpositions, capped, and the nearest of some names. And the hash of a text.
+// "Did you mean": edit distance with transpositions, capped, and the nearest of some names. And the
+// hash of a text.
 #include <string.h>
 
 #include "runtime/slice.h"
 
-enum { WORD_MAX = 64 };  // Longer words are never near each other: nobody mistypes them by a letter or two.
+enum {
+    WORD_MAX = 64
+};  // Longer words are never near each other: nobody mistypes them by a letter or two.
 
 static size_t min3(size_t a, size_t b, size_t c)
 {
@@ -26,8 +29,8 @@ size_t ft_edit_distance(ft_slice a, ft_slice b, size_t cap)
         for (size_t j = 1; j <= b.size; j++) {
             size_t change = a.data[i - 1] != b.data[j - 1];
             row[j] = min3(row[j - 1] + 1, last[j] + 1, last[j - 1] + change);
-            if (i > 1 && j > 1 && a.data[i - 1] == b.data[j - 2] && a.data[i - 2] == b.data[j - 1] &&
-                before[j - 2] + 1 < row[j])
+            if (i > 1 && j > 1 && a.data[i - 1] == b.data[j - 2] &&
+                a.data[i - 2] == b.data[j - 1] && before[j - 2] + 1 < row[j])
                 row[j] = before[j - 2] + 1;
         }
         size_t *spare = before;
@@ -40,7 +43,8 @@ size_t ft_edit_distance(ft_slice a, ft_slice b, size_t cap)
 
 const char *ft_nearest(ft_slice word, const char *const *names)
 {
-    // A third of the letters may be wrong, but never so many that another word of the same length is "near".
+    // A third of the letters may be wrong, but never so many that another word of the same length
+    // is "near".
     size_t allowed = word.size <= 2 ? 1 : (word.size + 2) / 3 < 4 ? (word.size + 2) / 3 : 4;
     size_t best = allowed + 1;
     const char *nearest = NULL;
@@ -78,7 +82,8 @@ static uint64_t mix(uint64_t a, uint64_t b)
 
 uint64_t ft_hash(ft_slice text, uint64_t seed)
 {
-    static const uint64_t key0 = 0x9e3779b97f4a7c15u, key1 = 0xd6e8feb86659fd93u, key2 = 0xa0761d6478bd642fu;
+    static const uint64_t key0 = 0x9e3779b97f4a7c15u, key1 = 0xd6e8feb86659fd93u,
+                          key2 = 0xa0761d6478bd642fu;
     const char *p = text.data;
     size_t left = text.size;
     uint64_t state = mix(seed ^ key0, key1);

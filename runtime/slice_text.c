@@ -1,4 +1,5 @@
-// The growing text. It doubles up to its bound; the first failure sticks, so that a row of appends needs one check.
+// The growing text. It doubles up to its bound; the first failure sticks, so that a row of appends
+// needs one check.
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

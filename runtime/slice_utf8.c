@@ -1,4 +1,5 @@
-// UTF-8: validation as RFC 3629 has it (no surrogates, nothing overlong, nothing past U+10FFFF), and single code points.
+// UTF-8: validation as RFC 3629 has it (no surrogates, nothing overlong, nothing past U+10FFFF),
+// and single code points.
 #include <string.h>
 
 #include "runtime/slice.h"

@@ -36,20 +36,21 @@ static bool missing_field(ft_stage_plan *plan, const char *option, const char *n
     else if (nearest)
         ft_hint(err, "did you mean `%s`?", nearest);
     else if (plan->input->open)
-        ft_hint(err, "if the items have it, name it and its type: `fields: {%s: string}` in `read`", name);
+        ft_hint(err, "if the items have it, name it and its type: `fields: {%s: string}` in `read`",
+                name);
     else if (*given)
         ft_hint(err, "there is %s", given);
     return false;
 }
 
-static bool wrong_type(ft_stage_plan *plan, const char *option, const char *name, ft_type want, ft_type have,
-                       ft_error *err)
+static bool wrong_type(ft_stage_plan *plan, const char *option, const char *name, ft_type want,
+                       ft_type have, ft_error *err)
 {
     char wanted[FT_TYPE_TEXT_BYTES], given[FT_TYPE_TEXT_BYTES];
 
     (void)plan;
-    ft_fail(err, FT_ERROR_USAGE, "reads `%s` as %s, but it is %s", name, ft_type_print(want, wanted),
-            ft_type_print(have, given));
+    ft_fail(err, FT_ERROR_USAGE, "reads `%s` as %s, but it is %s", name,
+            ft_type_print(want, wanted), ft_type_print(have, given));
     err->number = 312;
     ft_error_at(err, option, 0, 0);
     if (strcmp(name, "tokens") == 0)
@@ -57,8 +58,8 @@ static bool wrong_type(ft_stage_plan *plan, const char *option, const char *name
     return false;
 }
 
-bool ft_plan_read(ft_stage_plan *plan, const char *option, const char *name, ft_type want, size_t *out_index,
-                  ft_error *err)
+bool ft_plan_read(ft_stage_plan *plan, const char *option, const char *name, ft_type want,
+                  size_t *out_index, ft_error *err)
 {
     size_t index = ft_schema_find(plan->input, ft_slice_of(name));
 
@@ -96,7 +97,8 @@ static bool grow_output(ft_stage_plan *plan, ft_error *err)
     return true;
 }
 
-bool ft_plan_add(ft_stage_plan *plan, const char *name, ft_type type, size_t *out_index, ft_error *err)
+bool ft_plan_add(ft_stage_plan *plan, const char *name, ft_type type, size_t *out_index,
+                 ft_error *err)
 {
     ft_schema output = {plan->output_count, plan->output_fields, false};
     size_t index = ft_schema_find(&output, ft_slice_of(name));
@@ -123,8 +125,8 @@ void ft_plan_clear(ft_stage_plan *plan)
     plan->output_open = false;
 }
 
-bool ft_plan_expr(ft_stage_plan *plan, const char *option, const char *text, ft_expr_use use, const ft_expr **out,
-                  ft_error *err)
+bool ft_plan_expr(ft_stage_plan *plan, const char *option, const char *text, ft_expr_use use,
+                  const ft_expr **out, ft_error *err)
 {
     const ft_expr *expr;
 
@@ -149,8 +151,8 @@ typedef struct shared {
 } shared;
 
 bool ft_load_share(ft_stage_load *load, const char *key,
-                   bool (*create)(ft_stage_load *load, const void *host, void **out, ft_error *err), const void *host,
-                   void **out, ft_error *err)
+                   bool (*create)(ft_stage_load *load, const void *host, void **out, ft_error *err),
+                   const void *host, void **out, ft_error *err)
 {
     for (const shared *made = load->registry; made; made = made->next) {
         if (strcmp(made->key, key) != 0)

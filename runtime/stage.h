@@ -1,12 +1,14 @@
 // The stage interface: all that a stage may know, and all that the engine knows of a stage.
 //
-//   options -> config   plan             load            open         process, process ...      flush         close
-//   (from the table)    (types, fields)  (models, once)  (instance)   (one batch in, any out)   (what is held)
+//   options -> config   plan             load            open         process, process ... flush
+//   close (from the table)    (types, fields)  (models, once)  (instance)   (one batch in, any out)
+//   (what is held)
 //
-// `config` and what `load` made are read-only and shared by all instances on all threads; `state` belongs to one
-// instance, and no two threads are ever in the same instance at once, so a stage needs no locks. A stage sees neither
-// threads nor edges nor YAML: what it may ask for is in the functions below, which the engine provides in a run and the
-// harness in a test. docs/writing-a-stage.md walks through one.
+// `config` and what `load` made are read-only and shared by all instances on all threads; `state`
+// belongs to one instance, and no two threads are ever in the same instance at once, so a stage
+// needs no locks. A stage sees neither threads nor edges nor YAML: what it may ask for is in the
+// functions below, which the engine provides in a run and the harness in a test.
+// docs/writing-a-stage.md walks through one.
 #pragma once
 
 #include "runtime/data/batch.h"
@@ -19,7 +21,8 @@ typedef enum ft_stage_kind { FT_STAGE_SOURCE, FT_STAGE_TRANSFORM, FT_STAGE_SINK 
 
 typedef enum ft_concurrency {
     FT_CONCURRENCY_UNDECLARED,
-    FT_CONCURRENCY_ANY,  // Any number of instances at once, batches in any order; the engine restores the order behind.
+    FT_CONCURRENCY_ANY,  // Any number of instances at once, batches in any order; the engine
+                         // restores the order behind.
     FT_CONCURRENCY_ONE,  // One instance, which sees the batches in order (unless `order: any`).
 } ft_concurrency;
 
@@ -28,35 +31,41 @@ typedef struct ft_stage_plan ft_stage_plan;
 typedef struct ft_stage_load ft_stage_load;
 
 typedef struct ft_stage_def {
-    uint32_t abi;               // FT_STAGE_ABI.
-    const char *name;           // As the pipeline spells it; also the file's name.
-    const char *summary;        // Completes "this stage will ..."; no full stop.
-    const char *example;        // A few lines of YAML that `ftpipe stages NAME` shows; tested by `check`.
+    uint32_t abi;         // FT_STAGE_ABI.
+    const char *name;     // As the pipeline spells it; also the file's name.
+    const char *summary;  // Completes "this stage will ..."; no full stop.
+    const char *example;  // A few lines of YAML that `ftpipe stages NAME` shows; tested by `check`.
     ft_stage_kind kind;
     ft_concurrency concurrency;
-    bool blocks;                // Waits for the outside: its turns run on threads of their own.
-    bool absorbs;               // Keeps what it takes and gives a result of all of it later (gather).
-    const ft_option *options;   // Ends with FT_OPT_END.
-    const char *const *ports;     // Named outputs beside the main one and `errors`; NULL-terminated, or NULL.
+    bool blocks;   // Waits for the outside: its turns run on threads of their own.
+    bool absorbs;  // Keeps what it takes and gives a result of all of it later (gather).
+    const ft_option *options;  // Ends with FT_OPT_END.
+    const char *const
+        *ports;  // Named outputs beside the main one and `errors`; NULL-terminated, or NULL.
     const char *const *counters;  // Names for ft_count; NULL-terminated, or NULL.
     size_t config_size, state_size;
-    // Runs behind this stage with the same config, on all cores: what a source cuts, it decodes. May be NULL.
+    // Runs behind this stage with the same config, on all cores: what a source cuts, it decodes.
+    // May be NULL.
     const struct ft_stage_def *then;
 
-    // Compile time, no data moves: which fields come in and go out, of which type. May change `config` (paths resolved,
-    // column indices, compiled expressions; allocate from plan->arena). Reads headers of models, never weights.
+    // Compile time, no data moves: which fields come in and go out, of which type. May change
+    // `config` (paths resolved, column indices, compiled expressions; allocate from plan->arena).
+    // Reads headers of models, never weights.
     bool (*plan)(ft_stage_plan *plan, void *config, ft_error *err);
-    // Once, before any `open`: what all instances share. Models are found by content through ft_load_share.
+    // Once, before any `open`: what all instances share. Models are found by content through
+    // ft_load_share.
     bool (*load)(ft_stage_load *load, const void *config, void **out_shared, ft_error *err);
     // Per instance, on the thread that first runs it. `state` is zeroed.
     bool (*open)(ft_stage *self, ft_error *err);
-    // A transform or sink: `*in` is lent; ft_take(in) keeps it or passes it on. Emits any number of batches.
+    // A transform or sink: `*in` is lent; ft_take(in) keeps it or passes it on. Emits any number of
+    // batches.
     bool (*process)(ft_stage *self, ft_batch **in, ft_error *err);
     // A source: emits one batch and returns, or sets `*out_done` when there is nothing more.
     bool (*produce)(ft_stage *self, bool *out_done, ft_error *err);
     // Everything has come: emit what is held.
     bool (*flush)(ft_stage *self, ft_error *err);
-    // A sink: make durable (written, synced, renamed) what was written. After `flush`, only when the run succeeded.
+    // A sink: make durable (written, synced, renamed) what was written. After `flush`, only when
+    // the run succeeded.
     bool (*commit)(ft_stage *self, ft_error *err);
     void (*close)(ft_stage *self);  // Also after a failed `open`, `process` or `commit`.
 } ft_stage_def;
@@ -68,67 +77,73 @@ typedef struct ft_environment {
     const char *model_store;      // Folder; models are <store>/<name>/. NULL: none.
     const char *pipeline_folder;  // Where the pipeline file is; "" for the working directory.
     uint64_t seed;
-    bool deep;                    // `check --deep`: also look whether outputs can be written.
-    bool will_run;                // False in `check` and `graph`: do not refuse an output file that exists.
+    bool deep;      // `check --deep`: also look whether outputs can be written.
+    bool will_run;  // False in `check` and `graph`: do not refuse an output file that exists.
 } ft_environment;
 
 struct ft_stage_plan {
-    ft_arena *arena;             // Lives as long as the plan.
+    ft_arena *arena;  // Lives as long as the plan.
     const ft_environment *environment;
-    const char *stage_name;      // For files and counters; messages get it from the engine.
-    const ft_schema *input;      // Items that come in; empty for sources.
-    const char *from, *to;       // The common options, NULL when not given.
-    int64_t batch_items;         // `batch:`; 0 when not given.
-    int64_t memory_bytes;        // `run.memory`: sources size their batches by it.
+    const char *stage_name;  // For files and counters; messages get it from the engine.
+    const ft_schema *input;  // Items that come in; empty for sources.
+    const char *from, *to;   // The common options, NULL when not given.
+    int64_t batch_items;     // `batch:`; 0 when not given.
+    int64_t memory_bytes;    // `run.memory`: sources size their batches by it.
     // What the stage decides:
     ft_concurrency concurrency;  // Starts as the def's; lua's `parallel = "one"` lowers it.
     bool blocks;                 // Starts as the def's; a writer to a pipe raises it.
     ft_field *output_fields;     // Starts as a copy of the input's.
     size_t output_count, output_capacity;
     bool output_open;
-    bool *reads;                 // [input->count]
-    bool reads_all;              // Needs every field there is, and @raw.
+    bool *reads;     // [input->count]
+    bool reads_all;  // Needs every field there is, and @raw.
 };
 
-// The field `name` comes in and has a type that `want` accepts; marks it read. Fails with E0311 (no such field) or E0312
-// (other type), saying what comes in and, for tokens and embedding, which stage makes it. `option` is where the name was
-// written, NULL when it is the stage's own default. A field of type any is accepted: check it when the item comes.
-bool ft_plan_read(ft_stage_plan *plan, const char *option, const char *name, ft_type want, size_t *out_index,
-                  ft_error *err) FT_MUST_CHECK;
-// The stage gives `name`: a new field, or a new value for one there is. `out_index` is its column in the output.
-bool ft_plan_add(ft_stage_plan *plan, const char *name, ft_type type, size_t *out_index, ft_error *err) FT_MUST_CHECK;
+// The field `name` comes in and has a type that `want` accepts; marks it read. Fails with E0311 (no
+// such field) or E0312 (other type), saying what comes in and, for tokens and embedding, which
+// stage makes it. `option` is where the name was written, NULL when it is the stage's own default.
+// A field of type any is accepted: check it when the item comes.
+bool ft_plan_read(ft_stage_plan *plan, const char *option, const char *name, ft_type want,
+                  size_t *out_index, ft_error *err) FT_MUST_CHECK;
+// The stage gives `name`: a new field, or a new value for one there is. `out_index` is its column
+// in the output.
+bool ft_plan_add(ft_stage_plan *plan, const char *name, ft_type type, size_t *out_index,
+                 ft_error *err) FT_MUST_CHECK;
 // Nothing of the input goes on (gather, generate): starts the output schema afresh.
 void ft_plan_clear(ft_stage_plan *plan);
 // Reads all fields, as a writer without `fields:` does.
 void ft_plan_read_all(ft_stage_plan *plan);
 // Compiles an expression that stands in `option` against the input, and marks what it reads.
-bool ft_plan_expr(ft_stage_plan *plan, const char *option, const char *text, ft_expr_use use, const ft_expr **out,
-                  ft_error *err) FT_MUST_CHECK;
+bool ft_plan_expr(ft_stage_plan *plan, const char *option, const char *text, ft_expr_use use,
+                  const ft_expr **out, ft_error *err) FT_MUST_CHECK;
 
 // ---- load: once a run ----
 
 struct ft_stage_load {
     ft_arena *arena;  // Immortal: lives to the end of the run, read-only once loading is over.
     const ft_environment *environment;
-    void *registry;   // What ft_load_share has made so far: starts NULL, kept from one stage's load to the next.
-    int threads;      // How many instances there may be at once.
+    void *registry;  // What ft_load_share has made so far: starts NULL, kept from one stage's load
+                     // to the next.
+    int threads;     // How many instances there may be at once.
 };
 
-// The object for `key` (a kind and a path: "tokenizer /models/x"), made by `create` the first time it is asked for, so
-// that all stages that name one model share one copy.
+// The object for `key` (a kind and a path: "tokenizer /models/x"), made by `create` the first time
+// it is asked for, so that all stages that name one model share one copy.
 bool ft_load_share(ft_stage_load *load, const char *key,
-                   bool (*create)(ft_stage_load *load, const void *host, void **out, ft_error *err), const void *host,
-                   void **out, ft_error *err) FT_MUST_CHECK;
+                   bool (*create)(ft_stage_load *load, const void *host, void **out, ft_error *err),
+                   const void *host, void **out, ft_error *err) FT_MUST_CHECK;
 
 // ---- run ----
 
 typedef struct ft_stage_host {
     bool (*emit)(ft_stage *self, size_t port, ft_batch *batch, ft_error *err);
-    bool (*item_fail)(ft_stage *self, const ft_batch *batch, size_t item, const ft_error *why, ft_error *err);
+    bool (*item_fail)(ft_stage *self, const ft_batch *batch, size_t item, const ft_error *why,
+                      ft_error *err);
     void (*enough)(ft_stage *self);
     bool (*cancelled)(const ft_stage *self);
     bool (*start)(ft_stage *self, ft_lineage *lineage, ft_error *err);
-    bool (*port_is_read)(const ft_stage *self, size_t port);  // May be NULL: then every port may be.
+    bool (*port_is_read)(const ft_stage *self,
+                         size_t port);  // May be NULL: then every port may be.
 } ft_stage_host;
 
 struct ft_stage {
@@ -136,21 +151,22 @@ struct ft_stage {
     const char *name;
     const void *config;
     void *state;
-    const void *shared;        // From `load`.
-    ft_account *account;       // What this stage allocates for items is charged here.
+    const void *shared;   // From `load`.
+    ft_account *account;  // What this stage allocates for items is charged here.
     const ft_schema *input, *output;
-    const bool *live;          // [output->count]: read by something downstream; others need not be made.
+    const bool *live;  // [output->count]: read by something downstream; others need not be made.
     size_t input_width, output_width;  // Columns of batches: input->count, output->count.
-    int instance;              // Number of this instance, from 0.
-    int threads;               // Of the run.
-    int64_t batch_items;       // `batch:`; 0 when not given.
+    int instance;                      // Number of this instance, from 0.
+    int threads;                       // Of the run.
+    int64_t batch_items;               // `batch:`; 0 when not given.
     uint64_t seed;
-    uint64_t *counters;        // One for each name in def->counters; this instance's own.
+    uint64_t *counters;  // One for each name in def->counters; this instance's own.
     const ft_stage_host *host;
     void *host_data;
 };
 
-// Sends a batch on; takes it whether or not it succeeds. False (CANCELLED) when the run is being stopped: return false.
+// Sends a batch on; takes it whether or not it succeeds. False (CANCELLED) when the run is being
+// stopped: return false.
 static inline bool ft_emit(ft_stage *self, ft_batch *batch, ft_error *err)
 {
     return self->host->emit(self, 0, batch, err);
@@ -165,20 +181,31 @@ static inline bool ft_port_is_read(const ft_stage *self, size_t port)
 {
     return !self->host->port_is_read || self->host->port_is_read(self, port);
 }
-// Item `item` of `batch` could not be done: by `on_error` it goes to `.errors`, is skipped, or stops the run (then this
-// returns false: return false at once). The stage leaves the item out of what it emits.
-static inline bool ft_item_fail(ft_stage *self, const ft_batch *batch, size_t item, const ft_error *why, ft_error *err)
+// Item `item` of `batch` could not be done: by `on_error` it goes to `.errors`, is skipped, or
+// stops the run (then this returns false: return false at once). The stage leaves the item out of
+// what it emits.
+static inline bool ft_item_fail(ft_stage *self, const ft_batch *batch, size_t item,
+                                const ft_error *why, ft_error *err)
 {
     return self->host->item_fail(self, batch, item, why, err);
 }
-// A source: gives a new lineage (count and positions filled) its source and sequence number, before the first batch of it
-// is emitted. One lineage, one emitted batch.
+// A source: gives a new lineage (count and positions filled) its source and sequence number, before
+// the first batch of it is emitted. One lineage, one emitted batch.
 static inline bool ft_source_start(ft_stage *self, ft_lineage *lineage, ft_error *err)
 {
     return self->host->start(self, lineage, err);
 }
 // Nothing more is wanted: upstream may stop (limit).
-static inline void ft_enough(ft_stage *self) { self->host->enough(self); }
+static inline void ft_enough(ft_stage *self)
+{
+    self->host->enough(self);
+}
 // A long-running stage asks now and then, and returns false with FT_ERROR_CANCELLED.
-static inline bool ft_is_cancelled(const ft_stage *self) { return self->host->cancelled(self); }
-static inline void ft_count(ft_stage *self, size_t counter, uint64_t by) { self->counters[counter] += by; }
+static inline bool ft_is_cancelled(const ft_stage *self)
+{
+    return self->host->cancelled(self);
+}
+static inline void ft_count(ft_stage *self, size_t counter, uint64_t by)
+{
+    self->counters[counter] += by;
+}

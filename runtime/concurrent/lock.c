@@ -1,4 +1,5 @@
-// pthread behind our names. A lock that cannot be taken or made is a fault of ours, never a condition to report.
+// pthread behind our names. A lock that cannot be taken or made is a fault of ours, never a
+// condition to report.
 #include "runtime/concurrent/lock.h"
 
 #include <errno.h>

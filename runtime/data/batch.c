@@ -1,7 +1,8 @@
-// Batches: columns by reference, rows of the lineage by number. `rows` stays NULL as long as item i is row i.
+// Batches: columns by reference, rows of the lineage by number. `rows` stays NULL as long as item i
+// is row i.
 //
-// The struct, its columns and its rows are charged to the account together; how much follows from width and count, so it
-// needs no field.
+// The struct, its columns and its rows are charged to the account together; how much follows from
+// width and count, so it needs no field.
 #include "runtime/data/batch.h"
 
 #include <stdio.h>
@@ -51,7 +52,8 @@ static void *charged_zero(ft_account *account, size_t count, size_t size_bytes, 
     return block;
 }
 
-ft_batch *ft_batch_create(ft_account *account, size_t count, size_t width, ft_lineage *lineage, ft_error *err)
+ft_batch *ft_batch_create(ft_account *account, size_t count, size_t width, ft_lineage *lineage,
+                          ft_error *err)
 {
     ft_batch *batch = charged_zero(account, 1, sizeof(*batch), err);
 
@@ -168,14 +170,16 @@ ft_batch *ft_batch_select(ft_batch *batch, const uint32_t *indices, size_t count
     ft_batch *selected = ft_batch_derive(batch, indices, count, batch->width, err);
     bool ok = selected != NULL;
     for (size_t i = 0; ok && i < batch->width; i++)
-        ok = ft_column_select(&batch->columns[i], indices, count, batch->account, &selected->columns[i], err);
+        ok = ft_column_select(&batch->columns[i], indices, count, batch->account,
+                              &selected->columns[i], err);
     if (ok)
         return selected;
     ft_batch_unref(selected);
     return NULL;
 }
 
-ft_batch *ft_batch_derive(const ft_batch *from, const uint32_t *indices, size_t count, size_t width, ft_error *err)
+ft_batch *ft_batch_derive(const ft_batch *from, const uint32_t *indices, size_t count, size_t width,
+                          ft_error *err)
 {
     FT_ASSERT(indices || count == from->count);
     ft_batch *derived = ft_batch_create(from->account, count, width, from->lineage, err);
@@ -245,7 +249,8 @@ static void assert_column(const ft_column *column, size_t count)
     FT_ASSERT((column->inner != NULL) == (layout == FT_LAYOUT_TEXTS));
     if (layout == FT_LAYOUT_FIXED) {
         FT_ASSERT(rows >= count);
-        FT_ASSERT((int64_t)rows * ft_type_elements(column->type) == ft_tensor_elements(column->values));
+        FT_ASSERT((int64_t)rows * ft_type_elements(column->type) ==
+                  ft_tensor_elements(column->values));
     } else {
         size_t elements = column->inner ? (size_t)column->inner->shape[0] - 1 : rows;
         FT_ASSERT((size_t)column->offsets->shape[0] >= count + 1);

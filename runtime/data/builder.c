@@ -1,8 +1,8 @@
 // The builder's slower half: making room, nulls, ranges, and the column at the end.
 //
-// Offsets are 32 bits wide, so a column of texts or lists holds less than 2^31 bytes or elements: past that an add fails
-// with FT_ERROR_LIMIT. The bitmap of validity is made by the first null; from then on `items_room` is 0, so that every
-// item that ends comes here and sets its bit.
+// Offsets are 32 bits wide, so a column of texts or lists holds less than 2^31 bytes or elements:
+// past that an add fails with FT_ERROR_LIMIT. The bitmap of validity is made by the first null;
+// from then on `items_room` is 0, so that every item that ends comes here and sets its bit.
 #include <string.h>
 
 #include "runtime/data/column.h"
@@ -32,12 +32,14 @@ static bool too_much(ft_error *err)
 }
 
 // Room for `needed` bytes in `*buffer`, by half more each time.
-static bool reserve(ft_builder *builder, ft_buffer **buffer, size_t needed, size_t limit, ft_error *err)
+static bool reserve(ft_builder *builder, ft_buffer **buffer, size_t needed, size_t limit,
+                    ft_error *err)
 {
     if (needed > limit)
         return too_much(err);
     if (!*buffer) {
-        *buffer = ft_buffer_create(builder->account, needed < FIRST_BYTES ? FIRST_BYTES : needed, err);
+        *buffer =
+            ft_buffer_create(builder->account, needed < FIRST_BYTES ? FIRST_BYTES : needed, err);
         return *buffer != NULL;
     }
     size_t capacity = (*buffer)->size_bytes;
@@ -81,7 +83,8 @@ static bool reserve_values(ft_builder *builder, size_t more, ft_error *err)
 }
 
 // Room for offsets[0..used] and `more` behind; offsets[0] is 0.
-static bool reserve_offsets(ft_builder *builder, ft_buffer **buffer, size_t used, size_t more, ft_error *err)
+static bool reserve_offsets(ft_builder *builder, ft_buffer **buffer, size_t used, size_t more,
+                            ft_error *err)
 {
     bool is_new = !*buffer;
     size_t count;
@@ -106,7 +109,8 @@ static bool reserve_items(ft_builder *builder, size_t more, ft_error *err)
     size_t old_bytes = builder->validity->size_bytes;
     if (!reserve(builder, &builder->validity, (builder->count + more + 7) / 8, PTRDIFF_MAX, err))
         return false;
-    memset((char *)builder->validity->data + old_bytes, 0, builder->validity->size_bytes - old_bytes);
+    memset((char *)builder->validity->data + old_bytes, 0,
+           builder->validity->size_bytes - old_bytes);
     return true;
 }
 
@@ -142,7 +146,8 @@ static bool start_validity(ft_builder *builder, size_t more, ft_error *err)
     if (builder->validity)
         return true;
     size_t bytes = (builder->count + more + 7) / 8;
-    builder->validity = ft_buffer_create(builder->account, bytes < FIRST_BYTES ? FIRST_BYTES : bytes, err);
+    builder->validity =
+        ft_buffer_create(builder->account, bytes < FIRST_BYTES ? FIRST_BYTES : bytes, err);
     if (!builder->validity)
         return false;
     memset(builder->validity->data, 0, builder->validity->size_bytes);
@@ -160,7 +165,8 @@ bool ft_builder_init(ft_builder *builder, ft_type type, ft_account *account, siz
     builder->element_bytes = ft_type_element_size_bytes(type);
     builder->item_numbers = (size_t)ft_type_elements(type);
     if (ft_type_layout(type) == FT_LAYOUT_FIXED) {
-        if (FT_MUL_OVERFLOWS(expected_items, builder->item_numbers * builder->element_bytes, &fixed_bytes))
+        if (FT_MUL_OVERFLOWS(expected_items, builder->item_numbers * builder->element_bytes,
+                             &fixed_bytes))
             return too_much(err);
         if (fixed_bytes > expected_bytes)
             expected_bytes = fixed_bytes;
@@ -213,7 +219,8 @@ bool ft_builder_grow_text(ft_builder *builder, ft_slice value, ft_error *err)
     return true;
 }
 
-bool ft_builder_grow_numbers(ft_builder *builder, const void *numbers, size_t elements, ft_error *err)
+bool ft_builder_grow_numbers(ft_builder *builder, const void *numbers, size_t elements,
+                             ft_error *err)
 {
     size_t bytes;
 
@@ -313,7 +320,8 @@ bool ft_builder_add_item(ft_builder *builder, const ft_column *column, size_t it
     case FT_LAYOUT_TEXT:
         return ft_builder_add_text(builder, ft_column_text(column, item), err);
     case FT_LAYOUT_FIXED:
-        return ft_builder_add_numbers(builder, numbers_at(column, item), builder->item_numbers, err);
+        return ft_builder_add_numbers(builder, numbers_at(column, item), builder->item_numbers,
+                                      err);
     case FT_LAYOUT_NUMBERS: {
         const int32_t *offsets = ft_tensor_i32(column->offsets) + item;
         size_t count = (size_t)(offsets[1] - offsets[0]);
@@ -357,7 +365,8 @@ static void put_offsets(int32_t *out, const int32_t *source, size_t count, size_
 }
 
 // The values of a range of lists of text: elements [first, first + count) of the source.
-static bool add_texts(ft_builder *builder, const ft_column *column, size_t first, size_t count, ft_error *err)
+static bool add_texts(ft_builder *builder, const ft_column *column, size_t first, size_t count,
+                      ft_error *err)
 {
     const int32_t *inner = ft_tensor_i32(column->inner) + first;
     size_t bytes = (size_t)(inner[count] - inner[0]);
@@ -370,7 +379,8 @@ static bool add_texts(ft_builder *builder, const ft_column *column, size_t first
     return true;
 }
 
-static bool add_lists(ft_builder *builder, const ft_column *column, size_t from, size_t count, ft_error *err)
+static bool add_lists(ft_builder *builder, const ft_column *column, size_t from, size_t count,
+                      ft_error *err)
 {
     const int32_t *offsets = ft_tensor_i32(column->offsets) + from;
     size_t first = (size_t)offsets[0], elements = (size_t)(offsets[count] - offsets[0]);
@@ -390,7 +400,8 @@ static bool add_lists(ft_builder *builder, const ft_column *column, size_t from,
         break;
     case FT_LAYOUT_NUMBERS:
     case FT_LAYOUT_FIXED:
-        if (!reserve_values(builder, elements * element_bytes, err) || !reserve_elements(builder, elements, err))
+        if (!reserve_values(builder, elements * element_bytes, err) ||
+            !reserve_elements(builder, elements, err))
             return false;
         put_values(builder, numbers_at(column, first), elements * element_bytes);
         builder->elements += elements;
@@ -400,7 +411,8 @@ static bool add_lists(ft_builder *builder, const ft_column *column, size_t from,
     return true;
 }
 
-bool ft_builder_add_range(ft_builder *builder, const ft_column *column, size_t from, size_t count, ft_error *err)
+bool ft_builder_add_range(ft_builder *builder, const ft_column *column, size_t from, size_t count,
+                          ft_error *err)
 {
     if (!column->values)
         return ft_builder_add_nulls(builder, count, err);
@@ -424,7 +436,8 @@ bool ft_builder_add_range(ft_builder *builder, const ft_column *column, size_t f
     return true;
 }
 
-// Gives back what was reserved and not used, when it is worth a move. Failing to do so costs memory only.
+// Gives back what was reserved and not used, when it is worth a move. Failing to do so costs memory
+// only.
 static void trim(ft_buffer *buffer, size_t used)
 {
     ft_error ignored = FT_ERROR_INIT;
@@ -434,7 +447,8 @@ static void trim(ft_buffer *buffer, size_t used)
         ft_ignore(ft_buffer_resize(buffer, used, &ignored));
 }
 
-static bool take_tensor(ft_buffer *buffer, size_t used, ft_dtype dtype, int64_t count, ft_tensor **out, ft_error *err)
+static bool take_tensor(ft_buffer *buffer, size_t used, ft_dtype dtype, int64_t count,
+                        ft_tensor **out, ft_error *err)
 {
     trim(buffer, used);
     *out = ft_tensor_view(buffer, 0, dtype, 1, &count, err);
@@ -462,16 +476,18 @@ bool ft_builder_take(ft_builder *builder, ft_column *out, ft_error *err)
     ft_column column = {.type = builder->type};
     size_t items = builder->count + 1, elements = builder->elements + 1;
 
-    bool ok = reserve_values(builder, 0, err) && reserve_items(builder, 0, err) && reserve_elements(builder, 0, err);
+    bool ok = reserve_values(builder, 0, err) && reserve_items(builder, 0, err) &&
+              reserve_elements(builder, 0, err);
     ok = ok && take_values(builder, &column.values, err);
     if (ok && layout != FT_LAYOUT_FIXED)
-        ok = take_tensor(builder->offsets, items * sizeof(int32_t), FT_DTYPE_I32, (int64_t)items, &column.offsets, err);
+        ok = take_tensor(builder->offsets, items * sizeof(int32_t), FT_DTYPE_I32, (int64_t)items,
+                         &column.offsets, err);
     if (ok && layout == FT_LAYOUT_TEXTS)
-        ok = take_tensor(builder->inner, elements * sizeof(int32_t), FT_DTYPE_I32, (int64_t)elements, &column.inner,
-                         err);
+        ok = take_tensor(builder->inner, elements * sizeof(int32_t), FT_DTYPE_I32,
+                         (int64_t)elements, &column.inner, err);
     if (ok && builder->nulls > 0)
-        ok = take_tensor(builder->validity, (builder->count + 7) / 8, FT_DTYPE_U8, (int64_t)((builder->count + 7) / 8),
-                         &column.validity, err);
+        ok = take_tensor(builder->validity, (builder->count + 7) / 8, FT_DTYPE_U8,
+                         (int64_t)((builder->count + 7) / 8), &column.validity, err);
     if (!ok) {
         ft_column_finish(&column);
         return false;

@@ -28,7 +28,8 @@ ft_column ft_column_ref(const ft_column *column)
     return copy;
 }
 
-bool ft_column_slice(const ft_column *column, size_t from, size_t count, ft_column *out, ft_error *err)
+bool ft_column_slice(const ft_column *column, size_t from, size_t count, ft_column *out,
+                     ft_error *err)
 {
     ft_column slice = {.type = column->type, .validity_offset = column->validity_offset + from};
 
@@ -57,7 +58,8 @@ bool ft_column_slice(const ft_column *column, size_t from, size_t count, ft_colu
 // Bytes of `values` that items [from, from + count) take.
 static size_t values_bytes(const ft_column *column, size_t from, size_t count)
 {
-    size_t number_bytes = ft_type_element_size_bytes(column->type) * (size_t)ft_type_elements(column->type);
+    size_t number_bytes =
+        ft_type_element_size_bytes(column->type) * (size_t)ft_type_elements(column->type);
 
     if (!column->offsets)
         return count * number_bytes;
@@ -68,8 +70,8 @@ static size_t values_bytes(const ft_column *column, size_t from, size_t count)
     return (size_t)(inner[offsets[count]] - inner[offsets[0]]);
 }
 
-bool ft_column_select(const ft_column *column, const uint32_t *indices, size_t count, ft_account *account,
-                      ft_column *out, ft_error *err)
+bool ft_column_select(const ft_column *column, const uint32_t *indices, size_t count,
+                      ft_account *account, ft_column *out, ft_error *err)
 {
     ft_builder builder;
     size_t bytes = 0, run;
@@ -96,8 +98,8 @@ bool ft_column_select(const ft_column *column, const uint32_t *indices, size_t c
     return ok;
 }
 
-bool ft_column_join(const ft_column *parts, const size_t *counts, size_t part_count, ft_account *account,
-                    ft_column *out, ft_error *err)
+bool ft_column_join(const ft_column *parts, const size_t *counts, size_t part_count,
+                    ft_account *account, ft_column *out, ft_error *err)
 {
     ft_builder builder;
     size_t items = 0, bytes = 0, present = 0;

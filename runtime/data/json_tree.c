@@ -18,8 +18,8 @@ typedef struct json_tree {
     pending *stack;  // Values whose container is still open.
     size_t count, capacity;
     struct {
-        size_t first;       // Index in the stack of its first child.
-        ft_slice key;       // Its own key in the container around it.
+        size_t first;  // Index in the stack of its first child.
+        ft_slice key;  // Its own key in the container around it.
         bool is_object;
     } open[FT_JSON_DEPTH_MAX];
 } json_tree;

@@ -1,5 +1,6 @@
-// Lineages: one block of states and positions behind the struct. States are ORed by any thread; whoever drops the last
-// reference sees them all (the release and acquire of ft_object_unref), so reading them there needs no order.
+// Lineages: one block of states and positions behind the struct. States are ORed by any thread;
+// whoever drops the last reference sees them all (the release and acquire of ft_object_unref), so
+// reading them there needs no order.
 #include "runtime/data/lineage.h"
 
 #include "runtime/memory/alloc.h"
@@ -24,8 +25,8 @@ ft_lineage *ft_lineage_create(ft_account *account, size_t count, bool with_posit
     size_t bytes;
 
     // Struct, positions (which need the alignment), states.
-    if (FT_MUL_OVERFLOWS(count, positions + 1, &bytes) || FT_ADD_OVERFLOWS(bytes, sizeof(ft_lineage), &bytes) ||
-        bytes > PTRDIFF_MAX) {
+    if (FT_MUL_OVERFLOWS(count, positions + 1, &bytes) ||
+        FT_ADD_OVERFLOWS(bytes, sizeof(ft_lineage), &bytes) || bytes > PTRDIFF_MAX) {
         ft_fail_nomem(err, SIZE_MAX);
         return NULL;
     }
@@ -62,7 +63,8 @@ void ft_lineage_unref(ft_lineage *lineage)
 void ft_lineage_mark(ft_lineage *lineage, size_t row, ft_row_state state)
 {
     FT_ASSERT(row < lineage->count);
-    // Relaxed: read by lineage_destroy, behind the last unref. Looked at first, as most rows are marked once only.
+    // Relaxed: read by lineage_destroy, behind the last unref. Looked at first, as most rows are
+    // marked once only.
     if (!(ft_atomic_load(&lineage->states[row], FT_RELAXED) & state))
         ft_atomic_or(&lineage->states[row], (uint8_t)state, FT_RELAXED);
 }

@@ -1,4 +1,5 @@
-// Schemas: found by a walk, since a schema has a handful of fields and is asked only when the plan is made.
+// Schemas: found by a walk, since a schema has a handful of fields and is asked only when the plan
+// is made.
 #include "runtime/data/schema.h"
 
 #include <string.h>

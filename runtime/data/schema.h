@@ -1,12 +1,14 @@
-// The fields of the items on an edge: names and types, known before the first item. A field's index in its schema is
-// the index of its column in every batch of that edge; nothing is looked up by name per item.
+// The fields of the items on an edge: names and types, known before the first item. A field's index
+// in its schema is the index of its column in every batch of that edge; nothing is looked up by
+// name per item.
 #pragma once
 
 #include "runtime/data/type.h"
 #include "runtime/memory/arena.h"
 
-// A hidden field: the item as the source read it (one JSONL line, without its end). Writers copy from it what no stage
-// has changed. Hidden names begin with '@' and never show in messages, expressions or Lua.
+// A hidden field: the item as the source read it (one JSONL line, without its end). Writers copy
+// from it what no stage has changed. Hidden names begin with '@' and never show in messages,
+// expressions or Lua.
 #define FT_FIELD_RAW "@raw"
 
 typedef struct ft_field {

@@ -1,4 +1,5 @@
-// Tensors: a struct of shape and strides over a counted buffer. Making, viewing and slicing check every product.
+// Tensors: a struct of shape and strides over a counted buffer. Making, viewing and slicing check
+// every product.
 #include "runtime/data/tensor.h"
 
 #include <string.h>
@@ -15,7 +16,8 @@ static void tensor_destroy(ft_object *object)
 
 static const ft_object_type tensor_type = {"tensor", tensor_destroy};
 
-// Bytes of a contiguous tensor of that shape; false when a size is negative or the product overflows.
+// Bytes of a contiguous tensor of that shape; false when a size is negative or the product
+// overflows.
 static bool shape_bytes(ft_dtype dtype, size_t rank, const int64_t *shape, size_t *out)
 {
     size_t bytes = ft_dtype_size_bytes(dtype);
@@ -52,7 +54,8 @@ static ft_tensor *tensor_new(ft_dtype dtype, size_t rank, const int64_t *shape, 
     return tensor;
 }
 
-ft_tensor *ft_tensor_create(ft_account *account, ft_dtype dtype, size_t rank, const int64_t *shape, ft_error *err)
+ft_tensor *ft_tensor_create(ft_account *account, ft_dtype dtype, size_t rank, const int64_t *shape,
+                            ft_error *err)
 {
     size_t bytes;
 
@@ -72,8 +75,8 @@ ft_tensor *ft_tensor_create(ft_account *account, ft_dtype dtype, size_t rank, co
     return tensor;
 }
 
-ft_tensor *ft_tensor_view(ft_buffer *buffer, size_t offset_bytes, ft_dtype dtype, size_t rank, const int64_t *shape,
-                          ft_error *err)
+ft_tensor *ft_tensor_view(ft_buffer *buffer, size_t offset_bytes, ft_dtype dtype, size_t rank,
+                          const int64_t *shape, ft_error *err)
 {
     size_t bytes, end;
 
@@ -82,8 +85,8 @@ ft_tensor *ft_tensor_view(ft_buffer *buffer, size_t offset_bytes, ft_dtype dtype
         return NULL;
     }
     if (FT_ADD_OVERFLOWS(offset_bytes, bytes, &end) || end > buffer->size_bytes) {
-        ft_fail(err, FT_ERROR_DATA, "a tensor of %zu bytes at %zu does not fit %zu bytes", bytes, offset_bytes,
-                buffer->size_bytes);
+        ft_fail(err, FT_ERROR_DATA, "a tensor of %zu bytes at %zu does not fit %zu bytes", bytes,
+                offset_bytes, buffer->size_bytes);
         return NULL;
     }
     ft_tensor *tensor = tensor_new(dtype, rank, shape, err);
@@ -103,7 +106,8 @@ ft_tensor *ft_tensor_slice(const ft_tensor *tensor, int64_t from, int64_t count,
     memcpy(slice->strides, tensor->strides, sizeof(slice->strides));
     slice->shape[0] = count;
     slice->buffer = ft_buffer_ref(tensor->buffer);
-    slice->data = tensor->data + from * tensor->strides[0] * (int64_t)ft_dtype_size_bytes(tensor->dtype);
+    slice->data =
+        tensor->data + from * tensor->strides[0] * (int64_t)ft_dtype_size_bytes(tensor->dtype);
     return slice;
 }
 

@@ -8,14 +8,15 @@ static const struct {
     const char *name;
     uint8_t size_bytes;
 } dtypes[] = {
-    [FT_DTYPE_U8] = {"u8", 1},   [FT_DTYPE_I8] = {"i8", 1},     [FT_DTYPE_I32] = {"i32", 4},
-    [FT_DTYPE_I64] = {"i64", 8}, [FT_DTYPE_F16] = {"f16", 2},   [FT_DTYPE_BF16] = {"bf16", 2},
+    [FT_DTYPE_U8] = {"u8", 1},   [FT_DTYPE_I8] = {"i8", 1},   [FT_DTYPE_I32] = {"i32", 4},
+    [FT_DTYPE_I64] = {"i64", 8}, [FT_DTYPE_F16] = {"f16", 2}, [FT_DTYPE_BF16] = {"bf16", 2},
     [FT_DTYPE_F32] = {"f32", 4}, [FT_DTYPE_F64] = {"f64", 8},
 };
 
 static const char *const kinds[] = {
-    [FT_KIND_ANY] = "any",       [FT_KIND_BOOL] = "bool",   [FT_KIND_INT] = "int",   [FT_KIND_FLOAT] = "float",
-    [FT_KIND_STRING] = "string", [FT_KIND_BYTES] = "bytes", [FT_KIND_JSON] = "json",
+    [FT_KIND_ANY] = "any",     [FT_KIND_BOOL] = "bool",     [FT_KIND_INT] = "int",
+    [FT_KIND_FLOAT] = "float", [FT_KIND_STRING] = "string", [FT_KIND_BYTES] = "bytes",
+    [FT_KIND_JSON] = "json",
 };
 
 enum { RANK_IN_FIELD_MAX = FT_RANK_MAX - 1 };  // A column adds one axis: the items.
@@ -49,8 +50,8 @@ static bool parse_name(ft_slice name, ft_type *out)
 
 static bool bad_type(ft_slice text, ft_error *err)
 {
-    static const char *const names[] = {"any", "bool", "int", "float", "string", "bytes", "json", "f32", "f64",
-                                        "i32", "i64", "u8", NULL};
+    static const char *const names[] = {"any", "bool", "int", "float", "string", "bytes", "json",
+                                        "f32", "f64",  "i32", "i64",   "u8",     NULL};
     int shown = text.size < 60 ? (int)text.size : 60;
     ft_slice name = text;
     const char *open = text.size ? memchr(text.data, '[', text.size) : NULL;
@@ -61,7 +62,8 @@ static bool bad_type(ft_slice text, ft_error *err)
     const char *nearest = ft_nearest(name, names);
     if (nearest && !ft_slice_is(name, nearest))
         ft_hint(err, "Did you mean `%s`?", nearest);
-    ft_hint(err, "Types are any, bool, int, float, string, bytes, json, tensors like f32[384], lists like i32[*].");
+    ft_hint(err, "Types are any, bool, int, float, string, bytes, json, tensors like f32[384], "
+                 "lists like i32[*].");
     return false;
 }
 
@@ -179,8 +181,8 @@ bool ft_type_is_text(ft_type type)
 
 ft_layout ft_type_layout(ft_type type)
 {
-    bool is_text = type.kind == FT_KIND_STRING || type.kind == FT_KIND_BYTES || type.kind == FT_KIND_JSON ||
-                   type.kind == FT_KIND_ANY;
+    bool is_text = type.kind == FT_KIND_STRING || type.kind == FT_KIND_BYTES ||
+                   type.kind == FT_KIND_JSON || type.kind == FT_KIND_ANY;
 
     if (is_text)
         return type.list ? FT_LAYOUT_TEXTS : FT_LAYOUT_TEXT;

@@ -1,5 +1,6 @@
 // The types of fields, spelt the same in YAML, messages, graphs and Lua:
-//   any bool int float string bytes json     f32[384] (a tensor)     i32[*] string[*] (lists of varying length)
+//   any bool int float string bytes json     f32[384] (a tensor)     i32[*] string[*] (lists of
+//   varying length)
 #pragma once
 
 #include "runtime/slice.h"
@@ -16,23 +17,30 @@ typedef enum ft_kind {
 } ft_kind;
 
 typedef enum ft_dtype {
-    FT_DTYPE_U8, FT_DTYPE_I8, FT_DTYPE_I32, FT_DTYPE_I64,
-    FT_DTYPE_F16, FT_DTYPE_BF16, FT_DTYPE_F32, FT_DTYPE_F64,
+    FT_DTYPE_U8,
+    FT_DTYPE_I8,
+    FT_DTYPE_I32,
+    FT_DTYPE_I64,
+    FT_DTYPE_F16,
+    FT_DTYPE_BF16,
+    FT_DTYPE_F32,
+    FT_DTYPE_F64,
 } ft_dtype;
 
 enum { FT_RANK_MAX = 4, FT_TYPE_TEXT_BYTES = 96 };
 
 typedef struct ft_type {
     ft_kind kind;
-    ft_dtype dtype;                // FT_KIND_TENSOR only.
-    bool list;                     // A list, of varying length, of what the rest says.
-    uint8_t rank;                  // FT_KIND_TENSOR only; of one element when `list`.
-    int64_t shape[FT_RANK_MAX];    // -1: any size (only in what a stage asks for: f32[d]).
+    ft_dtype dtype;              // FT_KIND_TENSOR only.
+    bool list;                   // A list, of varying length, of what the rest says.
+    uint8_t rank;                // FT_KIND_TENSOR only; of one element when `list`.
+    int64_t shape[FT_RANK_MAX];  // -1: any size (only in what a stage asks for: f32[d]).
 } ft_type;
 
 #define FT_TYPE(KIND) ((ft_type){.kind = FT_KIND_##KIND})
 #define FT_TYPE_LIST(KIND) ((ft_type){.kind = FT_KIND_##KIND, .list = true})
-#define FT_TYPE_IDS ((ft_type){.kind = FT_KIND_TENSOR, .dtype = FT_DTYPE_I32, .list = true})  // i32[*]
+#define FT_TYPE_IDS \
+    ((ft_type){.kind = FT_KIND_TENSOR, .dtype = FT_DTYPE_I32, .list = true})  // i32[*]
 #define FT_TYPE_VECTOR(DTYPE, dim) \
     ((ft_type){.kind = FT_KIND_TENSOR, .dtype = FT_DTYPE_##DTYPE, .rank = 1, .shape = {dim}})
 
@@ -41,11 +49,14 @@ const char *ft_dtype_name(ft_dtype dtype);  // "f32"
 bool ft_type_parse(ft_slice text, ft_type *out, ft_error *err) FT_MUST_CHECK;
 const char *ft_type_print(ft_type type, char out[FT_TYPE_TEXT_BYTES]);  // Returns `out`.
 bool ft_type_equal(ft_type a, ft_type b);
-// Whether a value of type `have` can be taken where `want` is asked for, without a look at it: equal, or `want`
-// is any, or `want` has -1 where `have` has a size. (`have` any must be checked when the item comes.)
+// Whether a value of type `have` can be taken where `want` is asked for, without a look at it:
+// equal, or `want` is any, or `want` has -1 where `have` has a size. (`have` any must be checked
+// when the item comes.)
 bool ft_type_accepts(ft_type want, ft_type have);
-int64_t ft_type_elements(ft_type type);  // Of one item (of one element, for a list): 384 for f32[384]; 1 for scalars.
-size_t ft_type_element_size_bytes(ft_type type);  // Of one number of `values`: 8 for int, 4 for f32[384], 1 for text.
+int64_t ft_type_elements(
+    ft_type type);  // Of one item (of one element, for a list): 384 for f32[384]; 1 for scalars.
+size_t ft_type_element_size_bytes(
+    ft_type type);  // Of one number of `values`: 8 for int, 4 for f32[384], 1 for text.
 // How a column of that type is laid out (column.h).
 typedef enum ft_layout {
     FT_LAYOUT_FIXED,    // values
@@ -55,4 +66,4 @@ typedef enum ft_layout {
 } ft_layout;
 ft_layout ft_type_layout(ft_type type);
 ft_dtype ft_type_dtype(ft_type type);  // Of `values`.
-bool ft_type_is_text(ft_type type);  // string, bytes, json or any, not a list: offsets and bytes.
+bool ft_type_is_text(ft_type type);    // string, bytes, json or any, not a list: offsets and bytes.

@@ -1,8 +1,8 @@
 // The account of bytes in flight: one compare-and-swap to charge, one subtraction to release.
 //
-// `used_bytes` and `waiters` meet like this: a waiter raises `waiters`, then looks at `used_bytes`; a release lowers
-// `used_bytes`, then looks at `waiters`. All four are sequentially consistent, so at least one of the two sees the other
-// and no wake-up is lost.
+// `used_bytes` and `waiters` meet like this: a waiter raises `waiters`, then looks at `used_bytes`;
+// a release lowers `used_bytes`, then looks at `waiters`. All four are sequentially consistent, so
+// at least one of the two sees the other and no wake-up is lost.
 #include "runtime/memory/account.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
-// The door to memory. What is counted must cost next to nothing, so every thread counts in a shard of its own: the
-// first SHARDS - 1 threads add without a locked instruction, all later ones share the last shard and add atomically.
+// The door to memory. What is counted must cost next to nothing, so every thread counts in a shard
+// of its own: the first SHARDS - 1 threads add without a locked instruction, all later ones share
+// the last shard and add atomically.
 #include "runtime/memory/alloc.h"
 
 #include <stdlib.h>
@@ -41,7 +42,8 @@ static void count(bool is_free)
     uint32_t mine = FT_LIKELY(own_shard) ? own_shard : shard_assign();
     ft_atomic_u64 *counter = is_free ? &shards[mine - 1].freed : &shards[mine - 1].made;
 
-    // Relaxed: pure statistics. A shard below the last has one writer, so load and store lose nothing.
+    // Relaxed: pure statistics. A shard below the last has one writer, so load and store lose
+    // nothing.
     if (FT_LIKELY(mine < SHARDS))
         ft_atomic_store(counter, ft_atomic_load(counter, FT_RELAXED) + 1, FT_RELAXED);
     else
@@ -86,21 +88,48 @@ ft_alloc_stats ft_alloc_get_stats(void)
 }
 
 #ifdef FT_SANITIZED
-static void *raw_alloc(size_t size) { return malloc(size); }
-static void *raw_zero(size_t size) { return calloc(1, size); }
-static void *raw_realloc(void *old, size_t size) { return realloc(old, size); }
-static void raw_free(void *pointer) { free(pointer); }
+static void *raw_alloc(size_t size)
+{
+    return malloc(size);
+}
+static void *raw_zero(size_t size)
+{
+    return calloc(1, size);
+}
+static void *raw_realloc(void *old, size_t size)
+{
+    return realloc(old, size);
+}
+static void raw_free(void *pointer)
+{
+    free(pointer);
+}
 static void *raw_aligned(size_t size, size_t alignment)
 {
     void *block = NULL;
     return posix_memalign(&block, alignment, size) == 0 ? block : NULL;
 }
 #else
-static void *raw_alloc(size_t size) { return mi_malloc(size); }
-static void *raw_zero(size_t size) { return mi_zalloc(size); }
-static void *raw_realloc(void *old, size_t size) { return mi_realloc(old, size); }
-static void raw_free(void *pointer) { mi_free(pointer); }
-static void *raw_aligned(size_t size, size_t alignment) { return mi_malloc_aligned(size, alignment); }
+static void *raw_alloc(size_t size)
+{
+    return mi_malloc(size);
+}
+static void *raw_zero(size_t size)
+{
+    return mi_zalloc(size);
+}
+static void *raw_realloc(void *old, size_t size)
+{
+    return mi_realloc(old, size);
+}
+static void raw_free(void *pointer)
+{
+    mi_free(pointer);
+}
+static void *raw_aligned(size_t size, size_t alignment)
+{
+    return mi_malloc_aligned(size, alignment);
+}
 #endif
 
 // Size 0 takes one byte; nothing may pass PTRDIFF_MAX, as the C library has it.

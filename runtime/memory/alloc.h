@@ -1,18 +1,20 @@
 // The only door to memory: counted, limited, and made to fail on demand.
 //
-// Backed by mimalloc; by libc's malloc in sanitizer builds. Every function may be called from any thread.
-// `FT_KIND` says what memory is for, so that `ftpipe run -v` can print where it went.
+// Backed by mimalloc; by libc's malloc in sanitizer builds. Every function may be called from any
+// thread. `FT_KIND` says what memory is for, so that `ftpipe run -v` can print where it went.
 #pragma once
 
 #include "runtime/compiler.h"
 
-// All return NULL when there is no memory, when the limit is reached or when a failure was asked for.
-// Size 0 gives a pointer that may be freed.
+// All return NULL when there is no memory, when the limit is reached or when a failure was asked
+// for. Size 0 gives a pointer that may be freed.
 void *ft_alloc(size_t size_bytes) FT_MUST_CHECK;
-void *ft_alloc_zero(size_t count, size_t size_bytes) FT_MUST_CHECK;      // Checks the product.
-void *ft_alloc_array(size_t count, size_t size_bytes) FT_MUST_CHECK;     // Not cleared; checks the product.
+void *ft_alloc_zero(size_t count, size_t size_bytes) FT_MUST_CHECK;  // Checks the product.
+void *ft_alloc_array(size_t count,
+                     size_t size_bytes) FT_MUST_CHECK;  // Not cleared; checks the product.
 void *ft_alloc_aligned(size_t size_bytes, size_t alignment) FT_MUST_CHECK;
-void *ft_realloc(void *pointer, size_t size_bytes) FT_MUST_CHECK;  // On failure the old block stays. Not for aligned ones.
+void *ft_realloc(void *pointer, size_t size_bytes)
+    FT_MUST_CHECK;            // On failure the old block stays. Not for aligned ones.
 void ft_free(void *pointer);  // NULL is fine; any of the above.
 char *ft_copy_text(const char *data, size_t size) FT_MUST_CHECK;  // NUL-terminated copy.
 
@@ -22,5 +24,6 @@ typedef struct ft_alloc_stats {
 } ft_alloc_stats;
 ft_alloc_stats ft_alloc_get_stats(void);
 
-// Test seam. The `nth` allocation from now on (1 = the next) fails once; with `sticky`, all after it too. 0 switches off.
+// Test seam. The `nth` allocation from now on (1 = the next) fails once; with `sticky`, all after
+// it too. 0 switches off.
 void ft_alloc_fail_at(uint64_t nth, bool sticky);

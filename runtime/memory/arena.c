@@ -1,5 +1,6 @@
-// A bump allocator over a list of blocks, each twice the last up to 1 MiB; what does not fit a fresh block gets one of
-// its own. The arena's own struct lives on the heap, so that an empty arena costs one small block.
+// A bump allocator over a list of blocks, each twice the last up to 1 MiB; what does not fit a
+// fresh block gets one of its own. The arena's own struct lives on the heap, so that an empty arena
+// costs one small block.
 #include "runtime/memory/arena.h"
 
 #include <stdarg.h>

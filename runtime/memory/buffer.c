@@ -1,5 +1,5 @@
-// Buffers: small ones from the allocator, from FT_PAGES_MIN on whole pages. What is charged is what is taken from the
-// system: size, the 64 readable bytes behind it, and the rounding.
+// Buffers: small ones from the allocator, from FT_PAGES_MIN on whole pages. What is charged is what
+// is taken from the system: size, the 64 readable bytes behind it, and the rounding.
 #include "runtime/memory/buffer.h"
 
 #include <string.h>
@@ -25,7 +25,8 @@ static bool block_bytes(size_t size_bytes, size_t *out)
 
 static void *block_create(size_t bytes)
 {
-    void *data = bytes < FT_PAGES_MIN ? ft_alloc_aligned(bytes, FT_BUFFER_ALIGNMENT) : ft_pages_create(bytes);
+    void *data = bytes < FT_PAGES_MIN ? ft_alloc_aligned(bytes, FT_BUFFER_ALIGNMENT)
+                                      : ft_pages_create(bytes);
 
 #ifdef FT_SANITIZED
     // Kernels may read the tail; it must not make a sanitizer that tracks values unhappy.
@@ -96,8 +97,8 @@ ft_buffer *ft_buffer_create(ft_account *account, size_t size_bytes, ft_error *er
     return buffer;
 }
 
-ft_buffer *ft_buffer_borrow(void *data, size_t size_bytes, void (*release)(void *, void *, size_t), void *host,
-                            ft_error *err)
+ft_buffer *ft_buffer_borrow(void *data, size_t size_bytes, void (*release)(void *, void *, size_t),
+                            void *host, ft_error *err)
 {
     ft_buffer *buffer = buffer_new(err);
 

@@ -1,4 +1,5 @@
-// Reference-counted bytes: owned, or borrowed from somebody who is told when they are no longer needed.
+// Reference-counted bytes: owned, or borrowed from somebody who is told when they are no longer
+// needed.
 #pragma once
 
 #include "runtime/memory/account.h"
@@ -12,16 +13,17 @@ typedef struct ft_buffer {
     size_t size_bytes;     // Usable bytes.
     size_t charged_bytes;  // What was charged to `account`.
     ft_account *account;   // NULL: not accounted (models, tests).
-    void (*release)(void *host, void *data, size_t size_bytes);  // Borrowed: called once; any thread.
+    void (*release)(void *host, void *data,
+                    size_t size_bytes);  // Borrowed: called once; any thread.
     void *host;
 } ft_buffer;
 
 // Not cleared. 64 bytes behind the end may be read (not written): kernels load whole vectors.
 ft_buffer *ft_buffer_create(ft_account *account, size_t size_bytes, ft_error *err) FT_MUST_CHECK;
 // Borrowed bytes; `release` may be NULL for bytes that outlive everything.
-ft_buffer *ft_buffer_borrow(void *data, size_t size_bytes, void (*release)(void *, void *, size_t), void *host,
-                            ft_error *err) FT_MUST_CHECK;
+ft_buffer *ft_buffer_borrow(void *data, size_t size_bytes, void (*release)(void *, void *, size_t),
+                            void *host, ft_error *err) FT_MUST_CHECK;
 // Grows or shrinks an unshared, owned buffer; may move it. On failure it is as before.
 bool ft_buffer_resize(ft_buffer *buffer, size_t size_bytes, ft_error *err) FT_MUST_CHECK;
-ft_buffer *ft_buffer_ref(ft_buffer *buffer);   // Returns its argument.
-void ft_buffer_unref(ft_buffer *buffer);       // NULL is fine.
+ft_buffer *ft_buffer_ref(ft_buffer *buffer);  // Returns its argument.
+void ft_buffer_unref(ft_buffer *buffer);      // NULL is fine.

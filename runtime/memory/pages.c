@@ -1,5 +1,5 @@
-// mmap, mremap and munmap behind a small cache. mremap needs _GNU_SOURCE: it moves page tables instead of copying, which
-// is what makes a growing builder cheap.
+// mmap, mremap and munmap behind a small cache. mremap needs _GNU_SOURCE: it moves page tables
+// instead of copying, which is what makes a growing builder cheap.
 #define _GNU_SOURCE
 #include "runtime/memory/pages.h"
 
@@ -13,8 +13,8 @@ enum {
     PAGE_BYTES = 4096,
     CACHE_BLOCKS = 16,
     CACHE_BYTES = 8 * 1024 * 1024,
-    // From here on the kernel is asked for huge pages: a first touch costs a fifth. They lie within the block, so that
-    // no more becomes resident than was asked for.
+    // From here on the kernel is asked for huge pages: a first touch costs a fifth. They lie within
+    // the block, so that no more becomes resident than was asked for.
     HUGE_BYTES = 4 * 1024 * 1024,
 };
 
@@ -89,7 +89,8 @@ static bool cache_keep(void *pages, size_t size_bytes)
     if (size_bytes > CACHE_BYTES / 4)
         return false;
     pthread_mutex_lock(&cache_lock);
-    while (cache_count == CACHE_BLOCKS || (cache_count > 0 && cache_bytes + size_bytes > CACHE_BYTES)) {
+    while (cache_count == CACHE_BLOCKS ||
+           (cache_count > 0 && cache_bytes + size_bytes > CACHE_BYTES)) {
         evicted[evicted_count++] = cache[0];
         cache_bytes -= cache[0].size_bytes;
         cache_count--;

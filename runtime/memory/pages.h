@@ -1,8 +1,9 @@
-// Large blocks straight from the kernel, so that what is freed leaves the process: resident memory follows what is
-// accounted. A few just freed blocks are kept (8 MiB at most), since the next batch usually wants the same sizes.
+// Large blocks straight from the kernel, so that what is freed leaves the process: resident memory
+// follows what is accounted. A few just freed blocks are kept (8 MiB at most), since the next batch
+// usually wants the same sizes.
 //
-// For runtime/memory only; buffers use it from FT_PAGES_MIN bytes on. Under sanitizers blocks come from ft_alloc_aligned,
-// so that every overrun is seen.
+// For runtime/memory only; buffers use it from FT_PAGES_MIN bytes on. Under sanitizers blocks come
+// from ft_alloc_aligned, so that every overrun is seen.
 #pragma once
 
 #include "runtime/compiler.h"

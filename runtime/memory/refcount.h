@@ -1,7 +1,8 @@
 // Shared ownership: the header of every counted object, and the two operations on it.
 //
-// Stages never see the header's fields: they call ft_batch_ref, ft_tensor_unref and so on, which end here.
-// So the way of counting can change (owner-biased counts, immortal objects) without a stage noticing.
+// Stages never see the header's fields: they call ft_batch_ref, ft_tensor_unref and so on, which
+// end here. So the way of counting can change (owner-biased counts, immortal objects) without a
+// stage noticing.
 #pragma once
 
 #include "runtime/concurrent/atomic.h"
@@ -10,7 +11,8 @@ typedef struct ft_object ft_object;
 
 typedef struct ft_object_type {
     const char *name;
-    void (*destroy)(ft_object *object);  // Called once, by whoever drops the last reference, on that thread.
+    void (*destroy)(
+        ft_object *object);  // Called once, by whoever drops the last reference, on that thread.
 } ft_object_type;
 
 struct ft_object {
@@ -39,7 +41,8 @@ static inline void ft_object_unref(ft_object *object)
 {
     if (object->flags & FT_OBJECT_IMMORTAL)
         return;
-    // Release pairs with the acquire of whoever comes to 1 last: it must see all writes made under other references.
+    // Release pairs with the acquire of whoever comes to 1 last: it must see all writes made under
+    // other references.
     if (ft_atomic_sub(&object->count, 1, FT_ACQ_REL) == 1)
         object->type->destroy(object);
 }
@@ -47,6 +50,7 @@ static inline void ft_object_unref(ft_object *object)
 // True when the caller's reference is the only one, so that it may write in place.
 static inline bool ft_object_is_unique(const ft_object *object)
 {
-    // Acquire pairs with the release in unref: writes made before the other references went are visible.
+    // Acquire pairs with the release in unref: writes made before the other references went are
+    // visible.
     return !(object->flags & FT_OBJECT_IMMORTAL) && ft_atomic_load(&object->count, FT_ACQUIRE) == 1;
 }

@@ -16,7 +16,9 @@ ft_file_kind ft_file_find(const char *path)
 
     if (stat(path, &found) != 0)
         return FT_FILE_MISSING;
-    return S_ISREG(found.st_mode) ? FT_FILE_REGULAR : S_ISDIR(found.st_mode) ? FT_FILE_FOLDER : FT_FILE_OTHER;
+    return S_ISREG(found.st_mode)   ? FT_FILE_REGULAR
+           : S_ISDIR(found.st_mode) ? FT_FILE_FOLDER
+                                    : FT_FILE_OTHER;
 }
 
 static int open_to_read(const char *path, struct stat *found, ft_error *err)
@@ -63,8 +65,10 @@ static bool too_large(const char *path, size_t bound_bytes, ft_error *err)
     return ft_fail(err, FT_ERROR_LIMIT, "`%s` is larger than %zu bytes", path, bound_bytes);
 }
 
-// A file without a size that can be trusted (a pipe, /proc): read into a growing block, then moved to the arena.
-static bool read_unsized(int fd, const char *path, ft_arena *arena, size_t bound_bytes, ft_slice *out, ft_error *err)
+// A file without a size that can be trusted (a pipe, /proc): read into a growing block, then moved
+// to the arena.
+static bool read_unsized(int fd, const char *path, ft_arena *arena, size_t bound_bytes,
+                         ft_slice *out, ft_error *err)
 {
     char *data = NULL, *grown;
     size_t size = 0, capacity = 0;
@@ -94,7 +98,8 @@ static bool read_unsized(int fd, const char *path, ft_arena *arena, size_t bound
     return text != NULL;
 }
 
-bool ft_file_read(const char *path, ft_arena *arena, size_t bound_bytes, ft_slice *out, ft_error *err)
+bool ft_file_read(const char *path, ft_arena *arena, size_t bound_bytes, ft_slice *out,
+                  ft_error *err)
 {
     struct stat found;
     int fd = open_to_read(path, &found, err);
@@ -103,7 +108,8 @@ bool ft_file_read(const char *path, ft_arena *arena, size_t bound_bytes, ft_slic
     if (fd < 0)
         return false;
     if (!S_ISREG(found.st_mode) || found.st_size == 0) {
-        ok = read_unsized(fd, path, arena, bound_bytes < SIZE_MAX ? bound_bytes : SIZE_MAX - 1, out, err);
+        ok = read_unsized(fd, path, arena, bound_bytes < SIZE_MAX ? bound_bytes : SIZE_MAX - 1, out,
+                          err);
     } else if ((uintmax_t)found.st_size > bound_bytes) {
         too_large(path, bound_bytes, err);
     } else {

@@ -5,11 +5,18 @@
 #include "runtime/memory/arena.h"
 #include "runtime/slice.h"
 
-// The whole file into the arena, NUL behind its end. A directory, or more than `bound_bytes`, fails.
-bool ft_file_read(const char *path, ft_arena *arena, size_t bound_bytes, ft_slice *out, ft_error *err) FT_MUST_CHECK;
+// The whole file into the arena, NUL behind its end. A directory, or more than `bound_bytes`,
+// fails.
+bool ft_file_read(const char *path, ft_arena *arena, size_t bound_bytes, ft_slice *out,
+                  ft_error *err) FT_MUST_CHECK;
 // Maps it read-only for the life of the arena. An empty file gives an empty slice.
 bool ft_file_map(const char *path, ft_arena *arena, ft_slice *out, ft_error *err) FT_MUST_CHECK;
-typedef enum ft_file_kind { FT_FILE_MISSING, FT_FILE_REGULAR, FT_FILE_FOLDER, FT_FILE_OTHER } ft_file_kind;
+typedef enum ft_file_kind {
+    FT_FILE_MISSING,
+    FT_FILE_REGULAR,
+    FT_FILE_FOLDER,
+    FT_FILE_OTHER
+} ft_file_kind;
 ft_file_kind ft_file_find(const char *path);
 // "a/b" + "c" = "a/b/c"; an absolute `name` stays. In the arena; NULL without memory.
 const char *ft_path_join(ft_arena *arena, const char *folder, const char *name);

@@ -26,7 +26,8 @@ static void *thread_main(void *argument)
     return NULL;
 }
 
-bool ft_thread_start(ft_thread *thread, const char *name, void (*run)(void *host), void *host, ft_error *err)
+bool ft_thread_start(ft_thread *thread, const char *name, void (*run)(void *host), void *host,
+                     ft_error *err)
 {
     pthread_attr_t attributes;
     sigset_t all, before;

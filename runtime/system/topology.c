@@ -1,7 +1,9 @@
-// The machine as this process may use it, from /proc and /sys alone, so that a test can hand it a folder of files.
+// The machine as this process may use it, from /proc and /sys alone, so that a test can hand it a
+// folder of files.
 //
-// A quota may stand at any level of the process's cgroup path, in a v2 hierarchy, in v1's, or in both side by side: all
-// levels that are visible are read, from the process's own up to the mount, and the smallest wins.
+// A quota may stand at any level of the process's cgroup path, in a v2 hierarchy, in v1's, or in
+// both side by side: all levels that are visible are read, from the process's own up to the mount,
+// and the smallest wins.
 #include "runtime/system/topology.h"
 
 #include <stdio.h>
@@ -17,7 +19,8 @@ typedef struct {
     ft_topology *out;
 } reader;
 
-static bool make_path(char out[PATH_BYTES], const char *root, const char *folder, const char *rest, const char *name)
+static bool make_path(char out[PATH_BYTES], const char *root, const char *folder, const char *rest,
+                      const char *name)
 {
     int size = snprintf(out, PATH_BYTES, "%s%s%s%s", root, folder, rest, name);
     return size > 0 && size < PATH_BYTES;
@@ -72,7 +75,8 @@ static int count_list(ft_slice list)
         ft_slice_cut(&to, '-', &from);
         if (!to.data)
             to = from;
-        if (!ft_parse_int(from, &first) || !ft_parse_int(to, &last) || first < 0 || last < first || last > 65535)
+        if (!ft_parse_int(from, &first) || !ft_parse_int(to, &last) || first < 0 || last < first ||
+            last > 65535)
             return 0;
         total += last - first + 1;
     }
@@ -94,7 +98,8 @@ static void lower_memory(ft_topology *out, int64_t bytes)
         out->memory_limit_bytes = bytes;
 }
 
-static bool read_number(const reader *r, const char *folder, const char *rest, const char *name, int64_t *out)
+static bool read_number(const reader *r, const char *folder, const char *rest, const char *name,
+                        int64_t *out)
 {
     char path[PATH_BYTES], line[LINE_BYTES];
 
@@ -110,7 +115,8 @@ static void read_level_v2(const reader *r, const char *folder, const char *rest)
 
     if (make_path(path, r->root, folder, rest, "/cpu.max") && read_line(path, line)) {
         ft_slice text = ft_slice_trim(ft_slice_of(line)), first;
-        if (ft_slice_cut(&text, ' ', &first) && ft_parse_int(first, &quota) && ft_parse_int(text, &period))
+        if (ft_slice_cut(&text, ' ', &first) && ft_parse_int(first, &quota) &&
+            ft_parse_int(text, &period))
             lower_quota(r->out, quota, period);
     }
     if (read_number(r, folder, rest, "/memory.max", &bytes))
@@ -161,8 +167,8 @@ static void unescape(char *text)
     char *out = text;
 
     for (const char *in = text; *in; in++) {
-        bool octal = in[0] == '\\' && in[1] >= '0' && in[1] <= '3' && in[2] >= '0' && in[2] <= '7' && in[3] >= '0' &&
-                     in[3] <= '7';
+        bool octal = in[0] == '\\' && in[1] >= '0' && in[1] <= '3' && in[2] >= '0' &&
+                     in[2] <= '7' && in[3] >= '0' && in[3] <= '7';
         if (octal) {
             *out++ = (char)((in[1] - '0') * 64 + (in[2] - '0') * 8 + (in[3] - '0'));
             in += 3;
@@ -174,15 +180,18 @@ static void unescape(char *text)
 }
 
 // Reads all levels between the process's own cgroup and the place that is mounted at `mount`.
-static void read_hierarchy(const reader *r, const char *controller, const char *mount, const char *mounted_root)
+static void read_hierarchy(const reader *r, const char *controller, const char *mount,
+                           const char *mounted_root)
 {
     char rest[LINE_BYTES];
     size_t root_size = strcmp(mounted_root, "/") == 0 ? 0 : strlen(mounted_root);
 
     if (!find_own_path(r, controller, rest))
         return;
-    // The mount may show only a part of the hierarchy (a container's); outside of it only the mount itself is visible.
-    bool inside = strncmp(rest, mounted_root, root_size) == 0 && (rest[root_size] == '/' || !rest[root_size]);
+    // The mount may show only a part of the hierarchy (a container's); outside of it only the mount
+    // itself is visible.
+    bool inside =
+        strncmp(rest, mounted_root, root_size) == 0 && (rest[root_size] == '/' || !rest[root_size]);
     if (inside)
         memmove(rest, rest + root_size, strlen(rest + root_size) + 1);
     else
@@ -202,34 +211,48 @@ static void read_hierarchy(const reader *r, const char *controller, const char *
     }
 }
 
-static bool has_word(const char *list, const char *word)
+static bool has_word(ft_slice list, const char *word)
 {
-    ft_slice rest = ft_slice_of(list), part;
+    ft_slice part;
 
-    while (ft_slice_cut(&rest, ',', &part))
+    while (ft_slice_cut(&list, ',', &part))
         if (ft_slice_is(part, word))
             return true;
     return false;
 }
 
-// One line: "36 35 98:0 /root /mount rw,... optional... - type source super,options".
-static void read_mount(const reader *r, char *line)
+// Words of a line, split at single spaces; those that are not there are empty.
+static void split(ft_slice line, ft_slice *out, size_t count)
 {
-    char root[LINE_BYTES], mount[LINE_BYTES], type[64], options[LINE_BYTES];
-    char *behind = strstr(line, " - ");
+    for (size_t i = 0; i < count; i++)
+        if (!ft_slice_cut(&line, ' ', &out[i]))
+            out[i] = FT_SLICE("");
+}
 
-    if (!behind || sscanf(line, "%*s %*s %*s %4095s %4095s", root, mount) != 2 ||
-        sscanf(behind + 3, "%63s %*s %4095s", type, options) != 2)
+// One line: "36 35 98:0 /root /mount rw,... optional... - type source super,options".
+static void read_mount(const reader *r, const char *line)
+{
+    enum { ROOT = 3, MOUNT, FRONT_COUNT };
+    enum { TYPE, SOURCE, OPTIONS, BEHIND_COUNT };
+    char root[LINE_BYTES], mount[LINE_BYTES];
+    ft_slice front[FRONT_COUNT], behind[BEHIND_COUNT];
+    const char *separator = strstr(line, " - ");
+
+    if (!separator)
         return;
+    split((ft_slice){line, (size_t)(separator - line)}, front, FRONT_COUNT);
+    split(ft_slice_of(separator + 3), behind, BEHIND_COUNT);
+    snprintf(root, sizeof(root), "%.*s", (int)front[ROOT].size, front[ROOT].data);
+    snprintf(mount, sizeof(mount), "%.*s", (int)front[MOUNT].size, front[MOUNT].data);
     unescape(root);
     unescape(mount);
-    if (strcmp(type, "cgroup2") == 0)
+    if (ft_slice_is(behind[TYPE], "cgroup2"))
         read_hierarchy(r, NULL, mount, root);
-    if (strcmp(type, "cgroup") != 0)
+    if (!ft_slice_is(behind[TYPE], "cgroup"))
         return;
-    if (has_word(options, "cpu"))
+    if (has_word(behind[OPTIONS], "cpu"))
         read_hierarchy(r, "cpu", mount, root);
-    if (has_word(options, "memory"))
+    if (has_word(behind[OPTIONS], "memory"))
         read_hierarchy(r, "memory", mount, root);
 }
 
@@ -269,7 +292,8 @@ void ft_topology_read(const char *root, ft_topology *out)
     reader r = {root, out};
 
     memset(out, 0, sizeof(*out));
-    if (make_path(path, root, "/proc/self/status", "", "") && find_value(path, "Cpus_allowed_list", line))
+    if (make_path(path, root, "/proc/self/status", "", "") &&
+        find_value(path, "Cpus_allowed_list", line))
         out->cpus_allowed = count_list(ft_slice_of(line));
     if (out->cpus_allowed < 1) {
         long online = sysconf(_SC_NPROCESSORS_ONLN);
@@ -278,7 +302,8 @@ void ft_topology_read(const char *root, ft_topology *out)
     if (make_path(path, root, "/proc/meminfo", "", ""))
         out->memory_bytes = physical_bytes(path);
     if (make_path(path, root, "/proc/cpuinfo", "", "") && find_value(path, "model name", line))
-        snprintf(out->cpu_model, sizeof(out->cpu_model), "%.*s", (int)sizeof(out->cpu_model) - 1, line);
+        snprintf(out->cpu_model, sizeof(out->cpu_model), "%.*s", (int)sizeof(out->cpu_model) - 1,
+                 line);
     out->memory_limit_bytes = out->memory_bytes > 0 ? out->memory_bytes : INT64_MAX;
     read_cgroups(&r);
     if (out->memory_limit_bytes == INT64_MAX)

@@ -4,9 +4,9 @@
 #include "runtime/error.h"
 
 typedef struct ft_topology {
-    int cpus_allowed;   // By the affinity mask.
-    double quota;       // CPUs by cgroup quota; 0: none.
-    int workers;        // max(1, min(cpus_allowed, ceil(quota))).
+    int cpus_allowed;            // By the affinity mask.
+    double quota;                // CPUs by cgroup quota; 0: none.
+    int workers;                 // max(1, min(cpus_allowed, ceil(quota))).
     int64_t memory_bytes;        // Physical.
     int64_t memory_limit_bytes;  // The lowest cgroup limit, or physical.
     char cpu_model[64];

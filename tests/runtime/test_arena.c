@@ -121,7 +121,8 @@ TEST(buffers_charge_what_they_take)
     err = (ft_error)FT_ERROR_INIT;
     check_ok(ft_buffer_resize(buffer, 10, &err), &err);
     check_true(ft_account_used_bytes(&account) < 200);
-    check_true(ft_buffer_create(&account, SIZE_MAX - 3, &err) == NULL && err.code == FT_ERROR_NOMEM);
+    check_true(ft_buffer_create(&account, SIZE_MAX - 3, &err) == NULL &&
+               err.code == FT_ERROR_NOMEM);
     ft_buffer_unref(buffer);
     check_int_eq(ft_account_used_bytes(&account), 0);
     check_true(ft_account_peak_bytes(&account) <= 10 << 20);

@@ -1,4 +1,5 @@
-// Batches and lineages: sharing, slices, selections, rows, totals, places; and what stages plan with.
+// Batches and lineages: sharing, slices, selections, rows, totals, places; and what stages plan
+// with.
 #include <string.h>
 
 #include "runtime/memory/alloc.h"
@@ -51,7 +52,8 @@ static bool play(ft_error *err)
     ok = ok && ft_batch_make_writable(&writable, 4, err);
     if (ok) {
         check_true(all == slice && writable != batch && writable->width == 4);
-        check_true(ft_batch_has(writable, 0) && !ft_batch_has(writable, 1) && !ft_batch_has(writable, 9));
+        check_true(ft_batch_has(writable, 0) && !ft_batch_has(writable, 1) &&
+                   !ft_batch_has(writable, 9));
         check_int_eq(value_of(writable, 9), 9);
         check_int_eq(value_of(slice, 2), 6);
         check_int_eq(ft_batch_row(slice, 2), 6);
@@ -129,7 +131,8 @@ TEST(places_are_in_the_sources_words)
     ft_lineage_unref(lineage);
     ft_batch_unref(batch);
     batch = ft_batch_create(&account, 1, 0, NULL, &err);
-    check_text_eq(ft_batch_print_place(batch, 0, place, sizeof(place)), "a result of several items");
+    check_text_eq(ft_batch_print_place(batch, 0, place, sizeof(place)),
+                  "a result of several items");
     ft_batch_unref(batch);
     check_int_eq(ft_account_used_bytes(&account), 0);
 }
@@ -147,9 +150,10 @@ static ft_stage_plan make_plan(ft_arena *arena, const ft_schema *input)
 
 TEST(plans_read_and_add_fields)
 {
-    static const ft_field fields[] = {
-        {"@raw", {.kind = FT_KIND_BYTES}, false}, {"id", {.kind = FT_KIND_INT}, true},
-        {"text", {.kind = FT_KIND_STRING}, true}, {"extra", {.kind = FT_KIND_ANY}, true}};
+    static const ft_field fields[] = {{"@raw", {.kind = FT_KIND_BYTES}, false},
+                                      {"id", {.kind = FT_KIND_INT}, true},
+                                      {"text", {.kind = FT_KIND_STRING}, true},
+                                      {"extra", {.kind = FT_KIND_ANY}, true}};
     static const ft_schema input = {4, fields, true};
     ft_arena *arena = ft_arena_create();
     ft_stage_plan plan = make_plan(arena, &input);
@@ -160,15 +164,18 @@ TEST(plans_read_and_add_fields)
     check_ok(ft_plan_read(&plan, "from", "text", FT_TYPE(STRING), &index, &err), &err);
     check_true(index == 2 && plan.reads[2] && !plan.reads[1]);
     check_ok(ft_plan_read(&plan, "from", "extra", FT_TYPE_IDS, &index, &err), &err);
-    check_fails(ft_plan_read(&plan, "from", "id", FT_TYPE(STRING), &index, &err), &err, FT_ERROR_USAGE);
+    check_fails(ft_plan_read(&plan, "from", "id", FT_TYPE(STRING), &index, &err), &err,
+                FT_ERROR_USAGE);
     check_int_eq(err.number, 312);
     check_text_eq(err.message, "reads `id` as string, but it is int");
     check_text_eq(err.option, "from");
-    check_fails(ft_plan_read(&plan, NULL, "tokens", FT_TYPE_IDS, &index, &err), &err, FT_ERROR_USAGE);
+    check_fails(ft_plan_read(&plan, NULL, "tokens", FT_TYPE_IDS, &index, &err), &err,
+                FT_ERROR_USAGE);
     check_int_eq(err.number, 311);
     check_text_eq(err.message, "needs `tokens`, and no stage above makes it");
     check_text_eq(err.hint, "tokenise first: `- tokenize: MODEL`");
-    check_fails(ft_plan_read(&plan, NULL, "txet", FT_TYPE(STRING), &index, &err), &err, FT_ERROR_USAGE);
+    check_fails(ft_plan_read(&plan, NULL, "txet", FT_TYPE(STRING), &index, &err), &err,
+                FT_ERROR_USAGE);
     check_text_eq(err.hint, "did you mean `text`?");
     err = (ft_error)FT_ERROR_INIT;
     check_ok(ft_plan_add(&plan, "text", FT_TYPE(JSON), &index, &err), &err);

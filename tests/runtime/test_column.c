@@ -1,5 +1,6 @@
-// Columns of every layout: built, sliced, selected and joined, with and without nulls, checked item by item against what
-// was put in; the 2 GiB bound; types and tensors; and every allocation failing once.
+// Columns of every layout: built, sliced, selected and joined, with and without nulls, checked item
+// by item against what was put in; the 2 GiB bound; types and tensors; and every allocation failing
+// once.
 #include <stdio.h>
 #include <string.h>
 
@@ -19,8 +20,14 @@ static ft_type type_of(const char *text)
 }
 
 // Item `i` of every test column: what it holds follows from the number alone.
-static size_t list_size(size_t i) { return i * 7 % 5; }
-static bool is_null_item(size_t i, size_t null_every) { return null_every > 0 && i % null_every == 2; }
+static size_t list_size(size_t i)
+{
+    return i * 7 % 5;
+}
+static bool is_null_item(size_t i, size_t null_every)
+{
+    return null_every > 0 && i % null_every == 2;
+}
 
 static size_t make_text(size_t i, char out[64])
 {
@@ -58,7 +65,8 @@ static bool add(ft_builder *b, size_t i, size_t null_every, ft_error *err)
 
 static void check_numbers(const ft_column *column, size_t row, size_t count, size_t i)
 {
-    const float *numbers = ft_tensor_f32(column->values) + row * (size_t)ft_type_elements(column->type);
+    const float *numbers =
+        ft_tensor_f32(column->values) + row * (size_t)ft_type_elements(column->type);
 
     for (size_t k = 0; k < count; k++)
         check_float_near(numbers[k], (double)(i * 10 + k), 0);
@@ -90,7 +98,8 @@ static void check_item(const ft_column *column, size_t at, size_t i, size_t null
     const int32_t *offsets = ft_tensor_i32(column->offsets) + at;
     check_int_eq(offsets[1] - offsets[0], list_size(i));
     if (!column->inner) {
-        check_numbers(column, (size_t)offsets[0], list_size(i) * (size_t)ft_type_elements(column->type), i);
+        check_numbers(column, (size_t)offsets[0],
+                      list_size(i) * (size_t)ft_type_elements(column->type), i);
         return;
     }
     for (size_t k = 0; k < list_size(i); k++) {
@@ -99,7 +108,8 @@ static void check_item(const ft_column *column, size_t at, size_t i, size_t null
     }
 }
 
-static bool build(const char *type, size_t from, size_t count, size_t null_every, ft_column *out, ft_error *err)
+static bool build(const char *type, size_t from, size_t count, size_t null_every, ft_column *out,
+                  ft_error *err)
 {
     ft_builder b;
     bool ok = ft_builder_init(&b, type_of(type), &account, count % 3 ? count : 0, 0, err);
@@ -111,7 +121,8 @@ static bool build(const char *type, size_t from, size_t count, size_t null_every
     return ok;
 }
 
-static const char *const types[] = {"string", "int", "f32[3]", "f32[*]", "f32[*,2]", "string[*]", "json", "f32"};
+static const char *const types[] = {"string",   "int",       "f32[3]", "f32[*]",
+                                    "f32[*,2]", "string[*]", "json",   "f32"};
 static const size_t null_choices[] = {0, 3, 11, 500};
 
 static bool play(const char *type, size_t count, size_t null_every, ft_error *err)
@@ -144,7 +155,8 @@ static bool play(const char *type, size_t count, size_t null_every, ft_error *er
         for (size_t i = 0; i < chosen; i++)
             check_item(&selected, i, cut + indices[i], null_every);
         check_true(slice.values->buffer == whole.values->buffer);
-        check_true(ft_column_size_bytes(&joined, rest + count) >= ft_column_size_bytes(&whole, count));
+        check_true(ft_column_size_bytes(&joined, rest + count) >=
+                   ft_column_size_bytes(&whole, count));
     }
     ft_column_finish(&whole);
     ft_column_finish(&slice);
@@ -207,7 +219,9 @@ TEST(nulls_and_absent_columns)
         check_true(ft_column_is_null(&copy, 3));
         ft_column_finish(&copy);
         ft_column_finish(&column);
-        check_ok(ft_column_select(&(ft_column){.type = type_of("int")}, NULL, 0, &account, &column, &err), &err);
+        check_ok(ft_column_select(&(ft_column){.type = type_of("int")}, NULL, 0, &account, &column,
+                                  &err),
+                 &err);
         check_true(column.values == NULL);
     }
     check_int_eq(ft_account_used_bytes(&account), 0);
@@ -217,7 +231,8 @@ TEST(texts_of_two_gib_are_refused)
 {
     ft_error err = FT_ERROR_INIT;
     ft_builder b;
-    // Only the size counts: the add is refused before a byte is read (volatile: the compiler may not see the lie).
+    // Only the size counts: the add is refused before a byte is read (volatile: the compiler may
+    // not see the lie).
     static char one[1];
     volatile size_t two_gib = INT32_MAX;
 
@@ -226,23 +241,38 @@ TEST(texts_of_two_gib_are_refused)
     check_ok(ft_builder_add_text(&b, (ft_slice){one, 1}, &err), &err);
     check_fails(ft_builder_add_text(&b, (ft_slice){one, two_gib}, &err), &err, FT_ERROR_LIMIT);
     ft_builder_finish(&b);
-    check_fails(ft_builder_init(&b, type_of("string[*]"), &account, 0, (size_t)INT32_MAX + 1, &err), &err,
-                FT_ERROR_LIMIT);
+    check_fails(ft_builder_init(&b, type_of("string[*]"), &account, 0, (size_t)INT32_MAX + 1, &err),
+                &err, FT_ERROR_LIMIT);
     ft_builder_finish(&b);
     // The account refuses what would still be a legal column.
     err = (ft_error)FT_ERROR_INIT;
-    check_fails(ft_builder_init(&b, type_of("string"), &account, 0, 2 << 20, &err), &err, FT_ERROR_LIMIT);
+    check_fails(ft_builder_init(&b, type_of("string"), &account, 0, 2 << 20, &err), &err,
+                FT_ERROR_LIMIT);
     ft_builder_finish(&b);
     check_int_eq(ft_account_used_bytes(&account), 0);
 }
 
 TEST(types_print_as_they_are_parsed)
 {
-    static const char *const good[] = {"any", "bool", "int", "float", "string", "bytes", "json", "f32", "f32[384]",
-                                       "i32[*]", "string[*]", "json[*]", "f16[2,3,4]", "f32[*,384]", NULL};
-    static const char *const bad[] = {"", "text", "f32[", "f32[]", "f32[0]", "f32[-1]", "string[3]", "i32[3,*]", "f32]",
-                                      "f32[2,2,2,2]", "f32[99999999999]", "f32[65536,65536]", "any[*]", "i32[**]",
-                                      "[*]", NULL};
+    static const char *const good[] = {"any",       "bool",    "int",        "float",      "string",
+                                       "bytes",     "json",    "f32",        "f32[384]",   "i32[*]",
+                                       "string[*]", "json[*]", "f16[2,3,4]", "f32[*,384]", NULL};
+    static const char *const bad[] = {"",
+                                      "text",
+                                      "f32[",
+                                      "f32[]",
+                                      "f32[0]",
+                                      "f32[-1]",
+                                      "string[3]",
+                                      "i32[3,*]",
+                                      "f32]",
+                                      "f32[2,2,2,2]",
+                                      "f32[99999999999]",
+                                      "f32[65536,65536]",
+                                      "any[*]",
+                                      "i32[**]",
+                                      "[*]",
+                                      NULL};
     char text[FT_TYPE_TEXT_BYTES];
     ft_type type;
 
@@ -286,8 +316,10 @@ TEST(tensors_view_and_slice)
     int64_t six[1] = {6};
     ft_tensor *view = ft_tensor_view(slice->buffer, 24, FT_DTYPE_F32, 1, six, &err);
     check_float_near(ft_tensor_f32(view)[5], 11, 0);
-    check_true(!ft_tensor_view(slice->buffer, 28, FT_DTYPE_F32, 1, six, &err) && err.code == FT_ERROR_DATA);
-    check_true(!ft_tensor_create(&account, FT_DTYPE_F64, 2, huge, &err) && err.code == FT_ERROR_LIMIT);
+    check_true(!ft_tensor_view(slice->buffer, 28, FT_DTYPE_F32, 1, six, &err) &&
+               err.code == FT_ERROR_DATA);
+    check_true(!ft_tensor_create(&account, FT_DTYPE_F64, 2, huge, &err) &&
+               err.code == FT_ERROR_LIMIT);
     check_true(!ft_tensor_create(&account, FT_DTYPE_F64, 1, negative, &err));
     ft_tensor_unref(view);
     ft_tensor_unref(slice);

@@ -23,17 +23,21 @@ static const ft_option options[] = {
     FT_OPT_BOOL(sample_config, header, .fallback = "true", .doc = "Whether."),
     FT_OPT_INT(sample_config, threads, .fallback = "4", .min = 1, .max = 64, .doc = "Threads."),
     FT_OPT_COUNT(sample_config, rows, .fallback = "10k", .min = 1, .max = 1000000, .doc = "Rows."),
-    FT_OPT_SIZE(sample_config, buffer, .fallback = "64KiB", .min = 4096, .max = 1 << 30, .doc = "Bytes."),
+    FT_OPT_SIZE(sample_config, buffer, .fallback = "64KiB", .min = 4096, .max = 1 << 30,
+                .doc = "Bytes."),
     FT_OPT_DURATION(sample_config, wait, .fallback = "2s", .doc = "Time."),
-    FT_OPT_FLOAT(sample_config, share, .fallback = "0.5", .min_float = 0, .max_float = 1, .doc = "Share."),
+    FT_OPT_FLOAT(sample_config, share, .fallback = "0.5", .min_float = 0, .max_float = 1,
+                 .doc = "Share."),
     FT_OPT_FIELDS(sample_config, fields, .doc = "Fields."),
     FT_OPT_MAP(sample_config, params, .doc = "Params."),
     FT_OPT_END,
 };
 
-static bool set(const char *name, const char *text, sample_config *config, ft_arena *arena, ft_error *err)
+static bool set(const char *name, const char *text, sample_config *config, ft_arena *arena,
+                ft_error *err)
 {
-    return ft_option_set(ft_option_find(options, ft_slice_of(name)), config, ft_slice_of(text), arena, err);
+    return ft_option_set(ft_option_find(options, ft_slice_of(name)), config, ft_slice_of(text),
+                         arena, err);
 }
 
 TEST(defaults_and_values)
@@ -62,8 +66,9 @@ TEST(defaults_and_values)
     check_text_eq(config.fields.items[0], "id");
     ft_slice names[2] = {FT_SLICE("a"), FT_SLICE("b")}, texts[2] = {FT_SLICE("1"), FT_SLICE("x")};
     bool quoted[2] = {false, true};
-    check_ok(ft_option_set_map(ft_option_find(options, FT_SLICE("params")), &config, names, texts, quoted, 2, arena,
-                               &err), &err);
+    check_ok(ft_option_set_map(ft_option_find(options, FT_SLICE("params")), &config, names, texts,
+                               quoted, 2, arena, &err),
+             &err);
     check_text_eq(config.params.texts[1], "x");
     check_true(config.params.quoted[1] && !config.params.quoted[0]);
     ft_arena_destroy(arena);
@@ -71,8 +76,11 @@ TEST(defaults_and_values)
 
 TEST(wrong_values_are_named)
 {
-    static const struct { const char *name, *text, *message, *hint; } cases[] = {
-        {"mode", "creat", "`mode` is create, replace or append, not `creat`", "Did you mean `create`?"},
+    static const struct {
+        const char *name, *text, *message, *hint;
+    } cases[] = {
+        {"mode", "creat", "`mode` is create, replace or append, not `creat`",
+         "Did you mean `create`?"},
         {"header", "yes", "`header` is true or false, not `yes`", "Write `header: true`."},
         {"threads", "65", "`threads` is between 1 and 64, not 65", ""},
         {"threads", "many", "`threads` is a whole number, not `many`", ""},

@@ -32,8 +32,18 @@ TEST(slices_compare_and_cut)
 TEST(integers_are_whole_and_in_range)
 {
     int64_t value;
-    static const char *const bad[] = {"", "-", "+", "1 ", " 1", "1.0", "0x10", "9223372036854775808",
-                                      "-9223372036854775809", "1e3", "99999999999999999999999", NULL};
+    static const char *const bad[] = {"",
+                                      "-",
+                                      "+",
+                                      "1 ",
+                                      " 1",
+                                      "1.0",
+                                      "0x10",
+                                      "9223372036854775808",
+                                      "-9223372036854775809",
+                                      "1e3",
+                                      "99999999999999999999999",
+                                      NULL};
 
     check_true(ft_parse_int(FT_SLICE("9223372036854775807"), &value));
     check_true(value == INT64_MAX);
@@ -93,10 +103,26 @@ TEST(units_are_what_they_say)
 
 TEST(utf8_is_checked_as_rfc_3629_has_it)
 {
-    static const struct { const char *text; size_t valid; } cases[] = {
-        {"abc", 3}, {"\xc3\xa9", 2}, {"\xe2\x82\xac", 3}, {"\xf0\x9f\x98\x80", 4}, {"a\x80", 1}, {"a\xc3", 1},
-        {"a\xc0\xaf", 1}, {"\xe0\x80\x80", 0}, {"\xed\xa0\x80", 0}, {"\xed\x9f\xbf", 3}, {"\xf4\x8f\xbf\xbf", 4},
-        {"\xf4\x90\x80\x80", 0}, {"\xf0\x8f\xbf\xbf", 0}, {"\xf5\x80\x80\x80", 0}, {"\xe2\x82", 0}, {"\xff", 0},
+    static const struct {
+        const char *text;
+        size_t valid;
+    } cases[] = {
+        {"abc", 3},
+        {"\xc3\xa9", 2},
+        {"\xe2\x82\xac", 3},
+        {"\xf0\x9f\x98\x80", 4},
+        {"a\x80", 1},
+        {"a\xc3", 1},
+        {"a\xc0\xaf", 1},
+        {"\xe0\x80\x80", 0},
+        {"\xed\xa0\x80", 0},
+        {"\xed\x9f\xbf", 3},
+        {"\xf4\x8f\xbf\xbf", 4},
+        {"\xf4\x90\x80\x80", 0},
+        {"\xf0\x8f\xbf\xbf", 0},
+        {"\xf5\x80\x80\x80", 0},
+        {"\xe2\x82", 0},
+        {"\xff", 0},
     };
     char padded[128];
 
@@ -106,7 +132,8 @@ TEST(utf8_is_checked_as_rfc_3629_has_it)
             memset(padded, 'x', before);
             size_t size = strlen(cases[i].text);
             memcpy(padded + before, cases[i].text, size);
-            check_int_eq(ft_utf8_valid_prefix((ft_slice){padded, before + size}), before + cases[i].valid);
+            check_int_eq(ft_utf8_valid_prefix((ft_slice){padded, before + size}),
+                         before + cases[i].valid);
         }
     }
 }
