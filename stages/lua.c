@@ -117,6 +117,8 @@ static void choose_results(lua_State *L, ft_lua_work *work, int first, size_t co
 {
     int results = lua_gettop(L) - first + 1;
 
+    if (ft_lua_of(L)->expired)
+        ft_lua_poll(L);  // The script caught the deadline as its last act.
     if (results == 0) {
         if (!work->has_emitted)
             ft_lua_choose_all(L, work, count);

@@ -353,7 +353,8 @@ bool ft_lua_call(ft_lua *lua, lua_CFunction function, void *host, ft_error *err)
     lua_pushlightuserdata(L, host);
     int status = lua_pcall(L, 1, 0, top + 1);
     lua->running = L;
-    bool ok = status == LUA_OK || fail(lua, status, err);
+    // A script may have caught the deadline as its last act.
+    bool ok = (status == LUA_OK && !lua->expired) || fail(lua, status, err);
     lua_settop(L, top);
     if (!ok) {
         // What the failed call left is garbage: the next one starts with room.

@@ -113,7 +113,7 @@ static const bomb bombs[] = {
     {"recursive gsub", "local function f(s) return (s:gsub('.', f)) end f('aaaa')", "overflow"},
     {"recursive gsub in pcall",
      "local function f(s) pcall(string.gsub, s, '.', f) end while true do f('aaaaaaaa') end", TIME},
-    {"recursion", "local function f() return 1 + f() end f()", "stack overflow"},
+    {"recursion", "local function f() return 1 + f() end f()", ""},
     {"recursion in pcall", "local function f() return 1 + f() end while true do pcall(f) end", TIME},
     {"tail calls", "local function f() return f() end f()", TIME},
     {"index chain", "local t = {} for i = 1, 5000 do t = setmetatable({}, {__index = t}) end "
