@@ -8,13 +8,36 @@
 
 enum { CAPITAL_SIGMA = 0x3a3, SMALL_SIGMA = 0x3c3, FINAL_SIGMA = 0x3c2 };
 
+// Adds up the eight bytes of `x`.
+static size_t sum_bytes(uint64_t x)
+{
+    const uint64_t odd = UINT64_C(0x00ff00ff00ff00ff);
+
+    return (size_t)(((x & odd) + (x >> 8 & odd)) * UINT64_C(0x0001000100010001) >> 48);
+}
+
 size_t ft_split_words_count(ft_slice text, size_t *out_bytes)
 {
-    size_t words = 1, others = 0;
+    enum { STEPS = 255 };  // As often a byte can be counted up.
+    const uint64_t ones = UINT64_C(0x0101010101010101), low = 0x7f * ones;
+    size_t words = 1, others = 0, at = 0;
 
-    for (size_t i = 0; i < text.size; i++) {
-        words += text.data[i] == ' ';
-        others += (unsigned char)text.data[i] >= 0x80;
+    while (text.size - at >= sizeof(ones)) {
+        uint64_t spaces = 0, high = 0;
+        for (int i = 0; i < STEPS && text.size - at >= sizeof(ones); i++) {
+            uint64_t bytes;
+            memcpy(&bytes, text.data + at, sizeof(bytes));
+            uint64_t differs = bytes ^ ' ' * ones;
+            spaces += ~(((differs & low) + low) | differs) >> 7 & ones;
+            high += bytes >> 7 & ones;
+            at += sizeof(bytes);
+        }
+        words += sum_bytes(spaces);
+        others += sum_bytes(high);
+    }
+    for (; at < text.size; at++) {
+        words += text.data[at] == ' ';
+        others += (unsigned char)text.data[at] >= 0x80;
     }
     // Of two bytes three can become (U+0130), never more.
     *out_bytes = text.size + others / 2;

@@ -16,6 +16,7 @@
 #include "runtime/system/clock.h"
 #include "runtime/system/file.h"
 #include "stages/nn/isa.h"
+#include "stages/text/split_words.h"
 #include "stages/text/tokenizer.h"
 
 static int fail(const ft_error *err)
@@ -133,6 +134,50 @@ static double pass(ft_token_coder *coder, const texts *all, ft_ids *ids, size_t 
     return (double)all->bytes * 1e3 / (double)(ft_clock_thread_cpu_ns() - start);
 }
 
+// The essay's line, many times over; every word is written.
+static int time_words(void)
+{
+    enum { LINES = 100000, REPEATS = 21, WORDS = 9 };
+    static const char line[] = "The Global Interpreter Lock is finally optional in CPython.";
+    static const struct {
+        const char *name;
+        ft_split_ascii *split;
+        ft_isa isa;
+    } ways[] = {{"plain", ft_split_ascii_plain, FT_ISA_GENERIC},
+#if defined(__x86_64__)
+                {"avx2", ft_split_ascii_avx2, FT_ISA_AVX2},
+#endif
+                {"best", NULL, FT_ISA_GENERIC}};
+    const size_t size = sizeof(line) - 1;
+    char *text = ft_alloc(LINES * size);
+    ft_word_sink sink = {.bytes = ft_alloc(LINES * size + FT_WORD_SINK_SLACK),
+                         .ends =
+                             ft_alloc_array(LINES * WORDS + FT_WORD_SINK_SLACK, sizeof(int32_t))};
+
+    if (!text || !sink.bytes || !sink.ends)
+        return 1;
+    for (size_t i = 0; i < LINES; i++)
+        memcpy(text + i * size, line, size);
+    for (size_t way = 0; way < FT_COUNT_OF(ways); way++) {
+        ft_split_ascii *split = ways[way].split ? ways[way].split : ft_split_ascii_choose();
+        int64_t best = INT64_MAX;
+        for (int repeat = 0; repeat < REPEATS && ft_isa_has(ways[way].isa); repeat++) {
+            int64_t start = ft_clock_thread_cpu_ns();
+            sink.size = sink.count = 0;
+            for (size_t i = 0; i < LINES; i++)
+                ft_ignore(split(&sink, (const uint8_t *)text + i * size, size));
+            int64_t took = ft_clock_thread_cpu_ns() - start;
+            best = took < best ? took : best;
+        }
+        printf("{\"work\": \"words\", \"way\": \"%s\", \"words\": %zu, \"ms\": %.3f}\n",
+               ways[way].name, sink.count, (double)best / 1e6);
+    }
+    ft_free(text);
+    ft_free(sink.bytes);
+    ft_free(sink.ends);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     enum { PASSES = 15 };
@@ -145,6 +190,8 @@ int main(int argc, char **argv)
 
     if (argc >= 3 && strcmp(argv[1], "--ids") == 0)
         return answer_ids(argc, argv);
+    if (argc == 2 && strcmp(argv[1], "--words") == 0)
+        return time_words();
     if (argc != 3) {
         fprintf(stderr, "usage: bench_tokenize TOKENIZER TEXTS.jsonl\n");
         return 2;

@@ -437,9 +437,23 @@ TEST(words_splitters_agree)
             two.size = two.count = 0;
             ft_split_unicode(&two, (ft_slice){(const char *)in, size});
             check_int_eq(two.count, one.count);
+            check_int_eq(ft_split_words_count((ft_slice){(const char *)in, size}, &(size_t){0}),
+                         one.count);
             check_true(two.size == one.size && memcmp(one_bytes, two_bytes, one.size) == 0);
         }
     }
+}
+
+TEST(words_are_counted)
+{
+    static char text[20003];
+    size_t bytes;
+
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = i % 5 ? ' ' : (char)0xc3;
+    check_int_eq(ft_split_words_count((ft_slice){text, sizeof(text)}, &bytes), 1 + sizeof(text) - 4001);
+    check_int_eq(bytes, sizeof(text) + 2000);
+    check_int_eq(ft_split_words_count((ft_slice){text, 0}, &bytes), 1);
 }
 
 int main(int argc, char **argv)
