@@ -68,6 +68,10 @@ bool ft_params_read(ft_compiler *c);
 // reported).
 const ft_yaml_node *ft_params_fill(ft_compiler *c, const ft_yaml_node *node);
 
+bool ft_params_is_used(const ft_yaml_node *node);  // A scalar with a `${`.
+// A value that is one whole `${params.x}`: shows where that is, and what it is worth in this run.
+void ft_params_add_origin(ft_compiler *c, const ft_yaml_node *node, ft_diagnostic *fault);
+
 // compile_run.c: the `run:` section.
 void ft_compile_run(ft_compiler *c, const ft_yaml_node *run);
 

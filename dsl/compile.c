@@ -286,6 +286,8 @@ static bool list_names(ft_compiler *c)
 // The name of a pipeline without one: its file's, without folder and ending.
 static const char *name_of_file(ft_arena *arena, const char *path)
 {
+    if (path && path[0] == '-')  // -e, or stdin.
+        path = NULL;
     const char *slash = path ? strrchr(path, '/') : NULL, *start = slash  ? slash + 1
                                                                    : path ? path
                                                                           : "pipeline";

@@ -82,28 +82,35 @@ static const ft_yaml_node *node_quoted(const ft_yaml_node *node, const char *mes
     return found;
 }
 
-static ft_mark mark_of(const ft_compiler *c, const ft_stage_entry *entry, const ft_error *fault)
+// The scalar, list or map that the fault is about; NULL: the stage itself.
+static const ft_yaml_node *node_at_fault(const ft_stage_entry *entry, const ft_error *fault)
 {
     const ft_yaml_pair *pair = fault->option ? pair_within(entry, fault->option) : NULL;
 
     if (!pair)
-        return entry->type_at->mark;
+        return NULL;
     const ft_yaml_node *value = pair->value;
-    if (value->kind == FT_YAML_MAP && fault->length > 0) {
-        // An expression of a map: the value that is long enough, whose name the message quotes.
-        const ft_yaml_node *key = node_quoted(value, fault->message);
-        for (size_t i = 0; key && i < value->count; i++)
-            if (value->pairs[i].key == key && is_same_text(value->pairs[i].value->text, fault))
-                return ft_yaml_mark_within(c->source, value->pairs[i].value, fault->offset,
-                                           fault->length);
-    }
-    if (value->kind != FT_YAML_SCALAR) {
-        const ft_yaml_node *item = node_quoted(value, fault->message);
-        return item ? item->mark : value->mark;
-    }
-    if (value->type == FT_YAML_NULL && !value->quoted)
-        return pair->key->mark;
-    return ft_yaml_mark_within(c->source, value, fault->offset, fault->length);
+    if (value->kind == FT_YAML_SCALAR)
+        return value->type == FT_YAML_NULL && !value->quoted ? pair->key : value;
+    const ft_yaml_node *item = node_quoted(value, fault->message);
+    // An expression of a map: the value whose name the message quotes, if it is long enough.
+    for (size_t i = 0; item && value->kind == FT_YAML_MAP && i < value->count; i++)
+        if (value->pairs[i].key == item && fault->length > 0 &&
+            is_same_text(value->pairs[i].value->text, fault))
+            return value->pairs[i].value;
+    return item ? item : value;
+}
+
+static ft_mark mark_of(const ft_compiler *c, const ft_stage_entry *entry, const ft_error *fault)
+{
+    const ft_yaml_node *node = node_at_fault(entry, fault);
+
+    if (!node)
+        return entry->type_at->mark;
+    // What was filled in does not stand in the file.
+    if (node->kind != FT_YAML_SCALAR || ft_params_is_used(node))
+        return node->mark;
+    return ft_yaml_mark_within(c->source, node, fault->offset, fault->length);
 }
 
 // ---- the other end ----
@@ -252,6 +259,20 @@ static const char *help_for_name(ft_compiler *c, const ft_stage_entry *entry, co
                   (int)(end - name), name);
 }
 
+static bool is_below_failed(const ft_plan *plan, const ft_plan_node *node)
+{
+    for (size_t i = 0; i < node->input_count; i++) {
+        const ft_plan_node *from = plan->nodes[node->inputs[i].node];
+        // A stage that was not planned for sure has no more than what came in: look further up.
+        for (size_t steps = 0; from && steps < plan->node_count; steps++) {
+            if (from->failed)
+                return true;
+            from = from->input_count > 0 ? plan->nodes[from->inputs[0].node] : NULL;
+        }
+    }
+    return false;
+}
+
 static void report(void *host, const ft_plan_node *node, const ft_plan_node *other,
                    const ft_error *err)
 {
@@ -267,11 +288,17 @@ static void report(void *host, const ft_plan_node *node, const ft_plan_node *oth
     // Of a plan that was cut before its first faulty stage, nobody reads the end.
     if (err->number == NUMBER_DEAD_END && c->links_uncertain)
         return;
+    // "Name a field", below a stage whose fields are not known.
+    if (err->number == 0 && err->code == FT_ERROR_USAGE && is_below_failed(c->plan, node))
+        return;
     fault.message = begins_with_verb(err->message) ? FT_SAY(c, "`%s` %s", entry->name, err->message)
                                                    : FT_SAY(c, "%s", err->message);
     fault.mark = mark_of(c, entry, err);
     take_label(c, err, &fault);
-    if (is_about_fields(err->number) && from)
+    const ft_yaml_node *at = node_at_fault(entry, err);
+    if (at)
+        ft_params_add_origin(c, at, &fault);
+    if (is_about_fields(err->number) && from && !fault.has_other)
         add_other(c, from, other, &fault);
     if (fault.has_other)
         fault.help = help_for_name(c, entry, err, fault.help);

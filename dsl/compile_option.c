@@ -188,7 +188,16 @@ static bool refuse_this(const value *v, const ft_error *err)
     if (named && key.size < 64 && !ft_slice_is(key, "type"))
         snprintf(said.message, sizeof(said.message), "`%.*s%s", (int)key.size, key.data,
                  err->message + length + 1);
-    return ft_compiler_refuse_value(v->c, 104, v->node, &said);
+    if (said.code == FT_ERROR_NOMEM)
+        return ft_compiler_nomem(v->c);
+    ft_diagnostic fault = {
+        .number = said.number ? said.number : 104,
+        .mark = ft_yaml_mark_within(v->c->source, v->node, said.offset, said.length),
+        .message = FT_SAY(v->c, "%s", said.message),
+        .help = ft_compiler_help(v->c, said.hint),
+    };
+    ft_params_add_origin(v->c, v->pair->value, &fault);
+    return ft_compiler_refuse(v->c, &fault);
 }
 
 // A list, or one text as a list of one.
@@ -272,6 +281,7 @@ static bool refuse_model(const value *v)
                                    near, name)
                           : FT_SAY(c, "fetch it: `ftpipe pull %s`", name);
     }
+    ft_params_add_origin(c, v->pair->value, &fault);
     return ft_compiler_refuse(c, &fault);
 }
 

@@ -236,7 +236,8 @@ static void print_spans(ft_text *out, const paint *p, int width, const ft_diagno
     const char *color = d->severity == FT_SEVERITY_ERROR ? p->red : p->yellow;
     const char *label = d->label;
 
-    if (!label && d->replacement && !d->has_other)
+    // A one-liner is no file that could be fixed.
+    if (!label && d->replacement && !d->has_other && strcmp(d->source->path, "-e") != 0)
         label = "(fixed by `ftpipe check --fix`)";
     span here = {&d->mark, label, color, '^'}, there = {&d->other, d->other_label, p->blue, '-'};
     bool other_first = d->has_other && d->other.offset < d->mark.offset;

@@ -490,3 +490,28 @@ const ft_yaml_node *ft_params_fill(ft_compiler *c, const ft_yaml_node *node)
         return NULL;
     return r.end == node->text.size ? fill_whole(c, &r) : fill_text(c, node);
 }
+
+bool ft_params_is_used(const ft_yaml_node *node)
+{
+    size_t dollar;
+
+    return node->kind == FT_YAML_SCALAR && find_dollar(node->text, 0, &dollar);
+}
+
+void ft_params_add_origin(ft_compiler *c, const ft_yaml_node *node, ft_diagnostic *fault)
+{
+    ft_slice prefix = FT_SLICE("${params."), text = node->text;
+
+    if (fault->has_other || node->kind != FT_YAML_SCALAR || !ft_slice_starts_with(text, prefix) ||
+        !ft_slice_ends_with(text, FT_SLICE("}")))
+        return;
+    const ft_param *param =
+        find_param(c, (ft_slice){text.data + prefix.size, text.size - prefix.size - 1});
+    if (!param || !param->value || param->value->kind != FT_YAML_SCALAR)
+        return;
+    bool given = given_on_command_line(c->settings, param->key->text) != NULL;
+    fault->has_other = true;
+    fault->other = param->key->mark;
+    fault->other_label = FT_SAY(c, "is `%s`%s", ft_compiler_quote(c, param->value->text),
+                                given ? ", given by -p" : "");
+}
