@@ -43,7 +43,7 @@ typedef struct ft_run_stats {
 
 typedef struct ft_run_settings {
     unsigned stress;      // FT_STRESS_ flags.
-    int64_t limit_items;  // --limit: stop the sources after so many; 0: none.
+    int64_t limit_items;  // --limit: each source stops after so many; 0: none.
     // One failed item that was skipped, routed or stops the run; any thread, one at a time. `text`:
     // the item's first 200 bytes.
     void (*on_item_error)(void *host, const ft_plan_node *node, const char *place, ft_slice text,

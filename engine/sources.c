@@ -14,14 +14,14 @@
 
 enum { IN_FLIGHT_MIN = 8, IN_FLIGHT_PER_THREAD = 4, ALONE_SHARE = 16 };
 
-static uint64_t items_left(const ft_run *run)
+// How many items --limit still allows this source.
+static uint64_t items_left(const ft_node *node)
 {
-    uint64_t limit = (uint64_t)run->settings.limit_items;
-    uint64_t read = ft_atomic_load(&run->items_read, FT_RELAXED);
+    int64_t limit = node->run->settings.limit_items;
+    // Relaxed: only the source's own turns, one at a time, change it.
+    uint64_t read = ft_atomic_load(&node->source->items, FT_RELAXED);
 
-    if (run->settings.limit_items <= 0)
-        return UINT64_MAX;
-    return read >= limit ? 0 : limit - read;
+    return limit <= 0 ? UINT64_MAX : (uint64_t)limit - read;
 }
 
 // It has nothing more to do than to end.
@@ -30,7 +30,7 @@ static bool must_end(const ft_node *node)
     const ft_run *run = node->run;
 
     return ft_atomic_load(&run->stop, FT_SEQ_CST) != FT_STOP_NONE ||
-           ft_atomic_load(&node->source->told_to_stop, FT_SEQ_CST) || items_left(run) == 0;
+           ft_atomic_load(&node->source->told_to_stop, FT_SEQ_CST) || items_left(node) == 0;
 }
 
 // In an ordered merge the second source starts when all that comes before it has ended.
@@ -141,20 +141,6 @@ void ft_source_landed(ft_node *node, bool alone)
 
 // ---- what a source calls ----
 
-// How many of `wanted` items --limit still allows; they count as read.
-static uint64_t take_items(ft_run *run, uint64_t wanted)
-{
-    uint64_t limit =
-        run->settings.limit_items > 0 ? (uint64_t)run->settings.limit_items : UINT64_MAX;
-    uint64_t read = ft_atomic_load(&run->items_read, FT_RELAXED);
-    uint64_t taken;
-
-    do
-        taken = wanted < limit - read ? wanted : limit - read;
-    while (!ft_atomic_cas_weak(&run->items_read, &read, read + taken, FT_RELAXED));
-    return taken;
-}
-
 bool ft_source_begin(ft_instance *instance, ft_lineage *lineage, ft_error *err)
 {
     ft_node *node = instance->node;
@@ -162,12 +148,14 @@ bool ft_source_begin(ft_instance *instance, ft_lineage *lineage, ft_error *err)
 
     if (!node->source)
         return ft_fail(err, FT_ERROR_USAGE, "only a source starts lineages");
-    lineage->count = (size_t)take_items(run, lineage->count);
+    if (lineage->count > items_left(node))
+        lineage->count = (size_t)items_left(node);
     lineage->source = node->index;
     lineage->sequence = node->source->sequence++;
     lineage->host = run;
     lineage->done = ft_lineage_done;
     ft_atomic_add(&node->source->items, lineage->count, FT_RELAXED);
+    ft_atomic_add(&run->items_read, lineage->count, FT_RELAXED);
     return true;
 }
 

@@ -53,6 +53,32 @@ TEST(limit_stops_an_endless_source)
         }
 }
 
+// The limit is each source's own.
+TEST(limit_of_two_sources)
+{
+    for (size_t i = 0; i < FT_COUNT_OF(thread_counts); i++) {
+        toy t;
+        toy_count_config *first, *second;
+        toy_record_config *sink;
+        toy_record got = {0};
+
+        toy_init(&t, thread_counts[i]);
+        t.settings.limit_items = 50;
+        toy_add(&t, &toy_count, -1, &first);
+        toy_add(&t, &toy_count, -1, &second);
+        int at = toy_add(&t, &toy_recorder, 0, &sink);
+        toy_link(&t, at, 1, FT_PORT_MAIN);
+        *first = (toy_count_config){.items = -1};
+        *second = (toy_count_config){.items = -1, .first_id = 50};
+        sink->record = &got;
+        check_ok(toy_run(&t), &t.err);
+        check_counts_up(&got, 100);
+        toy_check_accounts(&t);
+        toy_finish(&t);
+        toy_record_finish(&got);
+    }
+}
+
 TEST(enough_stops_an_endless_source)
 {
     for (size_t i = 0; i < FT_COUNT_OF(thread_counts); i++) {
