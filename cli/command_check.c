@@ -1,5 +1,8 @@
-// ftpipe check: compiles, moves no data; with --fix writes what has only one meaning.
+// ftpipe check: compiles, moves no data; with --fix writes what has only one meaning. _XOPEN_SOURCE
+// for realpath.
+#define _XOPEN_SOURCE 700
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +38,9 @@ static bool find_all(checker *c, ft_error *err)
 {
     const ft_arguments *a = c->arguments;
 
+    for (size_t i = 0; i < a->operand_count; i++)
+        if (strcmp(a->operands[i], "-") == 0 && ft_arguments_has(a, "fix"))
+            return ft_fail(err, FT_ERROR_USAGE, "`--fix` needs a file, not standard input");
     c->found = (ft_found_pipelines){0};
     if (a->operand_count == 0)
         return ft_find_pipelines("...", a->arena, &c->found, err);
@@ -104,22 +110,27 @@ static const ft_diagnostic *next_fix(const checker *c, const char *path, size_t 
     return best;
 }
 
+// Beside the file and then in its place, so that a full disk leaves the old one. Through links to
+// the file itself.
 static bool write_file(ft_arena *arena, const char *path, const ft_text *text, ft_error *err)
 {
-    const char *beside = ft_arena_format(arena, "%s.fix-%ld", path, (long)getpid());
+    char real[PATH_MAX];
     struct stat found;
 
-    if (!beside)
-        return ft_fail_nomem(err, strlen(path));
-    if (stat(path, &found) != 0)
+    if (!realpath(path, real) || stat(real, &found) != 0)
         return ft_fail_errno(err, errno, "cannot look at `%s`", path);
+    if (!S_ISREG(found.st_mode))
+        return ft_fail(err, FT_ERROR_USAGE, "`%s` is no file that could be fixed", path);
+    const char *beside = ft_arena_format(arena, "%s.fix-%ld", real, (long)getpid());
+    if (!beside)
+        return ft_fail_nomem(err, strlen(real));
     FILE *file = fopen(beside, "we");
     if (!file)
         return ft_fail_errno(err, errno, "cannot write beside `%s`", path);
     bool ok = fwrite(text->data, 1, text->size, file) == text->size;
     ok = fchmod(fileno(file), found.st_mode & 07777) == 0 && ok;
     ok = fclose(file) == 0 && ok;
-    if (ok && rename(beside, path) == 0)
+    if (ok && rename(beside, real) == 0)
         return true;
     int saved = errno;
     unlink(beside);

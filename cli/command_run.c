@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/interrupt.h"
@@ -170,6 +171,23 @@ static int compile_with_pull(runner *r)
     return r->plan ? FT_EXIT_DONE : FT_EXIT_INVALID;
 }
 
+// Does a sink print to the terminal that the progress block would stand on?
+static bool prints_to_terminal(const ft_plan *plan)
+{
+    for (size_t i = 0; isatty(STDOUT_FILENO) && i < plan->node_count; i++) {
+        const ft_plan_node *node = plan->nodes[i];
+        const ft_option *option = ft_option_find_main(node->def->options);
+        const char *path = NULL;
+        if (node->def->kind != FT_STAGE_SINK)
+            continue;
+        if (option && option->type == FT_OPTION_PATH)
+            memcpy(&path, (const char *)node->config + option->offset, sizeof(path));
+        if (strcmp(node->def->name, "print") == 0 || (path && strcmp(path, "-") == 0))
+            return true;
+    }
+    return false;
+}
+
 static const char *pipeline_name(const runner *r)
 {
     if (r->plan->name && *r->plan->name)
@@ -213,6 +231,8 @@ static int run_plan(runner *r)
 
     r->report.name = pipeline_name(r);
     r->report.plan = r->plan;
+    if (prints_to_terminal(r->plan))
+        r->report.terminal.is_terminal = false;
     r->settings.on_item_error = ft_report_item_error;
     r->settings.host = &r->report;
     if (trace && !(r->settings.trace = fopen(trace, "we"))) {

@@ -309,6 +309,16 @@ def progress_block(player):
     assert "endless: stopped in" in screen and "read = " in screen, screen
 
 
+def no_block_over_data(player):
+    """What is printed stands on the same terminal: no block is drawn into it."""
+    player.write("p.yaml", "stages:\n  - generate: 300k\n    fields: {n: index}\n  - print: n\n")
+    terminal = Terminal(player, 60, "run", "p.yaml")
+    assert terminal.end() == 0
+    lines = terminal.output.decode().split("\r\n")
+    assert b"\x1b" not in terminal.output
+    assert lines[:300000] == [str(i) for i in range(300000)]
+
+
 def colours(player):
     player.write("p.yaml", "stages:\n  - reed: x\n")
     for arguments, env, wanted in ((["check", "p.yaml"], {}, True),
@@ -399,6 +409,18 @@ def weights(player):
     assert max(map(abs, values)) <= 0.5 and len(set(values)) > 40, values
 
 
+def fixes_go_through_links(player):
+    player.write("real/p.yaml", "stages:\n  - generate: 1\n    fields: {n: index}\n    num_workers: 1\n  - print:\n")
+    os.chmod(os.path.join(player.folder, "real/p.yaml"), 0o640)
+    os.symlink("real/p.yaml", os.path.join(player.folder, "p.yaml"))
+    result = player.run("check", "--fix", "p.yaml")
+    assert result.status == 0, str(result)
+    assert os.path.islink(os.path.join(player.folder, "p.yaml"))
+    assert b"    workers: 1" in player.read("real/p.yaml")
+    assert os.stat(os.path.join(player.folder, "real/p.yaml")).st_mode & 0o777 == 0o640
+    assert os.listdir(os.path.join(player.folder, "real")) == ["p.yaml"]
+
+
 def check_is_quick(player):
     """20 ms for a small file, the best of many (a loaded machine is no fault of ours)."""
     player.write("p.yaml", "stages:\n  - generate: 10\n    fields: {n: index}\n  - print:\n")
@@ -426,8 +448,8 @@ def main():
         for name, lines in parse(path):
             player.case("%s: %s" % (os.path.basename(path), name), play_text, lines)
     for function in (interrupt, terminate, interrupt_keeps_what_was_written, interrupt_twice_stops_at_once,
-                     closed_stdout, progress_block, colours, line_every_ten_seconds, events, stage_catalogue, trace,
-                     version, weights, check_is_quick, readme_blocks_of_this_repository):
+                     closed_stdout, progress_block, no_block_over_data, colours, line_every_ten_seconds, events, stage_catalogue, trace,
+                     version, weights, fixes_go_through_links, check_is_quick, readme_blocks_of_this_repository):
         player.case(function.__name__, function)
     return player.end()
 
