@@ -451,7 +451,8 @@ TEST(words_are_counted)
 
     for (size_t i = 0; i < sizeof(text); i++)
         text[i] = i % 5 ? ' ' : (char)0xc3;
-    check_int_eq(ft_split_words_count((ft_slice){text, sizeof(text)}, &bytes), 1 + sizeof(text) - 4001);
+    check_int_eq(ft_split_words_count((ft_slice){text, sizeof(text)}, &bytes),
+                 1 + sizeof(text) - 4001);
     check_int_eq(bytes, sizeof(text) + 2000);
     check_int_eq(ft_split_words_count((ft_slice){text, 0}, &bytes), 1);
 }
