@@ -97,7 +97,7 @@ static bool bypass(ft_instance *instance, ft_batch **batch, ft_error *err)
         size_t at = ft_schema_find(&plan->input, ft_slice_of(field->name));
         ft_column column = {.type = field->type};
         bool ok = true;
-        if (at != FT_FIELD_NONE && ft_batch_has(from, at))
+        if (at != FT_FIELD_NONE && ft_batch_has(from, at) && plan->live[i])
             column = ft_column_ref(&from->columns[at]);
         else if (at == FT_FIELD_NONE && plan->live[i])
             ok = ft_column_nulls(field->type, from->count, from->account, &column, err);
