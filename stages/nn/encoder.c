@@ -18,7 +18,7 @@
 
 enum {
     TOKENS_AT_ONCE = 1024,  // Unless one text may have more.
-    BLOCK_ROWS = 84,        // Six tiles of fourteen rows: 84 x 1536 floats are half of a 1 MiB cache.
+    BLOCK_ROWS = 56,        // Four tiles of fourteen rows: 56 x 1536 floats are a third of a 1 MiB cache.
     QUERIES = FT_PANEL_COLUMNS,
 };
 

@@ -25,6 +25,7 @@ typedef struct ft_multiply {
     bool add;                // To what C holds.
     size_t rows, columns;    // Columns: 16 or 32. Rows: any number.
     size_t depth;
+    const float *ahead;      // What will be read next as B, [depth][32], for the caches to fetch; or NULL.
 } ft_multiply;
 
 typedef struct ft_layer_norm {

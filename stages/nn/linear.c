@@ -174,6 +174,9 @@ void ft_linear_run(const ft_linear *linear, const ft_kernels *kernels, const ft_
             .rows = use->rows,
             .columns = FT_PANEL_COLUMNS,
             .depth = linear->depth,
+            .ahead = column + FT_PANEL_COLUMNS < linear->width
+                         ? linear->panels + (column + FT_PANEL_COLUMNS) * linear->depth
+                         : NULL,
         };
         if (linear->uses_blas)
             multiply_by_blas(&multiply);
