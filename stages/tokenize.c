@@ -16,7 +16,7 @@
 #include "stages/text/tokenizer.h"
 
 enum { COUNTER_TOKENS, COUNTER_TRUNCATED };
-enum { LENGTH_MAX = 1 << 30 };
+enum { LENGTH_MAX = 1 << 30, EXPECTED_IDS_MAX = 1 << 20, GIVE_BACK_BYTES = 1 << 16 };
 
 // In the order of ft_truncation and ft_special_tokens.
 static const char *const truncation_choices[] = {"right", "left", "none", "error", NULL};
@@ -233,16 +233,34 @@ static ft_tensor *number_tensor(ft_buffer **buffer, size_t count, ft_dtype dtype
     return tensor;
 }
 
+// How many ids to make room for at first: English has a token for each four bytes.
+static size_t expected_ids(const tokenize_config *config, const ft_batch *in)
+{
+    const int32_t *places = ft_tensor_i32(in->columns[config->input].offsets);
+    size_t expected = (size_t)(places[in->count] - places[0]) / 4 + 4 * in->count;
+    size_t most = EXPECTED_IDS_MAX, limit = config->settings.max_length;
+
+    if (limit > 0 && config->settings.truncation != FT_TRUNCATE_NONE &&
+        in->count < EXPECTED_IDS_MAX / limit)
+        most = in->count * limit;
+    return expected < most ? expected : most;
+}
+
+// What was reserved and not used goes back, where it is much.
+static bool give_back(ft_buffer *buffer, size_t used_bytes, ft_error *err)
+{
+    size_t unused = buffer ? buffer->size_bytes - used_bytes : 0;
+
+    return unused < GIVE_BACK_BYTES || unused < used_bytes / 8 ||
+           ft_buffer_resize(buffer, used_bytes, err);
+}
+
 static bool make_ids(ft_stage *self, const ft_batch *in, made *out, ft_error *err)
 {
-    const tokenize_config *config = self->config;
-    const ft_column *column = &in->columns[config->input];
+    const ft_column *column = &in->columns[((const tokenize_config *)self->config)->input];
     ft_ids ids = {.account = self->account};
-    const int32_t *places = ft_tensor_i32(column->offsets);
 
-    // English has a token for each four bytes; less room at first would be moved often.
-    size_t bytes = (size_t)(places[in->count] - places[0]);
-    bool ok = ft_ids_reserve(&ids, bytes / 4 + 4 * in->count, err);
+    bool ok = ft_ids_reserve(&ids, expected_ids(self->config, in), err);
     for (size_t i = 0; ok && i < in->count; i++) {
         ft_error why = FT_ERROR_INIT;
         if (ft_is_cancelled(self)) {
@@ -254,8 +272,7 @@ static bool make_ids(ft_stage *self, const ft_batch *in, made *out, ft_error *er
             out->offsets[out->count] = (int32_t)ids.count;
         }
     }
-    // What was reserved and not used goes back.
-    ok = ok && (!ids.buffer || ft_buffer_resize(ids.buffer, ids.count * sizeof(int32_t), err));
+    ok = ok && give_back(ids.buffer, ids.count * sizeof(int32_t), err);
     if (ok)
         out->column.values = number_tensor(&ids.buffer, ids.count, FT_DTYPE_I32, err);
     ft_ids_finish(&ids);
@@ -320,7 +337,7 @@ static bool make_words(ft_stage *self, const ft_batch *in, made *out, ft_error *
         int32_t *inner = ends->data;
         ft_word_sink sink = {.bytes = bytes->data, .ends = inner + 1};
         inner[0] = 0;
-        ok = split_items(self, in, &sink, out, err);
+        ok = split_items(self, in, &sink, out, err) && give_back(bytes, sink.size, err);
         if (ok) {
             out->column.values = number_tensor(&bytes, sink.size, FT_DTYPE_U8, err);
             out->column.inner =

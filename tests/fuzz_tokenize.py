@@ -201,11 +201,13 @@ def main():
     tokenizers = find_reference()
     if not tokenizers or not os.path.exists(DATA):
         print("skipped: tokenizers " + WANTED_VERSION + " or the data folder is not there")
+        print("0 passed, 0 failed, 1 skipped")
         return 0
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with tempfile.TemporaryDirectory() as scratch:
         done, wrong = run(tokenizers, os.path.abspath(options.program), options.count, options.seed, scratch)
     print(f"{done} texts, seed {options.seed}, {wrong} differ")
+    print(f"{int(wrong == 0)} passed, {int(wrong > 0)} failed")
     return 1 if wrong else 0
 
 

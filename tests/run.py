@@ -108,7 +108,8 @@ def steps(long):
         ("asan", unit_tests("asan", all_rooms) + [
             player("asan", "play_stages.py"), player("asan", "play_broken.py"), player("asan", "play_cli.py"),
             player("asan", "play_pipelines.py"), player("asan", "play_bad_input.py"),
-            player("asan", "play_failures.py", *(["--all"] if long else []))]),
+            player("asan", "play_failures.py", *(["--all"] if long else [])),
+            ("asan fuzz_tokenize.py", [PYTHON, "tests/fuzz_tokenize.py", "build/asan/tests/bench_tokenize"])]),
         ("tsan", unit_tests("tsan", ["engine", "runtime"]) + [
             player("tsan", "play_stages.py"), player("tsan", "play_pipelines.py")]),
     ]

@@ -18,6 +18,7 @@
 // One block of 64 bytes gives at most 64 words; BLOCK_IDS ids are reserved for it, four being
 // written at a time.
 enum { CHUNK = 16384, BLOCK_IDS = 64 * FT_WORD_SHORT_IDS + 8, SEEN_MAX = 63 };
+enum { GROWTH_IDS_MAX = 1 << 22 };
 
 struct ft_token_coder {
     const ft_tokenizer *tokenizer;
@@ -48,7 +49,9 @@ bool ft_ids_reserve(ft_ids *ids, size_t more, ft_error *err)
         return ft_fail(err, FT_ERROR_LIMIT, "more than %d ids in a batch", INT32_MAX);
     if (wanted <= have)
         return true;
-    wanted = wanted > have + have / 2 ? wanted : have + have / 2;
+    // By half, but not so much that the slack of a long text counts.
+    size_t step = have / 2 < GROWTH_IDS_MAX ? have / 2 : GROWTH_IDS_MAX;
+    wanted = wanted > have + step ? wanted : have + step;
     bytes = wanted * sizeof(int32_t);
     if (ids->buffer)
         return ft_buffer_resize(ids->buffer, bytes, err);
