@@ -5,6 +5,11 @@
 
 enum { TEXT_BYTES_MAX = 48 };
 
+// What an errors port adds to the fields of the items that failed; those differ from stage to
+// stage.
+static const char errors_fields[] = "error: string, stage: string, place: string, code: string";
+static const char errors_port[] = "errors";
+
 // The box that shows plan node `index`: hidden nodes stand behind their owner.
 static size_t box_of(const ft_plan *plan, size_t index)
 {
@@ -82,7 +87,18 @@ static const char *port_name(const ft_plan_node *node, uint32_t port)
 {
     if (port == FT_PORT_MAIN)
         return NULL;
-    return port == FT_PORT_ERRORS ? "errors" : node->def->ports[port - 1];
+    return port == FT_PORT_ERRORS ? errors_port : node->def->ports[port - 1];
+}
+
+// A source and its hidden half have one errors port between them, as it is shown.
+static bool has_edge(const ft_graph_picture *picture, const ft_graph_edge *edge)
+{
+    for (size_t i = 0; i < picture->edge_count; i++) {
+        const ft_graph_edge *other = &picture->edges[i];
+        if (other->from == edge->from && other->to == edge->to && other->port == edge->port)
+            return true;
+    }
+    return false;
 }
 
 static bool add_edges(const ft_plan *plan, const ft_plan_node *node, size_t to, ft_arena *arena,
@@ -90,17 +106,17 @@ static bool add_edges(const ft_plan *plan, const ft_plan_node *node, size_t to, 
 {
     for (size_t i = 0; i < node->input_count; i++) {
         const ft_plan_node *from = plan->nodes[node->inputs[i].node];
-        ft_graph_edge *edge = &out->edges[out->edge_count++];
-        const ft_schema *schema =
-            node->inputs[i].port == FT_PORT_ERRORS ? &from->errors : &from->output;
-        *edge = (ft_graph_edge){.from = box_of(plan, node->inputs[i].node), .to = to};
-        edge->port = port_name(from, node->inputs[i].port);
-        edge->fields = ft_schema_print(schema, arena);
-        if (!edge->fields)
+        ft_graph_edge edge = {.from = box_of(plan, node->inputs[i].node), .to = to};
+        edge.port = port_name(from, node->inputs[i].port);
+        if (has_edge(out, &edge))
+            continue;
+        bool is_errors = node->inputs[i].port == FT_PORT_ERRORS;
+        edge.fields = is_errors ? errors_fields : ft_schema_print(&from->output, arena);
+        if (!edge.fields)
             return false;
-        size_t below = out->boxes[edge->from].layer + 1;
-        if (out->boxes[to].layer < below)
-            out->boxes[to].layer = below;
+        out->edges[out->edge_count++] = edge;
+        if (out->boxes[to].layer < out->boxes[edge.from].layer + 1)
+            out->boxes[to].layer = out->boxes[edge.from].layer + 1;
     }
     return true;
 }
@@ -126,7 +142,9 @@ bool ft_graph_picture_make(const ft_plan *plan, ft_arena *arena, ft_graph_pictur
         box->title = has_own_name ? ft_arena_format(arena, "%s (%s)", node->name, node->def->name)
                                   : node->name;
         box->detail = print_main(node, arena);
-        if (!box->title || !box->detail || !add_edges(plan, node, out->box_count - 1, arena, out))
+        box->fields = ft_schema_print(&node->input, arena);
+        if (!box->title || !box->detail || !box->fields ||
+            !add_edges(plan, node, out->box_count - 1, arena, out))
             return false;
     }
     return true;

@@ -15,6 +15,7 @@ typedef struct ft_graph_box {
     const ft_plan_node *last;  // What gives the output: the node, or its hidden half.
     const char *title;         // "vectors (write)"
     const char *detail;        // "out/vectors.npy", or ""
+    const char *fields;        // What comes in, of all edges.
     size_t layer;              // 0: sources.
 } ft_graph_box;
 

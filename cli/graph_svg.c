@@ -10,8 +10,8 @@
 //        +----------+
 //
 // Widths come from a table of one width per character (monospace), since there is no font to ask.
-// An edge that skips a layer runs beside the boxes in between: boxes of a layer keep a lane free
-// for each edge that passes.
+// An edge that skips a layer runs down the right side. Edges of named ports and of `errors` are red
+// and dashed.
 #include "cli/graph_shapes.h"
 
 enum {
@@ -20,7 +20,9 @@ enum {
     BOX_HEIGHT = 46,
     LINE = 15,  // Of an edge's fields.
     GAP_X = 48,
-    LANE = 40,
+    LANE = 7,    // Between the edges that run down the right side,
+    LANES = 6,   // of which the seventh lies on the first again.
+    CURVE = 24,  // The height in which an edge swings to where it goes.
     GAP_Y_MIN = 44,
     FIELDS_SHOWN = 8,
     MARGIN = 20,
@@ -35,7 +37,7 @@ typedef struct {
     placed *boxes;
     int *layer_y, *layer_gap;  // [layers]: top, and the room above it for labels.
     size_t layers;
-    int width, height;
+    int width, height, lanes_x;
 } layout;
 
 static size_t code_points(const char *text)
@@ -52,11 +54,28 @@ static size_t field_count(const char *fields)
     return count;
 }
 
-static int label_lines(const ft_graph_edge *edge)
+// What is written beside the arrows into a box: the fields that come in, once for all of them. Of
+// errors alone, what the port adds.
+static const char *label_of(const ft_graph_picture *picture, size_t box)
 {
-    size_t fields = field_count(edge->fields);
+    const char *label = "";
 
-    return (int)(fields > FIELDS_SHOWN ? FIELDS_SHOWN + 1 : fields) + (edge->port ? 1 : 0);
+    for (size_t i = 0; i < picture->edge_count; i++) {
+        const ft_graph_edge *edge = &picture->edges[i];
+        if (edge->to != box)
+            continue;
+        if (!edge->port)
+            return picture->boxes[box].fields;
+        label = edge->fields;
+    }
+    return label;
+}
+
+static int label_lines(const char *label)
+{
+    size_t fields = field_count(label);
+
+    return (int)(fields > FIELDS_SHOWN ? FIELDS_SHOWN + 1 : fields);
 }
 
 // Cuts "a: int, b: f32[1,512]" behind a field; the commas of a type have no space behind them.
@@ -75,10 +94,10 @@ static bool next_field(ft_slice *rest, ft_slice *out)
     return true;
 }
 
-static int label_width(const ft_graph_edge *edge)
+static int label_width(const char *label)
 {
-    ft_slice rest = ft_slice_of(edge->fields), part;
-    size_t widest = edge->port ? code_points(edge->port) : 0;
+    ft_slice rest = ft_slice_of(label), part;
+    size_t widest = 0;
 
     while (next_field(&rest, &part))
         if (ft_utf8_count(part) > widest)
@@ -95,15 +114,12 @@ static int box_width(const ft_graph_box *box)
     return (int)(widest < 8 ? 8 : widest) * CHARACTER + 2 * PAD;
 }
 
-// How far a box reaches to the right when the labels of the edges into it are counted.
+// How far a box reaches to the right when the label beside its arrows is counted.
 static int reach(const layout *l, size_t box)
 {
-    int widest = l->boxes[box].width, labels = 0;
+    int with_label = l->boxes[box].width * 4 / 5 + label_width(label_of(l->picture, box));
 
-    for (size_t i = 0; i < l->picture->edge_count; i++)
-        if (l->picture->edges[i].to == box)
-            labels += label_width(&l->picture->edges[i]) + PAD;
-    return widest / 2 + labels > widest ? widest / 2 + labels : widest;
+    return with_label > l->boxes[box].width ? with_label : l->boxes[box].width;
 }
 
 static void place_rows(layout *l)
@@ -111,11 +127,10 @@ static void place_rows(layout *l)
     const ft_graph_picture *picture = l->picture;
     int y = MARGIN;
 
-    for (size_t i = 0; i < picture->edge_count; i++) {
-        int needed = label_lines(&picture->edges[i]) * LINE + 26;
-        size_t layer = picture->boxes[picture->edges[i].to].layer;
-        if (needed > l->layer_gap[layer])
-            l->layer_gap[layer] = needed;
+    for (size_t i = 0; i < picture->box_count; i++) {
+        int needed = label_lines(label_of(picture, i)) * LINE + CURVE + 14;
+        if (needed > l->layer_gap[picture->boxes[i].layer])
+            l->layer_gap[picture->boxes[i].layer] = needed;
     }
     for (size_t layer = 0; layer < l->layers; layer++) {
         if (layer > 0)
@@ -126,43 +141,55 @@ static void place_rows(layout *l)
     l->height = y + MARGIN;
 }
 
-// Edges that pass `layer` without ending there.
-static int passing(const ft_graph_picture *picture, size_t layer)
+static bool is_long(const ft_graph_picture *picture, const ft_graph_edge *edge)
 {
-    int count = 0;
-
-    for (size_t i = 0; i < picture->edge_count; i++)
-        count += picture->boxes[picture->edges[i].from].layer < layer &&
-                 picture->boxes[picture->edges[i].to].layer > layer;
-    return count;
+    return picture->boxes[edge->to].layer > picture->boxes[edge->from].layer + 1;
 }
 
+static bool has_long_edge(const ft_graph_picture *picture)
+{
+    for (size_t i = 0; i < picture->edge_count; i++)
+        if (is_long(picture, &picture->edges[i]))
+            return true;
+    return false;
+}
+
+// Of the boxes alone: the last label hangs over.
 static int layer_width(const layout *l, size_t layer)
 {
-    int width = passing(l->picture, layer) * LANE;
+    int width = 0, overhang = 0;
 
-    for (size_t i = 0; i < l->picture->box_count; i++)
-        if (l->picture->boxes[i].layer == layer)
-            width += reach(l, i) + (width > 0 ? GAP_X : 0);
+    for (size_t i = 0; i < l->picture->box_count; i++) {
+        if (l->picture->boxes[i].layer != layer)
+            continue;
+        width += (width > 0 ? overhang + GAP_X : 0) + l->boxes[i].width;
+        overhang = reach(l, i) - l->boxes[i].width;
+    }
     return width;
 }
 
 static void place_columns(layout *l)
 {
+    int widest = 0, right = 0;
+
     for (size_t layer = 0; layer < l->layers; layer++)
-        if (layer_width(l, layer) > l->width)
-            l->width = layer_width(l, layer);
+        if (layer_width(l, layer) > widest)
+            widest = layer_width(l, layer);
     for (size_t layer = 0; layer < l->layers; layer++) {
-        int x = MARGIN + (l->width - layer_width(l, layer)) / 2;
+        int x = MARGIN + (widest - layer_width(l, layer)) / 2;
         for (size_t i = 0; i < l->picture->box_count; i++) {
             if (l->picture->boxes[i].layer != layer)
                 continue;
             l->boxes[i].x = x;
             l->boxes[i].y = l->layer_y[layer];
+            if (x + reach(l, i) > right)
+                right = x + reach(l, i);
             x += reach(l, i) + GAP_X;
         }
     }
-    l->width += 2 * MARGIN;
+    // Edges that skip a layer run down the right side.
+    l->lanes_x = right + 12;
+    l->width = l->lanes_x + (has_long_edge(l->picture) ? LANES * LANE : 0) + MARGIN;
 }
 
 static void put_escaped(ft_text *out, ft_slice text)
@@ -212,22 +239,14 @@ static int side_x(const placed *box, int nth, int count)
     return box->x + box->width * (nth + 1) / (count + 1);
 }
 
-static void put_label(const ft_graph_edge *edge, int x, int bottom, ft_text *out)
+static void put_label(const char *label, int x, int bottom, ft_text *out)
 {
-    ft_slice rest = ft_slice_of(edge->fields), part;
-    int y = bottom - label_lines(edge) * LINE + 4, shown = 0;
+    ft_slice rest = ft_slice_of(label), part;
+    int y = bottom - label_lines(label) * LINE + 4;
 
-    if (edge->port) {
-        put_text_at(out, x, y, "port", ft_slice_of(edge->port));
+    for (int shown = 0; shown <= FIELDS_SHOWN && next_field(&rest, &part); shown++) {
+        put_text_at(out, x, y, "fields", shown == FIELDS_SHOWN ? FT_SLICE("...") : part);
         y += LINE;
-    }
-    while (next_field(&rest, &part)) {
-        bool is_last = shown == FIELDS_SHOWN;
-        put_text_at(out, x, y, "fields", is_last ? FT_SLICE("...") : part);
-        y += LINE;
-        shown++;
-        if (is_last)
-            break;
     }
 }
 
@@ -250,31 +269,31 @@ static void put_edge(const layout *l, size_t index, ft_text *out)
     int x1 = side_x(&l->boxes[edge->from], out_nth, out_count),
         y1 = l->boxes[edge->from].y + BOX_HEIGHT;
     int x2 = side_x(&l->boxes[edge->to], in_nth, in_count), y2 = l->boxes[edge->to].y;
-    size_t skipped = l->picture->boxes[edge->to].layer - l->picture->boxes[edge->from].layer;
-    int bend = y2 - 12;
+    const char *class = edge->port ? "edge port" : "edge";
 
-    if (skipped > 1) {
-        // Around the boxes in between, along the picture's right side.
-        int lane = l->width - MARGIN - (int)(index % 4) * 8;
-        ft_text_format(out, "<path d=\"M%d %dV%dH%dV%dH%dV%d\" class=\"edge\"/>\n", x1, y1, y1 + 10,
-                       lane, bend, x2, y2 - 2);
+    if (is_long(l->picture, edge)) {
+        // Around the boxes in between.
+        int lane = l->lanes_x + (int)(index % LANES) * LANE;
+        ft_text_format(out, "<path d=\"M%d %dV%dH%dV%dH%dV%d\" class=\"%s\"/>\n", x1, y1,
+                       y1 + 6 + (int)(index % LANES) * 3, lane, y2 - 12, x2, y2 - 2, class);
     } else {
-        ft_text_format(out, "<path d=\"M%d %dC%d %d %d %d %d %dV%d\" class=\"edge\"/>\n", x1, y1,
-                       x1, y1 + 20, x2, y1 + 6, x2, y1 + 26, y2 - 2);
+        ft_text_format(out, "<path d=\"M%d %dC%d %d %d %d %d %dV%d\" class=\"%s\"/>\n", x1, y1, x1,
+                       y1 + CURVE, x2, y1, x2, y1 + CURVE, y2 - 2, class);
     }
-    put_label(edge, x2 + 6, y2 - 8, out);
+    if (in_nth == in_count - 1)
+        put_label(label_of(l->picture, edge->to), x2 + 7, y2 - 14, out);
 }
 
 static const char style[] =
-    "<style>text{font:12px "
-    "ui-monospace,monospace;fill:#24292f}.title{font-weight:bold;text-anchor:middle}"
-    ".detail{text-anchor:middle;fill:#57606a}.fields{fill:#57606a;font-size:11px}.port{fill:#"
-    "cf222e;font-size:11px}"
+    "<style>text{font:12px ui-monospace,monospace;fill:#24292f}"
+    ".title{font-weight:bold;text-anchor:middle}"
+    ".detail{text-anchor:middle;fill:#57606a}.fields{fill:#57606a;font-size:11px}"
     "rect{stroke:#57606a;fill:#f6f8fa}.source{fill:#ddf4ff}.sink{fill:#dafbe1}"
-    ".edge{fill:none;stroke:#57606a;marker-end:url(#tip)}</style>\n"
+    ".edge{fill:none;stroke:#57606a;marker-end:url(#tip)}"
+    ".port{stroke:#cf222e;stroke-dasharray:4 3}</style>\n"
     "<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" "
-    "markerHeight=\"8\" "
-    "orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#57606a\"/></marker></defs>\n";
+    "markerHeight=\"8\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" "
+    "fill=\"#57606a\"/></marker></defs>\n";
 
 void ft_graph_put_svg(const ft_graph_picture *picture, ft_arena *arena, ft_text *out)
 {

@@ -1,6 +1,8 @@
 // The graph as text for a terminal, as DOT and as Mermaid.
 #include "cli/graph_shapes.h"
 
+#include <string.h>
+
 // ---- text: a chain reads from top to bottom; where a stage reads from elsewhere, it says so ----
 
 static bool follows(const ft_graph_picture *picture, size_t box)
@@ -17,6 +19,12 @@ static bool follows(const ft_graph_picture *picture, size_t box)
     return edges == 1 && from_above;
 }
 
+static bool same_label(const ft_graph_edge *a, const ft_graph_edge *b)
+{
+    return a->to == b->to && strcmp(a->fields, b->fields) == 0;
+}
+
+// Edges of the same fields share a line: "from a, b.errors: id: int".
 static void put_edges_to(const ft_graph_picture *picture, size_t box, ft_text *out)
 {
     bool chained = follows(picture, box);
@@ -25,11 +33,16 @@ static void put_edges_to(const ft_graph_picture *picture, size_t box, ft_text *o
         const ft_graph_edge *edge = &picture->edges[i];
         if (edge->to != box)
             continue;
+        bool goes_on = i > 0 && same_label(edge - 1, edge);
+        bool comes_more = i + 1 < picture->edge_count && same_label(edge, edge + 1);
+        if (!chained)
+            ft_text_format(out, "%s%s%s%s", goes_on ? ", " : "  ╷ from ",
+                           picture->boxes[edge->from].node->name, edge->port ? "." : "",
+                           edge->port ? edge->port : "");
         if (chained)
             ft_text_format(out, "  │ %s\n", edge->fields);
-        else
-            ft_text_format(out, "  ╷ from %s%s%s: %s\n", picture->boxes[edge->from].node->name,
-                           edge->port ? "." : "", edge->port ? edge->port : "", edge->fields);
+        else if (!comes_more)
+            ft_text_format(out, ": %s\n", edge->fields);
     }
     if (chained || picture->boxes[box].layer > 0)
         ft_text_append_string(out, "  ▼\n");
