@@ -3,7 +3,7 @@
 //
 // One Lua state per instance, so states share nothing and need no locks. Every call has a deadline
 // in CPU time and every state a memory limit; a script that breaks one fails the item, and the
-// worker lives on. docs/lua.md is the manual; stages/lua/ holds the parts.
+// worker lives on. stages/lua/ holds the parts.
 #include <lauxlib.h>
 
 #include "runtime/memory/alloc.h"
@@ -18,19 +18,21 @@ typedef struct lua_stage_state {
     bool takes_batches;  // process_batch
     bool has_finish;
     // Of the batch at hand:
-    size_t next;         // Row of the next item.
-    bool broken;         // `fault` is not the item's: the stage fails.
+    size_t next;  // Row of the next item.
+    bool broken;  // `fault` is not the item's: the stage fails.
     ft_error fault;
 } lua_stage_state;
 
 static const ft_option options[] = {
     FT_OPT_STRING(ft_lua_config, script, .is_main = true, .required = true,
-                  .doc = "The body of `function(item, ctx)`, or a file that ends in .lua, looked for "
-                         "beside the pipeline and then in the working directory."),
+                  .doc =
+                      "The body of `function(item, ctx)`, or a file that ends in .lua, looked for "
+                      "beside the pipeline and then in the working directory."),
     FT_OPT_MAP(ft_lua_config, params, .doc = "Values for the script: `ctx.params.NAME`."),
     FT_OPT_MAP(ft_lua_config, adds,
-               .doc = "Types of the fields that the script sets: `adds: {lang: string}`. New fields "
-                      "without a type here are any."),
+               .doc =
+                   "Types of the fields that the script sets: `adds: {lang: string}`. New fields "
+                   "without a type here are any."),
     FT_OPT_MAP(ft_lua_config, limits,
                .doc = "`memory` of one state (256MiB) and `time`, CPU time of one call (1s)."),
     FT_OPT_END,
@@ -136,8 +138,10 @@ static void choose_results(lua_State *L, ft_lua_work *work, int first, size_t co
     } else if (lua_isuserdata(L, first) && ft_lua_choose_item(L, first)) {
         check_no_port(L, first + 1);
     } else {
-        luaL_error(L, "the script returned a %s: it must be an item, a list of items, false or "
-                      "nothing", luaL_typename(L, first));
+        luaL_error(L,
+                   "the script returned a %s: it must be an item, a list of items, false or "
+                   "nothing",
+                   luaL_typename(L, first));
     }
     ft_lua_convert_retyped(L, work);
 }
@@ -152,10 +156,13 @@ static uint64_t seed_of_item(const ft_batch *batch, size_t item)
 
     if (!lineage)
         return item;
-    while (sibling < item && sibling < 1000 &&
-           ft_batch_row(batch, item - sibling - 1) == row)
+    while (sibling < item && sibling < 1000 && ft_batch_row(batch, item - sibling - 1) == row)
         sibling++;
-    uint64_t place[3] = {lineage->source, lineage->first_index + row, sibling};
+    uint64_t place[4] = {lineage->source, lineage->first_index + row, 0, sibling};
+    if (lineage->positions) {
+        place[1] = lineage->positions[row].offset;
+        place[2] = lineage->positions[row].part;
+    }
     return ft_hash((ft_slice){(const char *)place, sizeof place}, 0);
 }
 

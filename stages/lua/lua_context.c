@@ -14,11 +14,21 @@ static void push_params(lua_State *L, const ft_lua_context *context)
     for (size_t i = 0; i < context->param_count; i++) {
         const ft_lua_param *param = &context->params[i];
         switch (param->kind) {
-        case FT_LUA_PARAM_NULL: lua_pushnil(L); break;
-        case FT_LUA_PARAM_BOOL: lua_pushboolean(L, param->boolean); break;
-        case FT_LUA_PARAM_INT: lua_pushinteger(L, param->integer); break;
-        case FT_LUA_PARAM_FLOAT: lua_pushnumber(L, param->number); break;
-        case FT_LUA_PARAM_STRING: lua_pushstring(L, param->text); break;
+        case FT_LUA_PARAM_NULL:
+            lua_pushnil(L);
+            break;
+        case FT_LUA_PARAM_BOOL:
+            lua_pushboolean(L, param->boolean);
+            break;
+        case FT_LUA_PARAM_INT:
+            lua_pushinteger(L, param->integer);
+            break;
+        case FT_LUA_PARAM_FLOAT:
+            lua_pushnumber(L, param->number);
+            break;
+        case FT_LUA_PARAM_STRING:
+            lua_pushstring(L, param->text);
+            break;
         }
         lua_setfield(L, -2, param->name);
     }
@@ -95,14 +105,16 @@ void ft_lua_push_context(lua_State *L, const ft_lua_context *context)
     lua_setfield(L, -2, "rng");
     lua_pushcfunction(L, context_emit);
     lua_setfield(L, -2, "emit");
-    add_refusal(L, "counter", "ctx:counter is not available in this version: count in `state`, and "
-                              "log the sum in `finish`");
+    add_refusal(L, "counter",
+                "ctx:counter is not available in this version: count in `state`, and "
+                "log the sum in `finish`");
     add_refusal(L, "gauge", "ctx:gauge is not available in this version");
     // `ctx.shared` and whatever is asked of it.
     lua_newtable(L);
     lua_newtable(L);
-    add_refusal(L, "__index", "ctx.shared is not available in this version: for one state of all "
-                              "items, set `parallel = \"one\"` and keep it in `state`");
+    add_refusal(L, "__index",
+                "ctx.shared is not available in this version: for one state of all "
+                "items, set `parallel = \"one\"` and keep it in `state`");
     lua_setmetatable(L, -2);
     lua_setfield(L, -2, "shared");
 }

@@ -6,7 +6,11 @@
 #include "stages/lua/lua_state.h"
 
 typedef enum ft_lua_param_kind {
-    FT_LUA_PARAM_NULL, FT_LUA_PARAM_BOOL, FT_LUA_PARAM_INT, FT_LUA_PARAM_FLOAT, FT_LUA_PARAM_STRING,
+    FT_LUA_PARAM_NULL,
+    FT_LUA_PARAM_BOOL,
+    FT_LUA_PARAM_INT,
+    FT_LUA_PARAM_FLOAT,
+    FT_LUA_PARAM_STRING,
 } ft_lua_param_kind;
 
 typedef struct ft_lua_param {

@@ -1,6 +1,6 @@
-// Coroutines that the deadline reaches: each is given the hook when it runs, and the state knows which
-// one that is. A coroutine that the deadline has ended is never closed: its pending `<close>` variables
-// would run with hooks off, since it died inside of one.
+// Coroutines that the deadline reaches: each is given the hook when it runs, and the state knows
+// which one that is. A coroutine that the deadline has ended is never closed: its pending `<close>`
+// variables would run with hooks off, since it died inside of one.
 #include "stages/lua/lua_sandbox.h"
 #include "stages/lua/lua_state.h"
 
@@ -160,10 +160,14 @@ static int coroutine_close(lua_State *L)
 void ft_lua_open_coroutine(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"close", coroutine_close},   {"create", coroutine_create},
-        {"isyieldable", coroutine_isyieldable}, {"resume", coroutine_resume},
-        {"running", coroutine_running}, {"status", coroutine_status},
-        {"wrap", coroutine_wrap},     {"yield", coroutine_yield},
+        {"close", coroutine_close},
+        {"create", coroutine_create},
+        {"isyieldable", coroutine_isyieldable},
+        {"resume", coroutine_resume},
+        {"running", coroutine_running},
+        {"status", coroutine_status},
+        {"wrap", coroutine_wrap},
+        {"yield", coroutine_yield},
         {NULL, NULL},
     };
 

@@ -71,7 +71,7 @@ static bool fail_here(ft_lua_planner *planner)
 // ---- params ----
 
 static const char *const param_kinds[] = {
-    [FT_LUA_PARAM_NULL] = "",     [FT_LUA_PARAM_BOOL] = "bool",     [FT_LUA_PARAM_INT] = "int",
+    [FT_LUA_PARAM_NULL] = "",       [FT_LUA_PARAM_BOOL] = "bool",     [FT_LUA_PARAM_INT] = "int",
     [FT_LUA_PARAM_FLOAT] = "float", [FT_LUA_PARAM_STRING] = "string",
 };
 
@@ -83,10 +83,15 @@ static bool parse_param(ft_lua_param *param, const char *text)
     case FT_LUA_PARAM_BOOL:
         param->boolean = ft_slice_is(slice, "true");
         return param->boolean || ft_slice_is(slice, "false");
-    case FT_LUA_PARAM_INT: return ft_parse_int(slice, &param->integer);
-    case FT_LUA_PARAM_FLOAT: return ft_parse_float(slice, &param->number);
-    case FT_LUA_PARAM_STRING: param->text = text; return true;
-    case FT_LUA_PARAM_NULL: break;
+    case FT_LUA_PARAM_INT:
+        return ft_parse_int(slice, &param->integer);
+    case FT_LUA_PARAM_FLOAT:
+        return ft_parse_float(slice, &param->number);
+    case FT_LUA_PARAM_STRING:
+        param->text = text;
+        return true;
+    case FT_LUA_PARAM_NULL:
+        break;
     }
     return true;
 }
@@ -94,8 +99,7 @@ static bool parse_param(ft_lua_param *param, const char *text)
 bool ft_lua_plan_plain_params(ft_lua_planner *planner)
 {
     const ft_map *given = &planner->config->params;
-    ft_lua_param *values =
-        ft_arena_zero(planner->plan->arena, given->count + 1, sizeof(*values));
+    ft_lua_param *values = ft_arena_zero(planner->plan->arena, given->count + 1, sizeof(*values));
 
     if (!values)
         return ft_fail_nomem(planner->err, given->count * sizeof(*values));
@@ -123,8 +127,7 @@ bool ft_lua_plan_plain_params(ft_lua_planner *planner)
 
 static bool fail_param(ft_lua_planner *planner, const char *name)
 {
-    const char *option =
-        name ? ft_arena_format(planner->plan->arena, "params.%s", name) : "params";
+    const char *option = name ? ft_arena_format(planner->plan->arena, "params.%s", name) : "params";
 
     planner->err->number = FT_LUA_PARAM;
     ft_error_at(planner->err, option ? option : "params", 0, 0);
@@ -202,8 +205,8 @@ static bool plan_param(lua_State *L, ft_lua_planner *planner, int declared, ft_l
     if (at == given->count) {
         if (take_default(L, planner, declared, param))
             return !planner->failed;
-        ft_fail(planner->err, FT_ERROR_USAGE, "the script needs the parameter `%s`: %s", param->name,
-                param_kinds[param->kind]);
+        ft_fail(planner->err, FT_ERROR_USAGE, "the script needs the parameter `%s`: %s",
+                param->name, param_kinds[param->kind]);
         ft_hint(planner->err, "Write `params: {%s: ...}` beside the script.", param->name);
         return fail_param(planner, NULL);
     }
@@ -256,8 +259,8 @@ static bool plan_params(lua_State *L, ft_lua_planner *planner, int script)
     config->value_count = config->values ? (size_t)count : 0;
     for (size_t i = 0; i < config->value_count; i++) {
         lua_rawgeti(L, names, (lua_Integer)i + 1);
-        config->values[i].name = ft_arena_text(planner->plan->arena,
-                                               ft_slice_of(lua_tostring(L, -1)));
+        config->values[i].name =
+            ft_arena_text(planner->plan->arena, ft_slice_of(lua_tostring(L, -1)));
         lua_pop(L, 1);
         if (!config->values[i].name)
             config->value_count = 0;

@@ -1,5 +1,5 @@
-// The item proxy: a handle of a call and a slot. Names are looked up in one Lua table (name -> field),
-// values come from the column or from what the call has written.
+// The item proxy: a handle of a call and a slot. Names are looked up in one Lua table (name ->
+// field), values come from the column or from what the call has written.
 #include "stages/lua/lua_item.h"
 
 #include <string.h>
@@ -22,7 +22,8 @@ static ft_lua_work *check_work(lua_State *L, const lua_item *item)
     ft_lua_work *work = ft_lua_of(L)->work;
 
     if (!work || item->serial != work->serial)
-        luaL_error(L, "this item belongs to an earlier call: keep the values of its fields instead");
+        luaL_error(L,
+                   "this item belongs to an earlier call: keep the values of its fields instead");
     return work;
 }
 
@@ -153,10 +154,11 @@ static void push_source(lua_State *L, const ft_lua_work *work, size_t slot)
     lua_createtable(L, 0, 3);
     if (!lineage)
         return;
-    lua_pushinteger(L, (lua_Integer)(lineage->first_index + row));
-    lua_setfield(L, -2, "index");
-    if (!lineage->positions)
+    if (!lineage->positions) {
+        lua_pushinteger(L, (lua_Integer)(lineage->first_index + row));
+        lua_setfield(L, -2, "index");
         return;
+    }
     ft_position position = lineage->positions[row];
     lua_pushinteger(L, (lua_Integer)position.offset);
     lua_setfield(L, -2, "offset");
@@ -220,8 +222,10 @@ static int refuse_write(lua_State *L)
 
     if (!name)
         return luaL_error(L, "a field's name is a text, not a %s", luaL_typename(L, 2));
-    return luaL_error(L, "field `%s` is not known to be written: declare it, `adds: {%s: any}` in "
-                         "the pipeline or `output` in the script", name, name);
+    return luaL_error(L,
+                      "field `%s` is not known to be written: declare it, `adds: {%s: any}` in "
+                      "the pipeline or `output` in the script",
+                      name, name);
 }
 
 static int item_newindex(lua_State *L)
@@ -310,7 +314,9 @@ static int item_pairs(lua_State *L)
 void ft_lua_open_item(lua_State *L)
 {
     static const luaL_Reg metamethods[] = {
-        {"__index", item_index}, {"__newindex", item_newindex}, {"__pairs", item_pairs},
+        {"__index", item_index},
+        {"__newindex", item_newindex},
+        {"__pairs", item_pairs},
         {NULL, NULL},
     };
     static const luaL_Reg methods[] = {{"copy", item_copy}, {NULL, NULL}};
@@ -486,7 +492,8 @@ bool ft_lua_work_commit(lua_State *L, ft_lua_work *work, ft_error *err)
 
 // ---- the batch ----
 
-bool ft_lua_work_init(ft_lua_work *work, ft_stage *stage, const ft_lua_fields *fields, ft_error *err)
+bool ft_lua_work_init(ft_lua_work *work, ft_stage *stage, const ft_lua_fields *fields,
+                      ft_error *err)
 {
     *work = (ft_lua_work){.stage = stage, .fields = fields, .serial = 1};
     work->written = ft_alloc_zero(fields->count + 1, sizeof(bool));

@@ -1,6 +1,6 @@
-// A table is an array when its keys are 1..n, and an object when they are all text; members are written
-// sorted by key, because the order in a Lua table differs from run to run. An empty table is an array,
-// unless it was read from an empty object: that one is marked by its metatable.
+// A table is an array when its keys are 1..n, and an object when they are all text; members are
+// written sorted by key, because the order in a Lua table differs from run to run. An empty table
+// is an array, unless it was read from an empty object: that one is marked by its metatable.
 #include "stages/lua/lua_json.h"
 
 #include <lauxlib.h>
@@ -95,13 +95,27 @@ static void push_value(lua_State *L, ft_json *json)
     ft_lua_steps(L, ELEMENT_STEPS);
     check(L, ft_json_read(json, &value, &err), &err);
     switch (value.kind) {
-    case FT_JSON_NULL: lua_pushlightuserdata(L, NULL); break;
-    case FT_JSON_FALSE: lua_pushboolean(L, false); break;
-    case FT_JSON_TRUE: lua_pushboolean(L, true); break;
-    case FT_JSON_NUMBER: push_number(L, value.text); break;
-    case FT_JSON_STRING: push_string(L, &value); break;
-    case FT_JSON_ARRAY: push_array(L, json); break;
-    case FT_JSON_OBJECT: push_object(L, json); break;
+    case FT_JSON_NULL:
+        lua_pushlightuserdata(L, NULL);
+        break;
+    case FT_JSON_FALSE:
+        lua_pushboolean(L, false);
+        break;
+    case FT_JSON_TRUE:
+        lua_pushboolean(L, true);
+        break;
+    case FT_JSON_NUMBER:
+        push_number(L, value.text);
+        break;
+    case FT_JSON_STRING:
+        push_string(L, &value);
+        break;
+    case FT_JSON_ARRAY:
+        push_array(L, json);
+        break;
+    case FT_JSON_OBJECT:
+        push_object(L, json);
+        break;
     }
 }
 
@@ -252,18 +266,31 @@ static void put(lua_State *L, int index, ft_text *out, int depth)
     luaL_checkstack(L, 6, "a table is nested too deeply");
     ft_lua_steps(L, ELEMENT_STEPS);
     if (depth >= DEPTH_MAX)
-        luaL_error(L, "a table that is nested deeper than %d levels, or contains itself, cannot be "
-                      "stored as JSON", DEPTH_MAX);
+        luaL_error(L,
+                   "a table that is nested deeper than %d levels, or contains itself, cannot be "
+                   "stored as JSON",
+                   DEPTH_MAX);
     switch (lua_type(L, index)) {
-    case LUA_TNIL: ft_text_append_string(out, "null"); return;
+    case LUA_TNIL:
+        ft_text_append_string(out, "null");
+        return;
     case LUA_TBOOLEAN:
         ft_text_append_string(out, lua_toboolean(L, index) ? "true" : "false");
         return;
-    case LUA_TNUMBER: put_number(L, index, out); return;
-    case LUA_TSTRING: put_text(L, index, out); return;
-    case LUA_TTABLE: put_table(L, index, out, depth + 1); return;
-    case LUA_TLIGHTUSERDATA: ft_text_append_string(out, "null"); return;
-    default: break;
+    case LUA_TNUMBER:
+        put_number(L, index, out);
+        return;
+    case LUA_TSTRING:
+        put_text(L, index, out);
+        return;
+    case LUA_TTABLE:
+        put_table(L, index, out, depth + 1);
+        return;
+    case LUA_TLIGHTUSERDATA:
+        ft_text_append_string(out, "null");
+        return;
+    default:
+        break;
     }
     const ft_lua_list *list = ft_lua_test_list(L, index);
     if (list)

@@ -1,4 +1,5 @@
-// A list of text as a script sees it: #v, v[i], v:tolist(), ipairs(v). It holds the column, not a copy.
+// A list of text as a script sees it: #v, v[i], v:tolist(), ipairs(v). It holds the column, not a
+// copy.
 #include <lauxlib.h>
 #include <string.h>
 
@@ -87,8 +88,11 @@ static int list_newindex(lua_State *L)
 void ft_lua_open_list(lua_State *L)
 {
     static const luaL_Reg metamethods[] = {
-        {"__gc", list_gc},   {"__index", list_index}, {"__newindex", list_newindex},
-        {"__len", list_len}, {NULL, NULL},
+        {"__gc", list_gc},
+        {"__index", list_index},
+        {"__newindex", list_newindex},
+        {"__len", list_len},
+        {NULL, NULL},
     };
 
     luaL_newlib(L, metamethods);

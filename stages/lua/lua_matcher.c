@@ -1,6 +1,6 @@
-// Backtracking over Lua's patterns. A single item of the pattern (a character, a class, a set) is tried
-// against one byte by `fits`; repetitions and captures recurse for what stands behind them, at most
-// DEPTH_MAX deep. Every byte tried is a step, and steps are reported to the clock.
+// Backtracking over Lua's patterns. A single item of the pattern (a character, a class, a set) is
+// tried against one byte by `fits`; repetitions and captures recurse for what stands behind them,
+// at most DEPTH_MAX deep. Every byte tried is a step, and steps are reported to the clock.
 #include "stages/lua/lua_matcher.h"
 
 #include <ctype.h>
@@ -67,17 +67,38 @@ static bool in_class(int c, int class_letter)
     bool in;
 
     switch (tolower(class_letter)) {
-    case 'a': in = isalpha(c); break;
-    case 'c': in = iscntrl(c); break;
-    case 'd': in = isdigit(c); break;
-    case 'g': in = isgraph(c); break;
-    case 'l': in = islower(c); break;
-    case 'p': in = ispunct(c); break;
-    case 's': in = isspace(c); break;
-    case 'u': in = isupper(c); break;
-    case 'w': in = isalnum(c); break;
-    case 'x': in = isxdigit(c); break;
-    default: return class_letter == c;
+    case 'a':
+        in = isalpha(c);
+        break;
+    case 'c':
+        in = iscntrl(c);
+        break;
+    case 'd':
+        in = isdigit(c);
+        break;
+    case 'g':
+        in = isgraph(c);
+        break;
+    case 'l':
+        in = islower(c);
+        break;
+    case 'p':
+        in = ispunct(c);
+        break;
+    case 's':
+        in = isspace(c);
+        break;
+    case 'u':
+        in = isupper(c);
+        break;
+    case 'w':
+        in = isalnum(c);
+        break;
+    case 'x':
+        in = isxdigit(c);
+        break;
+    default:
+        return class_letter == c;
     }
     return isupper(class_letter) ? !in : in;
 }
@@ -117,13 +138,16 @@ static bool fits(ft_lua_matcher *m, const char *s, const char *p, const char *en
     int c = (unsigned char)*s;
 
     switch (*p) {
-    case '.': return true;
-    case '%': return in_class(c, (unsigned char)p[1]);
+    case '.':
+        return true;
+    case '%':
+        return in_class(c, (unsigned char)p[1]);
     case '[':
         // A long set costs as much as it has members.
         m->steps += (unsigned)(end - p) >> 3;
         return in_set(c, p, end - 1);
-    default: return (unsigned char)*p == c;
+    default:
+        return (unsigned char)*p == c;
     }
 }
 
@@ -222,7 +246,8 @@ static const char *match_balance(ft_lua_matcher *m, const char *s, const char *p
     return NULL;
 }
 
-// %f[set]: between a byte outside of the set and one inside of it; both ends of the text count as \0.
+// %f[set]: between a byte outside of the set and one inside of it; both ends of the text count as
+// \0.
 static bool match_frontier(ft_lua_matcher *m, const char *s, const char *p, const char **out_end)
 {
     if (p >= m->pattern_end || *p != '[')
@@ -262,9 +287,15 @@ static bool match_item(ft_lua_matcher *m, const char **s, const char **p)
         }
         *s = found;
         return false;
-    case '+': *s = match_greedy(m, *s + 1, *p, end); return false;
-    case '*': *s = match_greedy(m, *s, *p, end); return false;
-    case '-': *s = match_lazy(m, *s, *p, end); return false;
+    case '+':
+        *s = match_greedy(m, *s + 1, *p, end);
+        return false;
+    case '*':
+        *s = match_greedy(m, *s, *p, end);
+        return false;
+    case '-':
+        *s = match_lazy(m, *s, *p, end);
+        return false;
     default:
         *s += 1;
         *p = end;

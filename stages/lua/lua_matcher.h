@@ -21,6 +21,6 @@ typedef struct ft_lua_matcher {
 
 void ft_lua_matcher_init(ft_lua_matcher *matcher, lua_State *L, const char *text, size_t text_size,
                          const char *pattern_end);
-// The end of the match of the pattern `p` that starts exactly at `s`, or NULL. Raises for a malformed
-// pattern, one too complex, and at the deadline.
+// The end of the match of the pattern `p` that starts exactly at `s`, or NULL. Raises for a
+// malformed pattern, one too complex, and at the deadline.
 const char *ft_lua_matcher_run(ft_lua_matcher *matcher, const char *s, const char *p);

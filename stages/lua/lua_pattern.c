@@ -237,8 +237,10 @@ int ft_lua_gsub(lua_State *L)
     ft_lua_matcher m;
     luaL_Buffer out;
 
-    luaL_argexpected(L, type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION ||
-                            type == LUA_TTABLE, 3, "string/function/table");
+    luaL_argexpected(L,
+                     type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION ||
+                         type == LUA_TTABLE,
+                     3, "string/function/table");
     ft_lua_matcher_init(&m, L, s, size, pattern_end);
     p += anchored;
     luaL_buffinit(L, &out);

@@ -1,5 +1,5 @@
-// `ctx.rng` and math.random draw from one generator, seeded anew for each item when it is first used:
-// by the run's seed, the item's place in its source, and nothing else.
+// `ctx.rng` and math.random draw from one generator, seeded anew for each item when it is first
+// used: by the run's seed, the item's place in its source, and nothing else.
 #include "stages/lua/lua_random.h"
 
 #include "stages/lua/lua_state.h"
@@ -21,13 +21,18 @@ static int draw(lua_State *L, int first)
     lua_Integer low = 1, high;
 
     switch (lua_gettop(L) - first + 1) {
-    case 0: lua_pushnumber(L, ft_random_float(generator(L))); return 1;
-    case 1: high = luaL_checkinteger(L, first); break;
+    case 0:
+        lua_pushnumber(L, ft_random_float(generator(L)));
+        return 1;
+    case 1:
+        high = luaL_checkinteger(L, first);
+        break;
     case 2:
         low = luaL_checkinteger(L, first);
         high = luaL_checkinteger(L, first + 1);
         break;
-    default: return luaL_error(L, "wrong number of arguments");
+    default:
+        return luaL_error(L, "wrong number of arguments");
     }
     luaL_argcheck(L, low <= high, lua_gettop(L), "interval is empty");
     lua_pushinteger(L, ft_random_between(generator(L), low, high));

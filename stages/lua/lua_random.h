@@ -1,4 +1,5 @@
-// Random numbers for scripts, the same for any number of threads: seeded by the run and by the item.
+// Random numbers for scripts, the same for any number of threads: seeded by the run and by the
+// item.
 #pragma once
 
 #include <lua.h>

@@ -1,6 +1,6 @@
-// `require` for modules in Lua: the script's folder first, then `lua/` beside the pipeline. Names are
-// words joined by dots ("text.clean" is text/clean.lua), so nothing outside of the two folders can be
-// named. A module is loaded once a state; one that requires itself, directly or not, fails.
+// `require` for modules in Lua: the script's folder first, then `lua/` beside the pipeline. Names
+// are words joined by dots ("text.clean" is text/clean.lua), so nothing outside of the two folders
+// can be named. A module is loaded once a state; one that requires itself, directly or not, fails.
 #include <string.h>
 
 #include "runtime/system/file.h"
@@ -11,8 +11,8 @@ enum { MODULE_NAME_BYTES = 100, MODULE_FILE_BYTES = 4 << 20 };
 
 static bool is_word(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
 }
 
 // "a.b" -> "a/b.lua"; false when it is not such a name.
@@ -61,8 +61,10 @@ static void load_module(lua_State *L, const char *name, size_t size)
         luaL_error(L, "`%s` is not the name of a module: words joined by dots", name);
     const char *path = find_file(lua, relative);
     if (!path)
-        luaL_error(L, "no module `%s`: there is no `%s` beside the script, nor in `lua/` beside "
-                      "the pipeline", name, relative);
+        luaL_error(L,
+                   "no module `%s`: there is no `%s` beside the script, nor in `lua/` beside "
+                   "the pipeline",
+                   name, relative);
     if (!ft_file_read(path, lua->arena, MODULE_FILE_BYTES, &text, &err))
         ft_lua_raise(L, &err);
     lua_pushfstring(L, "@%s", relative);

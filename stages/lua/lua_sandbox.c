@@ -1,8 +1,9 @@
-// What a script may call. Kept: assert error getmetatable ipairs pcall rawequal rawget rawlen rawset
-// select tonumber tostring type, math, table, string, utf8, coroutine, os.time/clock/date/
-// difftime. Replaced here or beside: load (text only), next and pairs (a table of removed entries is
-// scanned without an instruction), print (to the log), setmetatable (no __gc: finalizers run with
-// hooks off), xpcall (the same of message handlers), collectgarbage, math.random (seeded by item). Gone: io, debug, package, dofile, loadfile.
+// What a script may call. Kept: assert error getmetatable ipairs pcall rawequal rawget rawlen
+// rawset select tonumber tostring type, math, table, string, utf8, coroutine, os.time/clock/date/
+// difftime. Replaced here or beside: load (text only), next and pairs (a table of removed entries
+// is scanned without an instruction), print (to the log), setmetatable (no __gc: finalizers run
+// with hooks off), xpcall (the same of message handlers), collectgarbage, math.random (seeded by
+// item). Gone: io, debug, package, dofile, loadfile.
 #include "stages/lua/lua_sandbox.h"
 
 #include <lualib.h>
@@ -146,8 +147,8 @@ static int base_setmetatable(lua_State *L)
     return 1;
 }
 
-// The deadline raises from within a hook, and a message handler runs before anything is unwound: with
-// hooks off, so that nothing could stop it. It is left out then.
+// The deadline raises from within a hook, and a message handler runs before anything is unwound:
+// with hooks off, so that nothing could stop it. It is left out then.
 static int call_handler(lua_State *L)
 {
     if (ft_lua_of(L)->expired)
@@ -227,10 +228,14 @@ static int base_collectgarbage(lua_State *L)
 void ft_lua_open_base(lua_State *L)
 {
     static const luaL_Reg replaced[] = {
-        {"collectgarbage", base_collectgarbage}, {"load", base_load},
-        {"next", base_next},                     {"pairs", base_pairs},
-        {"print", base_print},                   {"setmetatable", base_setmetatable},
-        {"xpcall", base_xpcall},                 {NULL, NULL},
+        {"collectgarbage", base_collectgarbage},
+        {"load", base_load},
+        {"next", base_next},
+        {"pairs", base_pairs},
+        {"print", base_print},
+        {"setmetatable", base_setmetatable},
+        {"xpcall", base_xpcall},
+        {NULL, NULL},
     };
     static const char *const gone[] = {"dofile", "loadfile", "io", "debug"};
 
@@ -261,9 +266,12 @@ static void keep_only(lua_State *L, const char *library, const char *const *kept
 int ft_lua_open_sandbox(lua_State *L)
 {
     static const luaL_Reg libraries[] = {
-        {LUA_GNAME, luaopen_base},       {LUA_TABLIBNAME, luaopen_table},
-        {LUA_STRLIBNAME, luaopen_string}, {LUA_MATHLIBNAME, luaopen_math},
-        {LUA_UTF8LIBNAME, luaopen_utf8}, {LUA_OSLIBNAME, luaopen_os},
+        {LUA_GNAME, luaopen_base},
+        {LUA_TABLIBNAME, luaopen_table},
+        {LUA_STRLIBNAME, luaopen_string},
+        {LUA_MATHLIBNAME, luaopen_math},
+        {LUA_UTF8LIBNAME, luaopen_utf8},
+        {LUA_OSLIBNAME, luaopen_os},
         {NULL, NULL},
     };
     static const char *const os_kept[] = {"time", "clock", "date", "difftime", NULL};

@@ -17,8 +17,8 @@ void ft_lua_open_tensor(lua_State *L);
 void ft_lua_open_list(lua_State *L);
 void ft_lua_open_item(lua_State *L);
 
-// Loads text (never bytecode) as a chunk, looking at the clock on the way. Pushes the function or the
-// message, as lua_load, whose status it returns.
+// Loads text (never bytecode) as a chunk, looking at the clock on the way. Pushes the function or
+// the message, as lua_load, whose status it returns.
 int ft_lua_load_text(lua_State *L, const char *text, size_t size, const char *chunk_name);
 // table.sort, for C.
 int ft_lua_table_sort(lua_State *L);

@@ -1,7 +1,8 @@
-// Words first (strings and comments are single words or none), then the word `item` and what follows.
+// Words first (strings and comments are single words or none), then the word `item` and what
+// follows.
 //
-// Counted as written: `item.a =`, and each of `item.a, item.b = 1, 2`. A whole `item` may stand behind
-// `return` or in `item:method(`; anywhere else every field may be read.
+// Counted as written: `item.a =`, and each of `item.a, item.b = 1, 2`. A whole `item` may stand
+// behind `return` or in `item:method(`; anywhere else every field may be read.
 #include "stages/lua/lua_scan.h"
 
 #include <string.h>
@@ -155,8 +156,7 @@ static bool is_target(const lexer *in, size_t at)
 {
     size_t name;
 
-    while (is_symbol(in, at, ",") && at + 1 < in->count &&
-           in->tokens[at + 1].kind == TOKEN_NAME) {
+    while (is_symbol(in, at, ",") && at + 1 < in->count && in->tokens[at + 1].kind == TOKEN_NAME) {
         at += 2;
         for (size_t size; (size = member_at(in, at, &name)) > 0;)
             at += size;
@@ -180,8 +180,8 @@ static void look_at_item(const lexer *in, size_t at, ft_lua_scan *out)
     if (is_symbol(in, at + 1, ":"))
         return;
     if (size == 0) {
-        bool is_returned = at > 0 && is_word(in, at - 1, "return") &&
-                           !is_symbol(in, at + 1, "[") && !is_symbol(in, at + 1, "..");
+        bool is_returned = at > 0 && is_word(in, at - 1, "return") && !is_symbol(in, at + 1, "[") &&
+                           !is_symbol(in, at + 1, "..");
         out->reads_any |= !is_returned;
         return;
     }

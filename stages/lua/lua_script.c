@@ -1,5 +1,5 @@
-// Planning a script: a throwaway state compiles it and, for a file, runs it once under the same limits
-// as later. Fields are decided here, so that nothing is looked up in the schema per item.
+// Planning a script: a throwaway state compiles it and, for a file, runs it once under the same
+// limits as later. Fields are decided here, so that nothing is looked up in the schema per item.
 #include "stages/lua/lua_script.h"
 
 #include <lauxlib.h>
@@ -58,7 +58,8 @@ static bool read_script_file(ft_stage_plan *plan, ft_lua_config *config, ft_erro
         return ft_fail_nomem(err, strlen(config->script));
     if (!ft_file_read(path, plan->arena, SCRIPT_BYTES_MAX, &config->text, err)) {
         err->number = FT_LUA_AT_LOAD;
-        ft_hint(err, "A script is looked for beside the pipeline file, then in the working directory.");
+        ft_hint(err,
+                "A script is looked for beside the pipeline file, then in the working directory.");
         return ft_error_at(err, "script", 0, 0);
     }
     config->folder = folder_of(plan->arena, path);
@@ -311,7 +312,8 @@ static bool refuse_inner(ft_lua_planner *planner, const ft_lua_scan *scan)
     ft_fail(err, FT_ERROR_USAGE,
             "`item.%.*s` gives a copy: setting something inside of it changes nothing",
             (int)scan->inner.size, scan->inner.data);
-    ft_hint(err, "Take it out, change it, and assign it: local x = item.%.*s; x.y = 1; item.%.*s = x.",
+    ft_hint(err,
+            "Take it out, change it, and assign it: local x = item.%.*s; x.y = 1; item.%.*s = x.",
             (int)scan->inner.size, scan->inner.data, (int)scan->inner.size, scan->inner.data);
     err->number = FT_LUA_DECLARATION;
     return ft_error_at(err, "script", planner->config->is_inline ? at : 0,

@@ -1,14 +1,15 @@
 // The guarded state: allocator, clock, protected call, and errors made readable.
 //
 // Time. A count hook looks at the clock each `interval` instructions; C functions that may run long
-// report their work by ft_lua_steps. Reading CPU time is a system call, so the cheap monotonic clock
-// is asked first: CPU time cannot run ahead of it. Once the deadline has passed, the hook of whatever
-// runs is set to fire at every instruction, so a script that catches the error gets the next one at
-// once, and so on up to ft_lua_call. An instruction may take as long as the longest string is (a
-// comparison), so `interval` shrinks as strings grow.
+// report their work by ft_lua_steps. Reading CPU time is a system call, so the cheap monotonic
+// clock is asked first: CPU time cannot run ahead of it. Once the deadline has passed, the hook of
+// whatever runs is set to fire at every instruction, so a script that catches the error gets the
+// next one at once, and so on up to ft_lua_call. An instruction may take as long as the longest
+// string is (a comparison), so `interval` shrinks as strings grow.
 //
-// Memory. The allocator refuses what passes the limit; Lua then collects everything, tries once more
-// and raises. A refusal looks at the clock too: collecting a full heap again and again takes long.
+// Memory. The allocator refuses what passes the limit; Lua then collects everything, tries once
+// more and raises. A refusal looks at the clock too: collecting a full heap again and again takes
+// long.
 #include "stages/lua/lua_state.h"
 
 #include <lualib.h>
@@ -138,8 +139,7 @@ static void discharge(ft_lua *lua)
 {
     if (!lua->account || lua->charged_bytes < lua->used_bytes + 4 * (size_t)CHARGE_STEP_BYTES)
         return;
-    size_t keep =
-        (lua->used_bytes / CHARGE_STEP_BYTES + 2) * CHARGE_STEP_BYTES;
+    size_t keep = (lua->used_bytes / CHARGE_STEP_BYTES + 2) * CHARGE_STEP_BYTES;
 
     ft_account_release(lua->account, (int64_t)(lua->charged_bytes - keep));
     lua->charged_bytes = keep;
@@ -245,7 +245,8 @@ int ft_lua_raise(lua_State *L, const ft_error *err)
     return luaL_error(L, "%s", err->message);
 }
 
-// Adds who called whom: " (in `f`, called from x.lua:12, x.lua:20)". The failing line stands in front.
+// Adds who called whom: " (in `f`, called from x.lua:12, x.lua:20)". The failing line stands in
+// front.
 static void add_trace(lua_State *L, luaL_Buffer *text)
 {
     lua_Debug frame;
@@ -263,7 +264,10 @@ static void add_trace(lua_State *L, luaL_Buffer *text)
             }
             continue;
         }
-        lua_pushfstring(L, "%s %s:%d", !opened ? " (called from" : shown == 2 ? ", called from" : ",",
+        lua_pushfstring(L, "%s %s:%d",
+                        !opened      ? " (called from"
+                        : shown == 2 ? ", called from"
+                                     : ",",
                         frame.short_src, frame.currentline);
         luaL_addvalue(text);
         opened = true;

@@ -32,43 +32,43 @@ typedef struct ft_lua {
     ft_lua_limits limits;
     ft_lua_place place;
     // Memory.
-    ft_account *account;     // NULL: not charged.
-    size_t used_bytes;       // By Lua's own objects.
-    size_t external_bytes;   // Tensors that userdata hold.
-    size_t external_debt;    // Of those, what the collector has not been told of.
-    size_t charged_bytes;    // To the account, in whole steps.
-    size_t largest_text;     // The longest string there ever was.
-    bool limit_refused;      // The last allocation that failed failed at the limit,
-    bool account_refused;    // at `run.memory` (why: `refusal`),
-    bool system_refused;     // or in the system.
+    ft_account *account;    // NULL: not charged.
+    size_t used_bytes;      // By Lua's own objects.
+    size_t external_bytes;  // Tensors that userdata hold.
+    size_t external_debt;   // Of those, what the collector has not been told of.
+    size_t charged_bytes;   // To the account, in whole steps.
+    size_t largest_text;    // The longest string there ever was.
+    bool limit_refused;     // The last allocation that failed failed at the limit,
+    bool account_refused;   // at `run.memory` (why: `refusal`),
+    bool system_refused;    // or in the system.
     ft_error refusal;
     // Time.
-    bool armed;              // The two below are set for the call that runs.
-    bool expired;            // The deadline has passed: every further instruction raises.
+    bool armed;    // The two below are set for the call that runs.
+    bool expired;  // The deadline has passed: every further instruction raises.
     int64_t cpu_start_ns;
-    int64_t wall_check_ns;   // Before this moment the CPU time cannot have been used up.
+    int64_t wall_check_ns;  // Before this moment the CPU time cannot have been used up.
     int64_t limit_ns;
-    uint32_t steps;          // Work of C functions since the last look at the clock.
-    int interval;            // Instructions between two looks at the clock.
+    uint32_t steps;  // Work of C functions since the last look at the clock.
+    int interval;    // Instructions between two looks at the clock.
     // What runs.
-    ft_lua_work *work;       // The batch at hand; NULL outside of `process`.
+    ft_lua_work *work;  // The batch at hand; NULL outside of `process`.
     uint64_t seed;
-    uint64_t item_seed;      // Of `ctx.rng`, for the item at hand.
+    uint64_t item_seed;  // Of `ctx.rng`, for the item at hand.
     bool random_is_ready;
     ft_random random;
-    ft_text scratch;         // For C functions that build text; kept between calls.
-    ft_arena *arena;         // For names of modules being read; emptied with the state.
+    ft_text scratch;  // For C functions that build text; kept between calls.
+    ft_arena *arena;  // For names of modules being read; emptied with the state.
 } ft_lua;
 
 // Keys of the registry, each with what stands there.
 enum {
-    FT_LUA_KEY_FT = 100,      // The table `ft`.
-    FT_LUA_KEY_MODULES,       // Loaded modules by name.
-    FT_LUA_KEY_TENSOR,        // Metatables.
+    FT_LUA_KEY_FT = 100,  // The table `ft`.
+    FT_LUA_KEY_MODULES,   // Loaded modules by name.
+    FT_LUA_KEY_TENSOR,    // Metatables.
     FT_LUA_KEY_LIST,
     FT_LUA_KEY_ITEM,
-    FT_LUA_KEY_OBJECT,        // Marks an empty table that was a JSON object.
-    FT_LUA_KEY_WRITES,        // [field] -> table [slot] -> value.
+    FT_LUA_KEY_OBJECT,  // Marks an empty table that was a JSON object.
+    FT_LUA_KEY_WRITES,  // [field] -> table [slot] -> value.
     FT_LUA_KEY_CONTEXT,
     FT_LUA_KEY_PROCESS,
     FT_LUA_KEY_FINISH,
@@ -108,7 +108,8 @@ static inline void ft_lua_steps(lua_State *L, size_t count)
 void ft_lua_switch(ft_lua *lua, lua_State *to);
 // The coroutine was ended by the deadline: its pending variables must not be closed.
 bool ft_lua_was_stopped(lua_State *L);
-// Userdata takes or gives back memory outside of Lua. Raises at the limit, before anything is taken.
+// Userdata takes or gives back memory outside of Lua. Raises at the limit, before anything is
+// taken.
 void ft_lua_reserve(lua_State *L, size_t size_bytes);
 void ft_lua_release(ft_lua *lua, size_t size_bytes);
 // Raises `err` as a Lua error; failures for lack of memory keep their kind.

@@ -1,6 +1,6 @@
-// The table library with a look at the clock on the way: concat, insert, move, remove, sort, unpack.
-// Access goes through metamethods as in Lua's own. Sorting is a heap sort, so that a comparator that
-// lies costs no more than an honest one.
+// The table library with a look at the clock on the way: concat, insert, move, remove, sort,
+// unpack. Access goes through metamethods as in Lua's own. Sorting is a heap sort, so that a
+// comparator that lies costs no more than an honest one.
 #include <string.h>
 
 #include "stages/lua/lua_sandbox.h"
@@ -10,8 +10,7 @@ enum { VALUES_MAX = 65536, STEPS = 8 };
 
 static lua_Integer check_length(lua_State *L, int index)
 {
-    if (lua_type(L, index) != LUA_TTABLE &&
-        luaL_getmetafield(L, index, "__index") == LUA_TNIL)
+    if (lua_type(L, index) != LUA_TTABLE && luaL_getmetafield(L, index, "__index") == LUA_TNIL)
         luaL_checktype(L, index, LUA_TTABLE);
     return luaL_len(L, index);
 }
@@ -22,7 +21,9 @@ static int table_insert(lua_State *L)
 
     end = (lua_Integer)((lua_Unsigned)end + 1);
     switch (lua_gettop(L)) {
-    case 2: at = end; break;
+    case 2:
+        at = end;
+        break;
     case 3:
         at = luaL_checkinteger(L, 2);
         luaL_argcheck(L, (lua_Unsigned)at - 1u < (lua_Unsigned)end, 2, "position out of bounds");
@@ -32,7 +33,8 @@ static int table_insert(lua_State *L)
             ft_lua_steps(L, STEPS);
         }
         break;
-    default: return luaL_error(L, "wrong number of arguments to 'insert'");
+    default:
+        return luaL_error(L, "wrong number of arguments to 'insert'");
     }
     lua_seti(L, 1, at);
     return 0;
@@ -92,7 +94,8 @@ static int table_concat(lua_State *L)
     for (; i <= end; i++) {
         lua_geti(L, 1, i);
         if (!lua_isstring(L, -1))
-            return luaL_error(L, "invalid value (at index %I) in table for 'concat'", (LUAI_UACINT)i);
+            return luaL_error(L, "invalid value (at index %I) in table for 'concat'",
+                              (LUAI_UACINT)i);
         luaL_addvalue(&out);
         if (i == end)
             break;  // Before i wraps around.
@@ -185,8 +188,12 @@ int ft_lua_table_sort(lua_State *L)
 void ft_lua_open_table(lua_State *L)
 {
     static const luaL_Reg replaced[] = {
-        {"concat", table_concat}, {"insert", table_insert}, {"move", table_move},
-        {"remove", table_remove}, {"sort", ft_lua_table_sort}, {"unpack", table_unpack},
+        {"concat", table_concat},
+        {"insert", table_insert},
+        {"move", table_move},
+        {"remove", table_remove},
+        {"sort", ft_lua_table_sort},
+        {"unpack", table_unpack},
         {NULL, NULL},
     };
 

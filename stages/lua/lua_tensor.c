@@ -1,6 +1,7 @@
-// Tensor userdata: views, elements, making and unmaking. A view never copies; mut() gives one that may
-// be written: the same memory when nobody else holds it, else one copy, and the view is consumed.
-// Every write first makes sure that it owns its memory alone, so that nothing shows through elsewhere.
+// Tensor userdata: views, elements, making and unmaking. A view never copies; mut() gives one that
+// may be written: the same memory when nobody else holds it, else one copy, and the view is
+// consumed. Every write first makes sure that it owns its memory alone, so that nothing shows
+// through elsewhere.
 #include "stages/lua/lua_tensor.h"
 
 #include <lauxlib.h>
@@ -523,14 +524,13 @@ static int ft_tensor_make(lua_State *L)
 void ft_lua_open_tensor(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        {"at", tensor_at},       {"copy", tensor_copy},     {"mut", tensor_mut},
-        {"row", tensor_row},     {"slice", tensor_slice},   {"tolist", tensor_tolist},
+        {"at", tensor_at},   {"copy", tensor_copy},   {"mut", tensor_mut},
+        {"row", tensor_row}, {"slice", tensor_slice}, {"tolist", tensor_tolist},
         {NULL, NULL},
     };
     static const luaL_Reg metamethods[] = {
-        {"__close", tensor_close},       {"__gc", tensor_close}, {"__len", tensor_len},
-        {"__newindex", tensor_newindex}, {"__tostring", tensor_tostring},
-        {NULL, NULL},
+        {"__close", tensor_close},       {"__gc", tensor_close},          {"__len", tensor_len},
+        {"__newindex", tensor_newindex}, {"__tostring", tensor_tostring}, {NULL, NULL},
     };
 
     luaL_newlib(L, metamethods);

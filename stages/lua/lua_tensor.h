@@ -7,10 +7,10 @@
 #include "runtime/data/column.h"
 
 typedef struct ft_lua_tensor {
-    ft_tensor *tensor;     // One reference; NULL when consumed by mut(), or closed.
-    char *data;            // First element of the part, row-major.
+    ft_tensor *tensor;  // One reference; NULL when consumed by mut(), or closed.
+    char *data;         // First element of the part, row-major.
     ft_dtype dtype;
-    bool is_boolean;       // u8 that reads as true and false.
+    bool is_boolean;  // u8 that reads as true and false.
     bool is_mutable;
     bool is_consumed;
     uint8_t rank;

@@ -15,8 +15,7 @@ static size_t chunk_at(size_t from, size_t count)
 
 static void check_same_shape(lua_State *L, const ft_lua_tensor *a, const ft_lua_tensor *b)
 {
-    bool same = a->rank == b->rank &&
-                memcmp(a->shape, b->shape, a->rank * sizeof a->shape[0]) == 0;
+    bool same = a->rank == b->rank && memcmp(a->shape, b->shape, a->rank * sizeof a->shape[0]) == 0;
 
     if (!same)
         luaL_error(L, "the two tensors have different shapes");
@@ -268,10 +267,12 @@ static int math_clamp(lua_State *L)
 }
 
 const luaL_Reg ft_lua_tensor_math[] = {
-    {"add", math_add},       {"argmax", math_argmax}, {"clamp", math_clamp},
-    {"cosine", math_cosine}, {"dot", math_dot},       {"lerp", math_lerp},
-    {"max", math_max},       {"mean", math_mean},     {"min", math_min},
-    {"mul", math_mul},       {"norm", math_norm},     {"normalize", math_normalize},
-    {"scale", math_scale},   {"sub", math_sub},       {"sum", math_sum},
-    {NULL, NULL},
+    {"add", math_add},     {"argmax", math_argmax},
+    {"clamp", math_clamp}, {"cosine", math_cosine},
+    {"dot", math_dot},     {"lerp", math_lerp},
+    {"max", math_max},     {"mean", math_mean},
+    {"min", math_min},     {"mul", math_mul},
+    {"norm", math_norm},   {"normalize", math_normalize},
+    {"scale", math_scale}, {"sub", math_sub},
+    {"sum", math_sum},     {NULL, NULL},
 };

@@ -1,5 +1,5 @@
-// The string library, bounded: what repeats or formats is checked against the memory limit before it
-// starts, what gives many values gives at most VALUES_MAX, and dump is gone.
+// The string library, bounded: what repeats or formats is checked against the memory limit before
+// it starts, what gives many values gives at most VALUES_MAX, and dump is gone.
 #include <string.h>
 
 #include "stages/lua/lua_pattern.h"
@@ -13,7 +13,8 @@ static int too_large(lua_State *L)
     ft_lua *lua = ft_lua_of(L);
 
     lua->limit_refused = true;
-    return luaL_error(L, "not enough memory: the text would be larger than the limit of the script");
+    return luaL_error(L,
+                      "not enough memory: the text would be larger than the limit of the script");
 }
 
 static int text_rep(lua_State *L)
@@ -113,8 +114,8 @@ static void wrap(lua_State *L, const char *name, lua_CFunction function)
 void ft_lua_open_string(lua_State *L)
 {
     static const luaL_Reg replaced[] = {
-        {"find", ft_lua_find}, {"gmatch", ft_lua_gmatch}, {"gsub", ft_lua_gsub},
-        {"match", ft_lua_match}, {"rep", text_rep},       {NULL, NULL},
+        {"find", ft_lua_find},   {"gmatch", ft_lua_gmatch}, {"gsub", ft_lua_gsub},
+        {"match", ft_lua_match}, {"rep", text_rep},         {NULL, NULL},
     };
 
     lua_getglobal(L, "string");

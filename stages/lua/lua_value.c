@@ -26,7 +26,8 @@ static ft_dtype dtype_of(ft_type type)
 
 static bool is_text_list(ft_type type)
 {
-    return type.list && (type.kind == FT_KIND_STRING || type.kind == FT_KIND_BYTES || is_json(type));
+    return type.list &&
+           (type.kind == FT_KIND_STRING || type.kind == FT_KIND_BYTES || is_json(type));
 }
 
 // ---- column to Lua ----
@@ -54,8 +55,7 @@ static void push_numbers(lua_State *L, const ft_column *column, size_t item)
         ft_lua_tensor_push_element(L, &single, 0);
         return;
     }
-    ft_lua_tensor *made =
-        ft_lua_push_tensor(L, column->values, data, dtype_of(type), rank, shape);
+    ft_lua_tensor *made = ft_lua_push_tensor(L, column->values, data, dtype_of(type), rank, shape);
     made->is_boolean = type.kind == FT_KIND_BOOL;
 }
 
@@ -79,7 +79,9 @@ void ft_lua_push_field(lua_State *L, const ft_column *column, size_t item)
     ft_slice text;
 
     switch (column->type.kind) {
-    case FT_KIND_BOOL: lua_pushboolean(L, data[item]); break;
+    case FT_KIND_BOOL:
+        lua_pushboolean(L, data[item]);
+        break;
     case FT_KIND_INT:
         memcpy(&integer, data + item * sizeof integer, sizeof integer);
         lua_pushinteger(L, integer);
@@ -94,8 +96,12 @@ void ft_lua_push_field(lua_State *L, const ft_column *column, size_t item)
         lua_pushlstring(L, text.data, text.size);
         break;
     case FT_KIND_ANY:
-    case FT_KIND_JSON: ft_lua_push_json(L, ft_column_text(column, item)); break;
-    case FT_KIND_TENSOR: push_numbers(L, column, item); break;
+    case FT_KIND_JSON:
+        ft_lua_push_json(L, ft_column_text(column, item));
+        break;
+    case FT_KIND_TENSOR:
+        push_numbers(L, column, item);
+        break;
     }
 }
 
@@ -121,7 +127,8 @@ static void push_text(lua_State *L, int index, ft_type type, const char *field)
     text.data = lua_tolstring(L, index, &text.size);
     ft_lua_steps(L, text.size / 64);
     if (type.kind == FT_KIND_STRING && ft_utf8_valid_prefix(text) != text.size)
-        luaL_error(L, "field `%s` is string, and the script gives it a text that is not valid UTF-8",
+        luaL_error(L,
+                   "field `%s` is string, and the script gives it a text that is not valid UTF-8",
                    field);
     lua_pushvalue(L, index);
 }
@@ -208,8 +215,8 @@ static ft_lua_tensor *push_converted(lua_State *L, const ft_lua_tensor *from, ft
     return made;
 }
 
-// A tensor of the field's element type, which nobody else may write: later writes to the script's own
-// tensor copy first, because this one holds a reference.
+// A tensor of the field's element type, which nobody else may write: later writes to the script's
+// own tensor copy first, because this one holds a reference.
 static void push_numbers_final(lua_State *L, int index, ft_type type, const char *field)
 {
     ft_dtype dtype = dtype_of(type);
@@ -291,9 +298,13 @@ static void push_scalar(lua_State *L, int index, ft_type type, const char *field
         lua_pushnumber(L, lua_tonumber(L, index));
         break;
     case FT_KIND_STRING:
-    case FT_KIND_BYTES: push_text(L, index, type, field); break;
+    case FT_KIND_BYTES:
+        push_text(L, index, type, field);
+        break;
     case FT_KIND_ANY:
-    case FT_KIND_JSON: push_json_text(L, index); break;
+    case FT_KIND_JSON:
+        push_json_text(L, index);
+        break;
     case FT_KIND_TENSOR:
         if (type.rank == 0)
             push_single_number(L, index, type, field);
@@ -395,14 +406,18 @@ bool ft_lua_add_final(lua_State *L, int index, ft_builder *builder, ft_error *er
         return ft_builder_add_numbers(builder, tensor->data, ft_lua_tensor_elements(tensor), err);
     }
     switch (type.kind) {
-    case FT_KIND_BOOL: return ft_builder_add_bool(builder, lua_toboolean(L, index), err);
-    case FT_KIND_INT: return ft_builder_add_int(builder, lua_tointeger(L, index), err);
-    case FT_KIND_FLOAT: return ft_builder_add_float(builder, lua_tonumber(L, index), err);
+    case FT_KIND_BOOL:
+        return ft_builder_add_bool(builder, lua_toboolean(L, index), err);
+    case FT_KIND_INT:
+        return ft_builder_add_int(builder, lua_tointeger(L, index), err);
+    case FT_KIND_FLOAT:
+        return ft_builder_add_float(builder, lua_tonumber(L, index), err);
     case FT_KIND_STRING:
     case FT_KIND_BYTES:
     case FT_KIND_ANY:
     case FT_KIND_JSON:
-    case FT_KIND_TENSOR: break;
+    case FT_KIND_TENSOR:
+        break;
     }
     return ft_builder_add_text(builder, text_at(L, index), err);
 }
