@@ -31,7 +31,7 @@ typedef struct ft_task ft_task;
 typedef struct ft_turn ft_turn;
 typedef struct ft_worker ft_worker;
 
-enum { FT_CACHE_LINE_BYTES = 64, FT_PORTS_MAX = 64 };
+enum { FT_CACHE_LINE_BYTES = 64, FT_PORTS_MAX = 64, FT_PROGRESS_ALL = 1000000 };
 
 // ---- what travels ----
 
@@ -109,7 +109,8 @@ typedef struct ft_source {
     ft_atomic_i64 in_flight;  // Batches.
     ft_atomic_u64 items;      // Started so far.
     ft_atomic_u32 told_to_stop;
-    uint64_t sequence;  // Of the next lineage.
+    ft_atomic_i64 progress;  // 1 + share of the input in FT_PROGRESS_ALL parts; 0: not known.
+    uint64_t sequence;       // Of the next lineage.
     size_t
         *waits_for;  // [waits_count]: ranks of streams that must have ended before this one starts.
     size_t waits_count;

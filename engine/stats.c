@@ -96,6 +96,25 @@ static void add_node(ft_stage_stats *stage, const ft_node *node)
         stage->waiting_batches += waiting;
 }
 
+// How much of the input has been read: the mean of the sources, -1 when one of them does not say.
+static double share_read(ft_run *run)
+{
+    double sum = 0;
+    size_t count = 0;
+
+    for (size_t i = 0; i < run->node_count; i++) {
+        const ft_source *source = run->nodes[i].source;
+        if (!source)
+            continue;
+        int64_t parts = ft_atomic_load(&source->progress, FT_RELAXED);
+        if (parts == 0)
+            return -1;
+        sum += (double)(parts - 1) / FT_PROGRESS_ALL;
+        count++;
+    }
+    return count ? sum / (double)count : -1;
+}
+
 void ft_run_get_stats(ft_run *run, ft_run_stats *out)
 {
     ft_run_stats *stats = &run->stats;
@@ -125,6 +144,6 @@ void ft_run_get_stats(ft_run *run, ft_run_stats *out)
     stats->memory_peak_bytes = ft_account_peak_bytes(&run->account);
     stats->memory_limit_bytes = run->account.limit_bytes;
     stats->threads = run->threads;
-    stats->source_share = -1;
+    stats->source_share = share_read(run);
     *out = *stats;
 }

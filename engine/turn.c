@@ -114,12 +114,29 @@ static void host_enough(ft_stage *self)
     ft_flow_enough(((ft_instance *)(void *)self)->node);
 }
 
+static bool host_port_is_read(const ft_stage *self, size_t port)
+{
+    const ft_node *node = ((const ft_instance *)(const void *)self)->node;
+    return node->ports[port].edge_count > 0;
+}
+
+static void host_progress(ft_stage *self, double share)
+{
+    ft_node *node = ((ft_instance *)(void *)self)->node;
+
+    if (node->source && share >= 0 && share <= 1)  // Relaxed: for display only.
+        ft_atomic_store(&node->source->progress, (int64_t)(share * FT_PROGRESS_ALL) + 1,
+                        FT_RELAXED);
+}
+
 static const ft_stage_host host = {
     .emit = host_emit,
     .item_fail = ft_item_failed,
     .enough = host_enough,
     .cancelled = host_cancelled,
     .start = host_start,
+    .port_is_read = host_port_is_read,
+    .progress = host_progress,
 };
 
 // ---- instances ----

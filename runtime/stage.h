@@ -143,7 +143,8 @@ typedef struct ft_stage_host {
     bool (*cancelled)(const ft_stage *self);
     bool (*start)(ft_stage *self, ft_lineage *lineage, ft_error *err);
     bool (*port_is_read)(const ft_stage *self,
-                         size_t port);  // May be NULL: then every port may be.
+                         size_t port);               // May be NULL: then every port may be.
+    void (*progress)(ft_stage *self, double share);  // May be NULL.
 } ft_stage_host;
 
 struct ft_stage {
@@ -194,6 +195,13 @@ static inline bool ft_item_fail(ft_stage *self, const ft_batch *batch, size_t it
 static inline bool ft_source_start(ft_stage *self, ft_lineage *lineage, ft_error *err)
 {
     return self->host->start(self, lineage, err);
+}
+// A source: how much of its input it has read, 0 to 1, for those who wait. A source that cannot
+// know says nothing.
+static inline void ft_source_progress(ft_stage *self, double share)
+{
+    if (self->host->progress)
+        self->host->progress(self, share);
 }
 // Nothing more is wanted: upstream may stop (limit).
 static inline void ft_enough(ft_stage *self)

@@ -175,6 +175,7 @@ static bool generate_produce(ft_stage *self, bool *out_done, ft_error *err)
         return false;
     }
     state->next += (int64_t)count;
+    ft_source_progress(self, (double)state->next / (double)config->count);
     return ft_emit(self, batch, err);
 }
 

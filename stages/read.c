@@ -17,6 +17,7 @@
 // columns on all cores. Text is not copied: it is the block. All files of a CSV glob must have the
 // same header.
 #include <string.h>
+#include <sys/stat.h>
 
 #include "stages/io/csv.h"
 #include "stages/io/cutter.h"
@@ -25,16 +26,18 @@
 enum {
     BLOCK_BYTES_MIN = 16 * 1024,
     BLOCK_BYTES_MAX = 128 * 1024,  // Stays in a core's cache from the cut to the decoded field.
-    BLOCK_SHARE = 256,       // Of run.memory.
-    BATCH_ITEMS_FIRST = 32,  // Small ones first, so that all cores soon have something to do.
+    BLOCK_SHARE = 256,             // Of run.memory.
+    BATCH_ITEMS_FIRST = 32,        // Small ones first, so that all cores soon have something to do.
     BATCH_ITEMS_MAX = 512,
 };
 
 typedef struct read_state {
     ft_cutter cutter;
     ft_block block;
-    size_t used;           // Items of the block that have been sent.
+    size_t used;  // Items of the block that have been sent.
     size_t batch_items;
+    int64_t total_bytes;   // Of all files, as they lie on the disk; 0: not known.
+    int64_t passed_bytes;  // Of those that are done.
 } read_state;
 
 enum { COUNTER_FILES, COUNTER_BYTES };
@@ -83,8 +86,45 @@ static bool read_check_header(const void *host, size_t path, ft_slice record, ft
                        config->files.items[path], (int)shown, field.text.data);
     }
     return at == config->column_count ||
-           ft_fail(err, FT_ERROR_IO, "`%s` has %zu columns, and not %zu",
-                   config->files.items[path], at, config->column_count);
+           ft_fail(err, FT_ERROR_IO, "`%s` has %zu columns, and not %zu", config->files.items[path],
+                   at, config->column_count);
+}
+
+// The size of a file on the disk; 0 for what has none, such as a pipe.
+static int64_t size_of(const char *path)
+{
+    struct stat found;
+
+    return stat(path, &found) == 0 && S_ISREG(found.st_mode) ? (int64_t)found.st_size : 0;
+}
+
+static int64_t size_of_all(const ft_paths *files)
+{
+    int64_t total = 0;
+
+    for (size_t i = 0; i < files->count; i++) {
+        int64_t size = size_of(files->items[i]);
+        if (size == 0)
+            return 0;  // A pipe among them, or an empty file: no share is better than a wrong one.
+        total += size;
+    }
+    return total;
+}
+
+static void tell_progress(ft_stage *self, size_t files_before)
+{
+    const ft_read_config *config = self->config;
+    read_state *state = self->state;
+    const ft_cutter *cutter = &state->cutter;
+
+    if (state->total_bytes == 0)
+        return;
+    for (size_t i = files_before; i < cutter->path; i++)
+        state->passed_bytes += size_of(config->files.items[i]);
+    int64_t taken =
+        state->passed_bytes + (cutter->stream ? ft_stream_taken_bytes(cutter->stream) : 0);
+    double share = (double)taken / (double)state->total_bytes;
+    ft_source_progress(self, share < 1 ? share : 1);
 }
 
 static bool read_open(ft_stage *self, ft_error *err)
@@ -94,12 +134,13 @@ static bool read_open(ft_stage *self, ft_error *err)
     const bool is_csv = config->format == FT_FORMAT_CSV || config->format == FT_FORMAT_TSV;
     (void)err;
     state->batch_items = self->batch_items ? (size_t)self->batch_items : BATCH_ITEMS_FIRST;
+    state->total_bytes = size_of_all(&config->files);
     state->cutter = (ft_cutter){
         .paths = config->files.items,
         .path_count = config->files.count,
-        .cut = is_csv                              ? FT_CUT_CSV
+        .cut = is_csv                             ? FT_CUT_CSV
                : config->per == FT_READ_PARAGRAPH ? FT_CUT_PARAGRAPHS
-                                                   : FT_CUT_LINES,
+                                                  : FT_CUT_LINES,
         .skip_blank = config->format == FT_FORMAT_JSONL,
         .delimiter = config->separator,
         .block_bytes = config->block_bytes,
@@ -156,6 +197,7 @@ static bool read_produce(ft_stage *self, bool *out_done, ft_error *err)
         if (!ft_cutter_next(&state->cutter, &state->block, &more, &wait, err))
             return false;
         ft_count(self, COUNTER_FILES, state->cutter.path - files);
+        tell_progress(self, files);
         if (state->block.count)
             ft_count(self, COUNTER_BYTES, (uint64_t)state->block.column.values->shape[0]);
         *out_done = !more || ft_is_cancelled(self);

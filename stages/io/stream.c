@@ -25,12 +25,12 @@ struct ft_stream {
     int fd;
     bool is_live;
     ft_packing packing;
-    uint64_t text_bytes;     // Given out so far.
-    char *packed;            // [PACKED_BYTES]; packed_at..packed_size is not used up.
+    uint64_t text_bytes;  // Given out so far.
+    char *packed;         // [PACKED_BYTES]; packed_at..packed_size is not used up.
     size_t packed_size, packed_at;
-    bool packed_end;         // The file has no more.
-    bool in_frame;           // Inside a gzip member or a zstd frame: the file must not end here.
-    bool any_frame;          // One has been begun: an empty file has none and is an empty text.
+    bool packed_end;  // The file has no more.
+    bool in_frame;    // Inside a gzip member or a zstd frame: the file must not end here.
+    bool any_frame;   // One has been begun: an empty file has none and is an empty text.
 #ifdef FT_HAVE_ZLIB
     z_stream gzip;
     bool gzip_is_open;
@@ -242,6 +242,13 @@ void ft_stream_close(ft_stream *stream)
 bool ft_stream_is_live(const ft_stream *stream)
 {
     return stream->is_live;
+}
+
+int64_t ft_stream_taken_bytes(const ft_stream *stream)
+{
+    off_t at = lseek(stream->fd, 0, SEEK_CUR);
+
+    return at < 0 ? 0 : (int64_t)at;
 }
 
 bool ft_stream_is_ready(ft_stream *stream, int timeout_ms)
