@@ -211,18 +211,18 @@ size_t ft_print_f32(float value, char out[FT_NUMBER_BYTES])
 // ---- parsing ----
 
 enum {
-    MANTISSA_DIGITS = 19,    // As many always fit 64 bits.
-    FALLBACK_DIGITS = 800,   // More than 768 significant digits never change a double's rounding.
-    EXPONENT_CAP = 100000,   // Keeps sums of exponents small; far outside of what a double holds.
+    MANTISSA_DIGITS = 19,   // As many always fit 64 bits.
+    FALLBACK_DIGITS = 800,  // More than 768 significant digits never change a double's rounding.
+    EXPONENT_CAP = 100000,  // Keeps sums of exponents small; far outside of what a double holds.
 };
 
 typedef struct scan {
     bool negative;
-    bool cut;              // There were more non-zero digits than `mantissa` took.
-    uint64_t mantissa;     // The first 19 significant digits.
-    int64_t exponent;      // Of ten, for `mantissa`.
-    ft_slice digits;       // All digits and the point.
-    int64_t written;       // The exponent as written.
+    bool cut;           // There were more non-zero digits than `mantissa` took.
+    uint64_t mantissa;  // The first 19 significant digits.
+    int64_t exponent;   // Of ten, for `mantissa`.
+    ft_slice digits;    // All digits and the point.
+    int64_t written;    // The exponent as written.
 } scan;
 
 static bool is_digit(char c)
@@ -394,8 +394,8 @@ bool ft_parse_float(ft_slice text, double *out)
         bool done = !in.cut && parse_exact(in.mantissa, in.exponent, &value);
         if (!done)
             done = parse_leading_bits(in.mantissa, in.exponent, &value) &&
-                   (!in.cut || (parse_leading_bits(in.mantissa + 1, in.exponent, &above) &&
-                                value == above));
+                   (!in.cut ||
+                    (parse_leading_bits(in.mantissa + 1, in.exponent, &above) && value == above));
         if (!done)
             value = parse_slowly(&in);
     }

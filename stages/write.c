@@ -11,8 +11,8 @@
 // as it was).
 //
 // JSONL without `fields:` keeps items as they were read, byte for byte, with changed fields
-// replaced and new ones added; nan and inf become null, bytes base64. CSV writes a header, no quotes
-// where none are needed, nothing for null and "" for an empty text. Text writes one field, a
+// replaced and new ones added; nan and inf become null, bytes base64. CSV writes a header, no
+// quotes where none are needed, nothing for null and "" for an empty text. Text writes one field, a
 // line an item. .npy holds one tensor or number, a row an item in the order of the input.
 #include <string.h>
 
@@ -28,23 +28,23 @@ typedef struct write_config {
     const char *path;
     int format;  // ft_format.
     ft_strings fields;
-    int mode;    // ft_output_mode.
+    int mode;  // ft_output_mode.
     bool header;
     // Made by the plan.
     char delimiter;
-    size_t count;         // Fields to write: [count] columns and names.
+    size_t count;  // Fields to write: [count] columns and names.
     size_t *columns;
     const char **names;
-    size_t raw;           // Column of @raw, or FT_FIELD_NONE.
-    ft_type type;         // .npy: of a row ...
+    size_t raw;    // Column of @raw, or FT_FIELD_NONE.
+    ft_type type;  // .npy: of a row ...
     size_t row_bytes;
 } write_config;
 
 typedef struct write_state {
     ft_writer writer;
     ft_line_plan line;
-    bool is_live;      // Each batch is handed on at once.
-    uint64_t rows;     // .npy
+    bool is_live;   // Each batch is handed on at once.
+    uint64_t rows;  // .npy
 } write_state;
 
 // ---- the plan ----
@@ -63,8 +63,8 @@ static bool write_find_format(write_config *config, ft_error *err)
     config->delimiter = config->format == FT_FORMAT_TSV ? '\t' : ',';
     if (config->format != FT_FORMAT_NPY)
         return true;
-    const char *why = is_standard                              ? "standard output"
-                      : config->mode == FT_OUTPUT_APPEND       ? "`mode: append`"
+    const char *why = is_standard                        ? "standard output"
+                      : config->mode == FT_OUTPUT_APPEND ? "`mode: append`"
                       : !ft_slice_ends_with(ft_slice_of(config->path), FT_SLICE(".gz")) &&
                               !ft_slice_ends_with(ft_slice_of(config->path), FT_SLICE(".zst"))
                           ? NULL
@@ -188,8 +188,7 @@ static bool write_open(ft_stage *self, ft_error *err)
     const write_config *config = self->config;
     write_state *state = self->state;
     uint64_t existing;
-    ft_output *output =
-        ft_output_open(config->path, (ft_output_mode)config->mode, &existing, err);
+    ft_output *output = ft_output_open(config->path, (ft_output_mode)config->mode, &existing, err);
     if (!output)
         return false;
     ft_writer_init(&state->writer, output);

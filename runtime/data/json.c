@@ -98,8 +98,8 @@ static int32_t parse_hex4(const char *text)
 // What a letter behind a backslash stands for, 0 for none.
 static char meaning_of(char letter)
 {
-    static const char meanings[256] = {['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b',
-                                       ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
+    static const char meanings[256] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+                                       ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
     return meanings[(unsigned char)letter];
 }
 
@@ -232,8 +232,16 @@ bool ft_json_read(ft_json *json, ft_json_value *out, ft_error *err)
     case 'n':
         return read_word(json, "null", FT_JSON_NULL, out, err);
     case '-':
-    case '0': case '1': case '2': case '3': case '4':
-    case '5': case '6': case '7': case '8': case '9':
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9':
         return read_number(json, out, err);
     default:
         return fail_at(json, json->at, "expected a value", err);

@@ -63,8 +63,8 @@ static bool next_quoted(ft_csv_walk *walk, ft_csv_field *out, ft_error *err)
     out->text = (ft_slice){record.data + start, at - start};
     at++;
     if (at < record.size && record.data[at] != walk->delimiter)
-        return ft_fail(err, FT_ERROR_DATA,
-                       "invalid CSV: text behind the closing quote at byte %zu", at - 1);
+        return ft_fail(err, FT_ERROR_DATA, "invalid CSV: text behind the closing quote at byte %zu",
+                       at - 1);
     walk->done = at == record.size;
     walk->at = at + 1;
     return true;

@@ -7,16 +7,16 @@
 // keeps what was found when the end is not there yet, so that a longer text is not scanned again;
 // it starts as zero.
 typedef struct ft_csv_scan {
-    size_t at;        // Everything before is scanned.
+    size_t at;  // Everything before is scanned.
     bool in_quotes;
 } ft_csv_scan;
 bool ft_csv_find_end(ft_slice text, char delimiter, ft_csv_scan *scan, size_t *out_end);
 
 // Walks the fields of one record (without its line end).
 typedef struct ft_csv_field {
-    ft_slice text;      // Without the quotes around it.
+    ft_slice text;  // Without the quotes around it.
     bool quoted;
-    bool has_escapes;   // Has doubled quotes: see ft_csv_unescape.
+    bool has_escapes;  // Has doubled quotes: see ft_csv_unescape.
 } ft_csv_field;
 typedef struct ft_csv_walk {
     ft_slice record;

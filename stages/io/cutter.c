@@ -7,9 +7,9 @@
 #include "stages/io/csv.h"
 
 enum {
-    ITEMS_FIRST = 256,               // Room for items to begin with.
-    LIVE_WAIT_MS = 100,              // How long a look at a silent pipe takes.
-    WASTE_BYTES_MAX = 1 << 20,       // More than this is given back in any case.
+    ITEMS_FIRST = 256,          // Room for items to begin with.
+    LIVE_WAIT_MS = 100,         // How long a look at a silent pipe takes.
+    WASTE_BYTES_MAX = 1 << 20,  // More than this is given back in any case.
 };
 
 static char *text_of(const ft_cutter *cutter)
@@ -95,8 +95,7 @@ static bool cut_lines(ft_cutter *cutter, ft_error *err)
             break;
         }
         const size_t end = (size_t)(found - text);
-        if (cutter->skip_blank &&
-            is_blank((ft_slice){text + cutter->start, end - cutter->start}))
+        if (cutter->skip_blank && is_blank((ft_slice){text + cutter->start, end - cutter->start}))
             cutter->start = cutter->scanned = end + 1;
         else if (!end_item(cutter, without_return(cutter, end), end + 1, err))
             return false;

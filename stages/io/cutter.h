@@ -16,9 +16,9 @@
 typedef enum ft_cut { FT_CUT_LINES, FT_CUT_PARAGRAPHS, FT_CUT_CSV } ft_cut;
 
 typedef struct ft_block {
-    size_t count;         // Items.
-    ft_column column;     // Type bytes.
-    ft_buffer *positions; // ft_position[count]: file and byte offset of each.
+    size_t count;          // Items.
+    ft_column column;      // Type bytes.
+    ft_buffer *positions;  // ft_position[count]: file and byte offset of each.
 } ft_block;
 
 typedef struct ft_cutter {
@@ -26,8 +26,8 @@ typedef struct ft_cutter {
     const char *const *paths;
     size_t path_count;
     ft_cut cut;
-    char delimiter;           // CSV.
-    bool skip_blank;          // Lines without text are no items.
+    char delimiter;   // CSV.
+    bool skip_blank;  // Lines without text are no items.
     size_t block_bytes;
     ft_account *account;
     // The first record of each file is a header: checked, and no item. May be NULL.
@@ -35,16 +35,16 @@ typedef struct ft_cutter {
     const void *host;
     // Its own.
     ft_stream *stream;
-    size_t path;            // Of the open file, or of the next one.
-    uint64_t file_base;     // Index in the buffer + file_base = offset in the file (mod 2^64).
+    size_t path;         // Of the open file, or of the next one.
+    uint64_t file_base;  // Index in the buffer + file_base = offset in the file (mod 2^64).
     bool at_file_start, header_is_next, in_quotes;
-    ft_buffer *rest;        // The unfinished item that the last block ended with.
+    ft_buffer *rest;  // The unfinished item that the last block ended with.
     ft_buffer *values, *offsets, *positions;
-    size_t count;           // Items in them.
-    size_t written;         // Bytes of finished items.
-    size_t start;           // First byte of the unfinished item.
-    size_t scanned;         // Up to here it has no end.
-    size_t filled;          // Bytes in `values`.
+    size_t count;    // Items in them.
+    size_t written;  // Bytes of finished items.
+    size_t start;    // First byte of the unfinished item.
+    size_t scanned;  // Up to here it has no end.
+    size_t filled;   // Bytes in `values`.
 } ft_cutter;
 
 // The next block, or `*out_more` false when all files are done. A block may be empty of items only

@@ -15,14 +15,14 @@
 #include "stages/io/packer.h"
 
 struct ft_output {
-    const char *path;       // For messages.
-    char *part;             // The name while it is written; NULL when written in place.
+    const char *path;  // For messages.
+    char *part;        // The name while it is written; NULL when written in place.
     ft_output_mode mode;
     int fd;
     bool is_regular;
     bool is_committed;
-    uint64_t existing;      // Bytes before ours, in an appended file.
-    ft_packer *packer;      // NULL when not packed.
+    uint64_t existing;  // Bytes before ours, in an appended file.
+    ft_packer *packer;  // NULL when not packed.
 };
 
 // ---- looks at the outside ----

@@ -12,9 +12,9 @@
 #include "runtime/slice.h"
 
 typedef enum ft_output_mode {
-    FT_OUTPUT_CREATE,   // Refuses a file that exists, also one that appears meanwhile.
+    FT_OUTPUT_CREATE,  // Refuses a file that exists, also one that appears meanwhile.
     FT_OUTPUT_REPLACE,
-    FT_OUTPUT_APPEND,   // In place; what was there stays.
+    FT_OUTPUT_APPEND,  // In place; what was there stays.
 } ft_output_mode;
 
 typedef struct ft_output ft_output;

@@ -5,7 +5,12 @@
 #include "runtime/slice.h"
 
 typedef enum ft_format {
-    FT_FORMAT_AUTO, FT_FORMAT_TEXT, FT_FORMAT_JSONL, FT_FORMAT_CSV, FT_FORMAT_TSV, FT_FORMAT_NPY,
+    FT_FORMAT_AUTO,
+    FT_FORMAT_TEXT,
+    FT_FORMAT_JSONL,
+    FT_FORMAT_CSV,
+    FT_FORMAT_TSV,
+    FT_FORMAT_NPY,
 } ft_format;
 
 typedef struct ft_paths {

@@ -8,18 +8,18 @@
 typedef struct ft_read_config {
     // Options.
     const char *path;
-    int format;            // ft_format.
+    int format;  // ft_format.
     ft_map fields;
-    int encoding_errors;   // ft_read_encoding.
+    int encoding_errors;  // ft_read_encoding.
     bool header;
     const char *delimiter;
-    int per;               // ft_read_per.
+    int per;  // ft_read_per.
     // Made by the plan.
     ft_paths files;
-    char separator;        // CSV.
-    bool is_live;          // Not a regular file: may make us wait.
+    char separator;  // CSV.
+    bool is_live;    // Not a regular file: may make us wait.
     size_t block_bytes;
-    size_t column_count;   // Fields that are known; CSV: all columns, in the file's order.
+    size_t column_count;  // Fields that are known; CSV: all columns, in the file's order.
     ft_rows_field *columns;
 } ft_read_config;
 

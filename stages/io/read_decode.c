@@ -10,10 +10,10 @@
 
 typedef struct decode_state {
     ft_rows rows;
-    ft_rows_field *wanted;   // The fields that are read downstream ...
-    size_t *indices;         // ... and which columns of the output they are.
+    ft_rows_field *wanted;  // The fields that are read downstream ...
+    size_t *indices;        // ... and which columns of the output they are.
     size_t wanted_count;
-    uint32_t *good;          // Items of the batch that did not fail.
+    uint32_t *good;  // Items of the batch that did not fail.
     size_t good_count, good_capacity;
 } decode_state;
 

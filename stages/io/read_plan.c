@@ -86,9 +86,8 @@ static bool take_sample(ft_read_config *config, const ft_sample *sample, ft_aren
     if (!config->columns)
         return ft_fail_nomem(err, room * sizeof(*config->columns));
     for (size_t i = 0; i < sample->count; i++)
-        config->columns[i] = (ft_rows_field){.name = sample->fields[i].name,
-                                             .type = sample->fields[i].type,
-                                             .column = i};
+        config->columns[i] = (ft_rows_field){
+            .name = sample->fields[i].name, .type = sample->fields[i].type, .column = i};
     config->column_count = sample->count;
     return true;
 }
@@ -122,9 +121,10 @@ static bool name_columns(ft_read_config *config, const ft_sample *sample, ft_are
 {
     const size_t given = config->fields.count;
     if (given == 0) {
-        ft_fail(err, FT_ERROR_USAGE, config->header
-                    ? "the columns of `%s` are not known before it is read"
-                    : "the columns of `%s` have no names", config->files.items[0]);
+        ft_fail(err, FT_ERROR_USAGE,
+                config->header ? "the columns of `%s` are not known before it is read"
+                               : "the columns of `%s` have no names",
+                config->files.items[0]);
         ft_hint(err, "Name them in their order: `fields: {id: int, text: string}`.");
         return ft_error_at(err, "path", 0, 0);
     }

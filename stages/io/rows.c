@@ -154,10 +154,10 @@ bool ft_rows_add_json(ft_rows *rows, ft_slice line, ft_error *err)
     if (!walk_line(rows, line, err))
         return fill_row(rows, 0, err);
     for (size_t i = 0; i < rows->count; i++) {
-        const bool ok = rows->cells[i].found
-                            ? ft_value_add(&rows->builders[i], &rows->cells[i].value,
-                                           &rows->scratch, err)
-                            : ft_builder_add_null(&rows->builders[i], err);
+        const bool ok =
+            rows->cells[i].found
+                ? ft_value_add(&rows->builders[i], &rows->cells[i].value, &rows->scratch, err)
+                : ft_builder_add_null(&rows->builders[i], err);
         if (!ok)
             return fail_field(rows, i, err);
     }
@@ -227,7 +227,7 @@ static bool walk_record(ft_rows *rows, ft_slice record, ft_error *err)
 {
     ft_csv_walk walk;
     ft_csv_field field;
-    size_t columns = 0;
+    size_t columns = 0, next = 0;
     const size_t valid = ft_utf8_valid_prefix(record);
     if (valid != record.size)
         return ft_fail(err, FT_ERROR_DATA, "invalid UTF-8 at byte %zu of the record", valid);
@@ -237,12 +237,12 @@ static bool walk_record(ft_rows *rows, ft_slice record, ft_error *err)
             return false;
         if (!more)
             break;
-        for (size_t i = 0; i < rows->count; i++)
-            if (rows->fields[i].column == columns) {
-                rows->cells[i].value = (ft_json_value){.text = field.text,
-                                                       .has_escapes = field.has_escapes};
-                rows->cells[i].quoted = field.quoted;
-            }
+        // The wanted fields are in the order of the columns.
+        if (next == rows->count || rows->fields[next].column != columns)
+            continue;
+        rows->cells[next].value =
+            (ft_json_value){.text = field.text, .has_escapes = field.has_escapes};
+        rows->cells[next++].quoted = field.quoted;
     }
     if (columns != rows->csv_columns)
         return ft_fail(err, FT_ERROR_DATA, "the record has %zu fields, and the header has %zu",

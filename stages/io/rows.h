@@ -7,20 +7,20 @@
 typedef struct ft_rows_field {
     const char *name;
     ft_type type;
-    size_t column;  // CSV: which field of the record. JSONL: not used.
+    size_t column;  // CSV: which field of the record, ascending. JSONL: not used.
 } ft_rows_field;
 
 typedef struct ft_rows {
     ft_account *account;
-    size_t count;           // Fields.
+    size_t count;  // Fields.
     ft_rows_field *fields;
     ft_builder *builders;
     struct ft_rows_cell *cells;  // [count]: what the current row has for each.
-    size_t csv_columns;     // Fields of each record.
+    size_t csv_columns;          // Fields of each record.
     char delimiter;
-    size_t row_count;       // Rows so far.
+    size_t row_count;  // Rows so far.
     ft_value_scratch scratch;
-    char *text;             // CSV: a field without its doubled quotes.
+    char *text;  // CSV: a field without its doubled quotes.
     size_t text_capacity;
 } ft_rows;
 

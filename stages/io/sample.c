@@ -9,7 +9,7 @@
 #include "stages/io/csv.h"
 #include "stages/io/stream.h"
 
-enum { FIELDS_MAX = 4096 };
+enum { FIELDS_MAX = 4096, PIECE_BYTES = 32 * 1024 };
 
 // The beginning of the (unpacked) text, without a byte order mark.
 static bool read_head(const char *path, ft_arena *arena, ft_slice *out, bool *out_whole,
@@ -22,12 +22,16 @@ static bool read_head(const char *path, ft_arena *arena, ft_slice *out, bool *ou
     size_t size = 0, got = 0;
     bool ok = text != NULL || ft_fail_nomem(err, FT_SAMPLE_BYTES);
     *out_whole = false;
-    while (ok && size < FT_SAMPLE_BYTES && !*out_whole) {
-        ok = ft_stream_read(stream, text + size, FT_SAMPLE_BYTES - size, &got, err);
-        if (ok) {
-            size += got;
-            *out_whole = got == 0;
-        }
+    for (int lines = 0; ok && size < FT_SAMPLE_BYTES && lines <= FT_SAMPLE_LINES && !*out_whole;) {
+        const size_t room = FT_SAMPLE_BYTES - size;
+        ok =
+            ft_stream_read(stream, text + size, room < PIECE_BYTES ? room : PIECE_BYTES, &got, err);
+        if (!ok)
+            break;
+        for (size_t i = 0; i < got; i++)
+            lines += text[size + i] == '\n';
+        size += got;
+        *out_whole = got == 0;
     }
     ft_stream_close(stream);
     if (ok) {
@@ -350,8 +354,9 @@ bool ft_sample_csv(const char *path, char delimiter, bool has_header, ft_arena *
     if (!next_record(&rest, delimiter, whole, &record)) {
         if (!has_header && text.size == 0)
             return true;
-        return ft_fail(err, FT_ERROR_DATA, text.size ? "the first record of `%s` has no end"
-                                                     : "`%s` is empty: it has no header row",
+        return ft_fail(err, FT_ERROR_DATA,
+                       text.size ? "the first record of `%s` has no end"
+                                 : "`%s` is empty: it has no header row",
                        path);
     }
     if (!(has_header ? ft_sample_header(record, delimiter, arena, out, err)

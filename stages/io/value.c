@@ -7,8 +7,7 @@
 
 bool ft_value_can_read(ft_type type, ft_error *err)
 {
-    if (type.kind != FT_KIND_TENSOR ||
-        (type.dtype != FT_DTYPE_F16 && type.dtype != FT_DTYPE_BF16))
+    if (type.kind != FT_KIND_TENSOR || (type.dtype != FT_DTYPE_F16 && type.dtype != FT_DTYPE_BF16))
         return true;
     ft_fail(err, FT_ERROR_USAGE, "%s cannot be read from text", ft_dtype_name(type.dtype));
     ft_hint(err, "Read it as f32.");

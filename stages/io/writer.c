@@ -9,7 +9,7 @@
 
 enum {
     FLUSH_BYTES = 64 * 1024,
-    PIECE_BYTES = 32 * 1024,   // Of a text, which escaping makes at most six times as long.
+    PIECE_BYTES = 32 * 1024,  // Of a text, which escaping makes at most six times as long.
     TEXT_BOUND = 1 << 20,
 };
 
@@ -75,8 +75,7 @@ bool ft_writer_put_string(ft_writer *writer, ft_slice text, ft_error *err)
 
 static bool put_base64(ft_writer *writer, ft_slice bytes, ft_error *err)
 {
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     ft_text_append_char(&writer->text, '"');
     for (size_t at = 0; at < bytes.size; at += 3) {
         const size_t left = bytes.size - at;
@@ -300,8 +299,8 @@ static bool put_nested(ft_writer *writer, const ft_column *column, size_t item, 
 {
     ft_writer memory = {.text = writer->cell};
     ft_text_clear(&memory.text);
-    const bool ok = ft_writer_put_json(&memory, column, item, err) &&
-                    ft_text_check(&memory.text, err);
+    const bool ok =
+        ft_writer_put_json(&memory, column, item, err) && ft_text_check(&memory.text, err);
     writer->cell = memory.text;
     return ok && put_quoted(writer, ft_text_get(&writer->cell), err);
 }

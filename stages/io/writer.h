@@ -33,12 +33,12 @@ bool ft_writer_put_csv(ft_writer *writer, const ft_column *column, size_t item, 
 
 // Which fields make up a line of JSONL.
 typedef struct ft_line_plan {
-    size_t count;            // Fields to be written, in this order ...
-    const size_t *columns;   // ... their columns ...
+    size_t count;           // Fields to be written, in this order ...
+    const size_t *columns;  // ... their columns ...
     const char *const *names;
-    size_t raw;              // ... the column of @raw, from which the rest is copied, or
-                             // FT_FIELD_NONE.
-    bool *seen;              // [count], scratch.
+    size_t raw;  // ... the column of @raw, from which the rest is copied, or
+                 // FT_FIELD_NONE.
+    bool *seen;  // [count], scratch.
 } ft_line_plan;
 // One item as a line. With `raw`, its line is copied, the fields in it replaced and the others
 // added at the end; a line that is no JSON object is put into a field `raw`.

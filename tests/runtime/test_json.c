@@ -168,7 +168,8 @@ TEST(json_unescape)
     check_unescape("", "");
     check_unescape("plain", "plain");
     check_unescape("\\\"\\\\\\/\\b\\f\\n\\r\\t", "\"\\/\b\f\n\r\t");
-    check_unescape("a\\u00e9b", "a\xc3\xa9" "b");
+    check_unescape("a\\u00e9b", "a\xc3\xa9"
+                                "b");
     check_unescape("\\uD83D\\uDE00!", "\xf0\x9f\x98\x80!");
     check_unescape("\\u20AC", "\xe2\x82\xac");
     const char *const lone[] = {"\\ud83d", "\\ud83dx", "\\ude00", "\\ud83d\\u0041", "\\ud83d\\n"};
@@ -220,8 +221,10 @@ TEST(json_tree)
     ft_error err = FT_ERROR_INIT;
     int64_t integer;
     double number;
-    check_ok(ft_json_parse(slice("{\"a\": [1, 2.5, {\"b\": null}], \"c\\n\": \"d\\u00e9\", \"e\": {}}"),
-                           arena, &root, &err), &err);
+    check_ok(
+        ft_json_parse(slice("{\"a\": [1, 2.5, {\"b\": null}], \"c\\n\": \"d\\u00e9\", \"e\": {}}"),
+                      arena, &root, &err),
+        &err);
     check_int_eq(root->count, 3);
     check_slice_eq(root->keys[1], "c\n");
     check_slice_eq(ft_json_find(root, "c\n")->text, "d\xc3\xa9");
@@ -267,7 +270,8 @@ TEST(json_tree_without_memory)
         ft_json_node *root;
         ft_alloc_fail_at(nth, true);
         ft_arena *arena = ft_arena_create();
-        bool ok = arena && ft_json_parse(slice("{\"a\":[1,{\"b\":\"c\\n\"}],\"d\":[]}"), arena, &root, &err);
+        bool ok = arena &&
+                  ft_json_parse(slice("{\"a\":[1,{\"b\":\"c\\n\"}],\"d\":[]}"), arena, &root, &err);
         ft_alloc_fail_at(0, false);
         check_true(ok || !arena || err.code == FT_ERROR_NOMEM);
         ft_arena_destroy(arena);
@@ -281,7 +285,8 @@ TEST(json_tree_without_memory)
 TEST(json_mutated)
 {
     static const char seed_text[] =
-        "{\"id\":17,\"text\":\"a \\\"quoted\\\" \\u00e9\\ud83d\\ude00 text of some length \xc3\xa9\","
+        "{\"id\":17,\"text\":\"a \\\"quoted\\\" \\u00e9\\ud83d\\ude00 text of some length "
+        "\xc3\xa9\","
         "\"v\":[1,-2.5e3,true,false,null,{\"deep\":[[[]]]}],\"empty\":{}}";
     static const char spice[] = "\"\\{}[],:0123456789.-+eEtfnu \n\x80\xc3\xa9\xff";
     ft_random random;
@@ -290,7 +295,8 @@ TEST(json_mutated)
         char *text = exact_copy(seed_text, sizeof(seed_text) - 1);
         size_t size = sizeof(seed_text) - 1;
         for (uint64_t i = 0, changes = 1 + ft_random_next(&random) % 4; i < changes; i++)
-            text[ft_random_next(&random) % size] = spice[ft_random_next(&random) % (sizeof(spice) - 1)];
+            text[ft_random_next(&random) % size] =
+                spice[ft_random_next(&random) % (sizeof(spice) - 1)];
         if (ft_random_next(&random) % 4 == 0) {
             size = ft_random_next(&random) % size;
             char *shorter = exact_copy(text, size);
@@ -313,9 +319,11 @@ TEST(json_mutated)
 
 TEST(json_small_refusals)
 {
-    const char *const good[] = {"0", " -0 ", "1e5", "1.5E-3", "\"\"", "[]", "{}", "[[],{}]", "null"};
-    const char *const bad[] = {"01", "-", "1.", ".5", "+1", "1e", "tru", "nul", "'a'", "[1 2]", "{1:2}",
-                               "{\"a\" 1}", "[,1]", "1 2", "\"\\x\"", "\"\\u12g4\"", "\"\t\"", "[1,]"};
+    const char *const good[] = {"0",  " -0 ", "1e5",     "1.5E-3", "\"\"",
+                                "[]", "{}",   "[[],{}]", "null"};
+    const char *const bad[] = {"01",   "-",   "1.",      ".5",          "+1",     "1e",
+                               "tru",  "nul", "'a'",     "[1 2]",       "{1:2}",  "{\"a\" 1}",
+                               "[,1]", "1 2", "\"\\x\"", "\"\\u12g4\"", "\"\t\"", "[1,]"};
     for (size_t i = 0; i < FT_COUNT_OF(good); i++)
         check_true(accepts(good[i]));
     for (size_t i = 0; i < FT_COUNT_OF(bad); i++)

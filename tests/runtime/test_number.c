@@ -88,7 +88,8 @@ TEST(number_f64_shortest)
     for (int i = 0; i < 200000; i++) {
         uint64_t bits = ft_random_next(&random);
         if (i % 2)
-            bits = (bits & UINT64_C(0x800fffffffffffff)) | (1000 + ft_random_next(&random) % 60) << 52;
+            bits = (bits & UINT64_C(0x800fffffffffffff)) | (1000 + ft_random_next(&random) % 60)
+                                                               << 52;
         double value, back;
         char text[FT_NUMBER_BYTES];
         memcpy(&value, &bits, sizeof(value));
@@ -151,7 +152,8 @@ TEST(number_parse_like_strtod)
         }
         text[size] = '\0';
         if (ft_random_next(&random) & 1)
-            size += (size_t)snprintf(text + size, 20, "e%d", (int)(ft_random_next(&random) % 680) - 340);
+            size += (size_t)snprintf(text + size, 20, "e%d",
+                                     (int)(ft_random_next(&random) % 680) - 340);
         double got = 0;
         const double want = strtod(text, NULL);
         const bool ok = ft_parse_float((ft_slice){text, size}, &got);
@@ -171,9 +173,15 @@ TEST(number_parse_hard)
     check_true(ft_parse_float((ft_slice){text, 1300}, &got) && got == 9007199254740992.0);
     text[1299] = '1';
     check_true(ft_parse_float((ft_slice){text, 1300}, &got) && got == 9007199254740994.0);
-    const char *const hard[] = {"2.2250738585072011e-308", "2.4703282292062327e-324", "4.9e-324",
-                                "1.7976931348623158e308", "8.41e21", "9214843084008499", "0.500000000000000166533453693773481063544750213623046875",
-                                "3.518437208883201171875e13", "0.000000000000000000000000000000000000000000000001e60"};
+    const char *const hard[] = {"2.2250738585072011e-308",
+                                "2.4703282292062327e-324",
+                                "4.9e-324",
+                                "1.7976931348623158e308",
+                                "8.41e21",
+                                "9214843084008499",
+                                "0.500000000000000166533453693773481063544750213623046875",
+                                "3.518437208883201171875e13",
+                                "0.000000000000000000000000000000000000000000000001e60"};
     for (size_t i = 0; i < FT_COUNT_OF(hard); i++)
         check_true(ft_parse_float(slice(hard[i]), &got) && got == strtod(hard[i], NULL));
 }
@@ -181,8 +189,9 @@ TEST(number_parse_hard)
 TEST(number_parse_refuses)
 {
     double got = 7;
-    const char *const bad[] = {"", "-", ".", "e5", "1e", "1e+", "1x", " 1", "1 ", "0x10", "1.2.3",
-                               "--1", "1e999", "-1e999", "infinite", "+-1", "1,5", "nano"};
+    const char *const bad[] = {"",      "-",      ".",        "e5",   "1e",    "1e+",
+                               "1x",    " 1",     "1 ",       "0x10", "1.2.3", "--1",
+                               "1e999", "-1e999", "infinite", "+-1",  "1,5",   "nano"};
     for (size_t i = 0; i < FT_COUNT_OF(bad); i++)
         check_true(!ft_parse_float(slice(bad[i]), &got));
     check_true(got == 7);

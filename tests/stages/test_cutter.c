@@ -1,5 +1,5 @@
-// The cutter against a plain loop, over all sizes of blocks; CSV ends and fields, whole and mutated;
-// broken UTF-8 against Python's replacements.
+// The cutter against a plain loop, over all sizes of blocks; CSV ends and fields, whole and
+// mutated; broken UTF-8 against Python's replacements.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,8 @@ static const char *write_file(const char *text, size_t size)
     return path;
 }
 
-// All items that the cutter gives, each with '|' behind it, and their offsets checked against `text`.
+// All items that the cutter gives, each with '|' behind it, and their offsets checked against
+// `text`.
 static void cut_all(ft_cutter *cutter, const char *text, ft_text *out)
 {
     ft_error err = FT_ERROR_INIT;
@@ -77,8 +78,8 @@ TEST(cutter_lines_like_a_loop)
         for (size_t i = 0; i < size; i++)
             text[i] = "ab\n\r"[ft_random_next(&random) % (round % 2 ? 4 : 3)];
         const char *paths[] = {write_file(text, size)};
-        ft_cutter cutter = {.paths = paths, .path_count = 1,
-                            .block_bytes = 1 + ft_random_next(&random) % 64};
+        ft_cutter cutter = {
+            .paths = paths, .path_count = 1, .block_bytes = 1 + ft_random_next(&random) % 64};
         cut_all(&cutter, text, &got);
         split_plainly((ft_slice){text, size}, &want);
         if (want.size == 0)
@@ -97,7 +98,10 @@ static void check_cut(ft_cut cut, const char *text, const char *want)
     ft_text_init(&got, 1 << 16);
     for (size_t block_bytes = 1; block_bytes < 40; block_bytes++) {
         const char *paths[] = {write_file(text, strlen(text))};
-        ft_cutter cutter = {.paths = paths, .path_count = 1, .cut = cut, .delimiter = ',',
+        ft_cutter cutter = {.paths = paths,
+                            .path_count = 1,
+                            .cut = cut,
+                            .delimiter = ',',
                             .block_bytes = block_bytes};
         cut_all(&cutter, text, &got);
         check_slice_eq(ft_text_get(&got), want);
@@ -113,12 +117,16 @@ TEST(cutter_paragraphs_in_any_block)
     check_cut(FT_CUT_PARAGRAPHS, "a\n\nb", "a|b|");
     check_cut(FT_CUT_PARAGRAPHS, "\n \n", "");
     check_cut(FT_CUT_PARAGRAPHS, "", "");
-    check_cut(FT_CUT_LINES, "\xef\xbb\xbf" "a\n\xef\xbb\xbf\n", "a|\xef\xbb\xbf|");
+    check_cut(FT_CUT_LINES,
+              "\xef\xbb\xbf"
+              "a\n\xef\xbb\xbf\n",
+              "a|\xef\xbb\xbf|");
 }
 
 TEST(cutter_records_in_any_block)
 {
-    check_cut(FT_CUT_CSV, "a,b\n1,\"x\ny\"\n\n2,\"\"\"\n\"\"\"\r\n3,4", "a,b|1,\"x\ny\"|2,\"\"\"\n\"\"\"|3,4|");
+    check_cut(FT_CUT_CSV, "a,b\n1,\"x\ny\"\n\n2,\"\"\"\n\"\"\"\r\n3,4",
+              "a,b|1,\"x\ny\"|2,\"\"\"\n\"\"\"|3,4|");
     check_cut(FT_CUT_CSV, "\"a\",\"b,\n\"\n\"\"\n", "\"a\",\"b,\n\"|\"\"|");
     check_cut(FT_CUT_CSV, "a\"b\nc\n", "a\"b|c|");
     check_cut(FT_CUT_CSV, "\"a\n", "\"a\n|");
@@ -136,7 +144,8 @@ TEST(cutter_long_line_grows_by_quarters)
     text[size + 1] = 'y';
     const char *paths[] = {write_file(text, size + 2)};
     ft_account_init(&account, 64 << 20);
-    ft_cutter cutter = {.paths = paths, .path_count = 1, .block_bytes = 16 * 1024, .account = &account};
+    ft_cutter cutter = {
+        .paths = paths, .path_count = 1, .block_bytes = 16 * 1024, .account = &account};
     ft_block block;
     bool more, wait;
     check_ok(ft_cutter_next(&cutter, &block, &more, &wait, &err), &err);
@@ -147,7 +156,8 @@ TEST(cutter_long_line_grows_by_quarters)
     check_int_eq(ft_account_used_bytes(&account), 0);
     // The account is what limits a line.
     ft_account_init(&account, 4 << 20);
-    ft_cutter small = {.paths = paths, .path_count = 1, .block_bytes = 16 * 1024, .account = &account};
+    ft_cutter small = {
+        .paths = paths, .path_count = 1, .block_bytes = 16 * 1024, .account = &account};
     check_fails(ft_cutter_next(&small, &block, &more, &wait, &err), &err, FT_ERROR_LIMIT);
     ft_cutter_finish(&small);
     check_int_eq(ft_account_used_bytes(&account), 0);
@@ -197,7 +207,8 @@ static const char *walk(const char *record)
         if (!more)
             return out;
         const size_t size = ft_csv_unescape(field.text, text);
-        sprintf(out + strlen(out), "%s[%.*s]", field.quoted ? "q" : "", (int)size, text);
+        snprintf(out + strlen(out), sizeof(out) - strlen(out), "%s[%.*s]", field.quoted ? "q" : "",
+                 (int)size, text);
     }
 }
 
@@ -251,12 +262,12 @@ TEST(csv_there_and_back)
 TEST(rows_mutated)
 {
     static const char csv_spice[] = "\"\",,,ab1.-\xc3\xa9\xff 0e[]{}tnull";
-    static const char json_seed[] =
-        "{\"i\":12,\"f\":1.5,\"s\":\"x\\ny\",\"w\":[\"a\",\"\\u0041\"],\"t\":[[1,2],[3,4]],\"j\":{\"a\":[]}}";
+    static const char json_seed[] = "{\"i\":12,\"f\":1.5,\"s\":\"x\\ny\",\"w\":[\"a\",\"\\u0041\"],"
+                                    "\"t\":[[1,2],[3,4]],\"j\":{\"a\":[]}}";
     ft_type matrix = {.kind = FT_KIND_TENSOR, .dtype = FT_DTYPE_F32, .rank = 2, .shape = {2, 2}};
     ft_rows_field fields[] = {
-        {"i", FT_TYPE(INT), 0},          {"f", FT_TYPE(FLOAT), 1}, {"s", FT_TYPE(STRING), 2},
-        {"w", FT_TYPE_LIST(STRING), 3},  {"t", matrix, 4},         {"j", FT_TYPE(JSON), 5},
+        {"i", FT_TYPE(INT), 0},         {"f", FT_TYPE(FLOAT), 1}, {"s", FT_TYPE(STRING), 2},
+        {"w", FT_TYPE_LIST(STRING), 3}, {"t", matrix, 4},         {"j", FT_TYPE(JSON), 5},
     };
     const size_t count = FT_COUNT_OF(fields);
     ft_random random;

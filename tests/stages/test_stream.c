@@ -174,7 +174,8 @@ static void check_mutated(const char *name, uint64_t seed, int rounds)
         ft_error err = FT_ERROR_INIT;
         memcpy(changed, packed.data, packed.size);
         for (uint64_t i = 1 + ft_random_next(&random) % 3; i > 0; i--)
-            changed[ft_random_next(&random) % packed.size] ^= (char)(1u << ft_random_next(&random) % 8);
+            changed[ft_random_next(&random) % packed.size] ^=
+                (char)(1u << ft_random_next(&random) % 8);
         write_file(in_folder(name), changed, packed.size);
         const bool ok = read_stream(in_folder(name), 4096, back, &size, &err);
         check_true(ok == (err.code == FT_ERROR_NONE));
