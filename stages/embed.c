@@ -1,18 +1,20 @@
 // embed: a vector for each item, by a sentence encoder that runs on all cores.
 //
-// Takes token ids as `tokenize` makes them for the same model and adds one vector of 32-bit floats. Texts of different
-// length go through the model together without padding. A vector depends on the item's tokens alone: not on batch,
-// threads or order. Pooling and normalisation are the model's own unless said otherwise. Tokens beyond what the model
-// takes are left out, the last one ([SEP]) aside. An item without tokens fails: even the empty text has [CLS] and [SEP].
+// Takes token ids as `tokenize` makes them for the same model and adds one vector of 32-bit floats.
+// Texts of different length go through the model together without padding. A vector depends on the
+// item's tokens alone: not on batch, threads or order. Pooling and normalisation are the model's
+// own unless said otherwise. Tokens beyond what the model takes are left out, the last one ([SEP])
+// aside. An item without tokens fails: even the empty text has [CLS] and [SEP].
 //
-// One copy of the weights serves all threads; each thread has about 8 MiB of its own (for 384 dimensions).
+// One copy of the weights serves all threads; each thread has about 8 MiB of its own (for 384
+// dimensions).
 #include <inttypes.h>
 
 #include "runtime/memory/alloc.h"
 #include "runtime/stage.h"
 #include "stages/nn/encoder.h"
 
-enum { POOLING_AUTO };                                    // The others are ft_pooling's, in its order.
+enum { POOLING_AUTO };  // The others are ft_pooling's, in its order.
 enum { NORMALIZE_AUTO, NORMALIZE_TRUE, NORMALIZE_FALSE };
 enum { COUNTER_TOKENS, COUNTER_TRUNCATED };
 
@@ -34,12 +36,15 @@ typedef struct embed_state {
 
 static const ft_option embed_options[] = {
     FT_OPT_MODEL(embed_config, model, .is_main = true, .required = true,
-                 .doc = "A BERT encoder: a folder with config.json and model.safetensors, or its name in the model "
+                 .doc = "A BERT encoder: a folder with config.json and model.safetensors, or its "
+                        "name in the model "
                         "store."),
     FT_OPT_CHOICE(embed_config, pooling, pooling_choices, .fallback = "auto",
-                  .doc = "How the vectors of an item's tokens become one; auto takes what the model's files say."),
-    FT_OPT_CHOICE(embed_config, normalize, normalize_choices, .fallback = "auto",
-                  .doc = "Whether vectors are brought to length 1; auto takes what the model's files say."),
+                  .doc = "How the vectors of an item's tokens become one; auto takes what the "
+                         "model's files say."),
+    FT_OPT_CHOICE(
+        embed_config, normalize, normalize_choices, .fallback = "auto",
+        .doc = "Whether vectors are brought to length 1; auto takes what the model's files say."),
     FT_OPT_END,
 };
 
@@ -55,7 +60,8 @@ static bool embed_settle_pooling(embed_config *config, ft_error *err)
         encoder->normalize = config->normalize == NORMALIZE_TRUE;
     if (encoder->pooling != FT_POOLING_UNKNOWN)
         return true;
-    ft_fail(err, FT_ERROR_USAGE, "the model in `%s` does not say how its vectors are pooled", config->model);
+    ft_fail(err, FT_ERROR_USAGE, "the model in `%s` does not say how its vectors are pooled",
+            config->model);
     ft_hint(err, "Say it: `pooling: mean` is the usual way, `pooling: cls` the other.");
     return false;
 }
@@ -73,7 +79,8 @@ static bool embed_plan(ft_stage_plan *plan, void *config, ft_error *err)
         return false;
     if (plan->input->fields[c->input].type.kind == FT_KIND_ANY) {
         ft_fail(err, FT_ERROR_USAGE, "needs `%s` as i32[*], and its type is not known", from);
-        ft_hint(err, "Make it with `tokenize`, or say `fields: {%s: \"i32[*]\"}` where it is read.", from);
+        ft_hint(err, "Make it with `tokenize`, or say `fields: {%s: \"i32[*]\"}` where it is read.",
+                from);
         err->number = 312;
         return plan->from ? ft_error_at(err, "from", 0, 0) : false;
     }
@@ -106,8 +113,8 @@ static bool embed_open(ft_stage *self, ft_error *err)
     const embed_config *config = self->config;
     embed_state *state = self->state;
 
-    state->run = ft_encoder_run_create(self->shared, config->encoder.pooling, config->encoder.normalize,
-                                       self->account, err);
+    state->run = ft_encoder_run_create(self->shared, config->encoder.pooling,
+                                       config->encoder.normalize, self->account, err);
     return state->run != NULL;
 }
 
@@ -124,15 +131,16 @@ static bool embed_check_item(const embed_config *config, const ft_token_span *sp
 {
     if (span->count == 0) {
         ft_fail(err, FT_ERROR_DATA, "the item has no tokens");
-        ft_hint(err, "`tokenize` with the model's tokenizer gives even the empty text two, [CLS] and [SEP].");
+        ft_hint(err, "`tokenize` with the model's tokenizer gives even the empty text two, [CLS] "
+                     "and [SEP].");
         return false;
     }
     for (size_t i = 0; i < span->count; i++) {
         const int32_t id = span->ids[i];
         if (id >= 0 && (size_t)id < config->encoder.vocabulary)
             continue;
-        ft_fail(err, FT_ERROR_DATA, "token %" PRId32 " is outside the model's vocabulary of %zu", id,
-                config->encoder.vocabulary);
+        ft_fail(err, FT_ERROR_DATA, "token %" PRId32 " is outside the model's vocabulary of %zu",
+                id, config->encoder.vocabulary);
         ft_hint(err, "Tokenise with the model's own tokenizer.");
         return false;
     }
@@ -140,8 +148,8 @@ static bool embed_check_item(const embed_config *config, const ft_token_span *sp
 }
 
 // The items that can be done, in order; the others are failed.
-static bool embed_collect(ft_stage *self, const ft_batch *in, ft_token_span *spans, uint32_t *kept, size_t *out_count,
-                          ft_error *err)
+static bool embed_collect(ft_stage *self, const ft_batch *in, ft_token_span *spans, uint32_t *kept,
+                          size_t *out_count, ft_error *err)
 {
     const embed_config *config = self->config;
     const ft_column *column = &in->columns[config->input];
@@ -167,7 +175,8 @@ static bool embed_collect(ft_stage *self, const ft_batch *in, ft_token_span *spa
     return true;
 }
 
-static bool embed_run(ft_stage *self, const ft_token_span *spans, size_t count, ft_tensor *vectors, ft_error *err)
+static bool embed_run(ft_stage *self, const ft_token_span *spans, size_t count, ft_tensor *vectors,
+                      ft_error *err)
 {
     const embed_config *config = self->config;
     embed_state *state = self->state;
@@ -176,14 +185,15 @@ static bool embed_run(ft_stage *self, const ft_token_span *spans, size_t count, 
     for (size_t done = 0; done < count;) {
         if (ft_is_cancelled(self))
             return ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
-        done += ft_encoder_run_some(state->run, spans + done, count - done, out + done * config->encoder.hidden);
+        done += ft_encoder_run_some(state->run, spans + done, count - done,
+                                    out + done * config->encoder.hidden);
     }
     return true;
 }
 
 // The vectors of `count` items as a new column of `*batch`.
-static bool embed_add_vectors(ft_stage *self, const ft_token_span *spans, size_t count, ft_batch **batch,
-                              ft_error *err)
+static bool embed_add_vectors(ft_stage *self, const ft_token_span *spans, size_t count,
+                              ft_batch **batch, ft_error *err)
 {
     const embed_config *config = self->config;
     const int64_t shape[2] = {(int64_t)count, (int64_t)config->encoder.hidden};
@@ -202,8 +212,8 @@ static bool embed_add_vectors(ft_stage *self, const ft_token_span *spans, size_t
     return true;
 }
 
-static bool embed_kept(ft_stage *self, ft_batch **in, const ft_token_span *spans, const uint32_t *kept, size_t count,
-                       ft_error *err)
+static bool embed_kept(ft_stage *self, ft_batch **in, const ft_token_span *spans,
+                       const uint32_t *kept, size_t count, ft_error *err)
 {
     // The spans point into the tokens' column, which the batch may lose when the field is replaced.
     ft_column tokens = ft_column_ref(&(*in)->columns[((const embed_config *)self->config)->input]);
@@ -249,6 +259,7 @@ const ft_stage_def ft_stage_embed = {
                "- embed: all-MiniLM-L6-v2",
     .kind = FT_STAGE_TRANSFORM,
     .concurrency = FT_CONCURRENCY_ANY,
+    .batch_items = 64,  // Some thousand tokens: enough for the products, few enough for all cores.
     .options = embed_options,
     .counters = embed_counters,
     .config_size = sizeof(embed_config),

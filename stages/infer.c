@@ -1,10 +1,11 @@
 // infer: a feed-forward network over each item's vector.
 //
-// The network is a safetensors file as PyTorch saves an nn.Sequential of linear layers; what stands between the layers
-// is not in that file, so `activations:` says it. Items whose last axis has the network's inputs are taken: f32[512]
-// gives f32[10], f32[1,512] gives f32[1,10]. `task: classify` makes probabilities of the outputs (softmax along the last
-// axis); `labels:` names them and adds the most likely one as `label` and `score`, or with `top: 3` the three most
-// likely ones as lists, `labels` and `scores`, best first. A result depends on the item alone, never on its batch.
+// The network is a safetensors file as PyTorch saves an nn.Sequential of linear layers; what stands
+// between the layers is not in that file, so `activations:` says it. Items whose last axis has the
+// network's inputs are taken: f32[512] gives f32[10], f32[1,512] gives f32[1,10]. `task: classify`
+// makes probabilities of the outputs (softmax along the last axis); `labels:` names them and adds
+// the most likely one as `label` and `score`, or with `top: 3` the three most likely ones as lists,
+// `labels` and `scores`, best first. A result depends on the item alone, never on its batch.
 #include <math.h>
 #include <string.h>
 
@@ -26,7 +27,7 @@ typedef struct infer_config {
     // Found by `plan`:
     size_t input, output, label, score;  // Columns.
     ft_type output_type;
-    size_t rows;  // Of one item: the product of its axes but the last.
+    size_t rows;           // Of one item: the product of its axes but the last.
     ft_activation *after;  // [layers]
 } infer_config;
 
@@ -37,13 +38,16 @@ typedef struct infer_state {
 
 static const ft_option infer_options[] = {
     FT_OPT_MODEL(infer_config, model, .is_main = true, .required = true,
-                 .doc = "A safetensors file with 0.weight, 0.bias, 2.weight and so on, or a folder with model.safetensors."),
+                 .doc = "A safetensors file with 0.weight, 0.bias, 2.weight and so on, or a folder "
+                        "with model.safetensors."),
     FT_OPT_STRINGS(infer_config, activations,
-                   .doc = "What stands behind each layer: relu, gelu, tanh, sigmoid or none; behind the last nothing "
+                   .doc = "What stands behind each layer: relu, gelu, tanh, sigmoid or none; "
+                          "behind the last nothing "
                           "unless given."),
     FT_OPT_CHOICE(infer_config, task, task_choices, .fallback = "none",
                   .doc = "classify: the outputs become probabilities."),
-    FT_OPT_STRINGS(infer_config, labels, .doc = "Names of the outputs, in their order; adds the best one to the item."),
+    FT_OPT_STRINGS(infer_config, labels,
+                   .doc = "Names of the outputs, in their order; adds the best one to the item."),
     FT_OPT_INT(infer_config, top, .fallback = "1", .min = 1, .max = TOP_MAX,
                .doc = "How many labels to add; more than one come as lists."),
     FT_OPT_END,
@@ -63,7 +67,8 @@ static bool infer_parse_activation(const char *name, ft_activation *out, ft_erro
     return ft_error_at(err, "activations", 0, 0);
 }
 
-static bool infer_plan_activations(ft_stage_plan *plan, infer_config *c, const ft_feedforward *network, ft_error *err)
+static bool infer_plan_activations(ft_stage_plan *plan, infer_config *c,
+                                   const ft_feedforward *network, ft_error *err)
 {
     const size_t given = c->activations.count, layers = network->count;
 
@@ -71,8 +76,11 @@ static bool infer_plan_activations(ft_stage_plan *plan, infer_config *c, const f
     if (!c->after)
         return ft_fail_nomem(err, layers * sizeof(*c->after));
     if (given != layers && given + 1 != layers) {
-        ft_fail(err, FT_ERROR_USAGE, "`activations` has %zu names, and the network %zu layers", given, layers);
-        ft_hint(err, "Name what stands behind each layer, such as `activations: [relu]` for two layers.");
+        ft_fail(err, FT_ERROR_USAGE, "`activations` has %zu names, and the network %zu layers",
+                given, layers);
+        ft_hint(
+            err,
+            "Name what stands behind each layer, such as `activations: [relu]` for two layers.");
         return ft_error_at(err, given ? "activations" : "model", 0, 0);
     }
     for (size_t i = 0; i < given; i++)
@@ -82,7 +90,8 @@ static bool infer_plan_activations(ft_stage_plan *plan, infer_config *c, const f
 }
 
 // The field's own axes, with the network's inputs in the last place.
-static bool infer_plan_input(ft_stage_plan *plan, infer_config *c, const ft_feedforward *network, ft_error *err)
+static bool infer_plan_input(ft_stage_plan *plan, infer_config *c, const ft_feedforward *network,
+                             ft_error *err)
 {
     const char *from = plan->from ? plan->from : "input", *option = plan->from ? "from" : NULL;
     const size_t found = ft_schema_find(plan->input, ft_slice_of(from));
@@ -112,7 +121,8 @@ static bool infer_plan_input(ft_stage_plan *plan, infer_config *c, const ft_feed
     return true;
 }
 
-static bool infer_plan_labels(ft_stage_plan *plan, infer_config *c, const ft_feedforward *network, ft_error *err)
+static bool infer_plan_labels(ft_stage_plan *plan, infer_config *c, const ft_feedforward *network,
+                              ft_error *err)
 {
     const size_t outputs = ft_feedforward_outputs(network);
     const bool is_list = c->top > 1;
@@ -124,21 +134,23 @@ static bool infer_plan_labels(ft_stage_plan *plan, infer_config *c, const ft_fee
         return ft_error_at(err, "top", 0, 0);
     }
     if (c->labels.count != outputs) {
-        ft_fail(err, FT_ERROR_USAGE, "`labels` has %zu names, and the network %zu outputs", c->labels.count, outputs);
+        ft_fail(err, FT_ERROR_USAGE, "`labels` has %zu names, and the network %zu outputs",
+                c->labels.count, outputs);
         return ft_error_at(err, "labels", 0, 0);
     }
     if (c->rows != 1) {
-        ft_fail(err, FT_ERROR_USAGE, "`labels` needs one row of outputs in each item, and there are %zu", c->rows);
+        ft_fail(err, FT_ERROR_USAGE,
+                "`labels` needs one row of outputs in each item, and there are %zu", c->rows);
         return ft_error_at(err, "labels", 0, 0);
     }
     if ((uint64_t)c->top > outputs) {
         ft_fail(err, FT_ERROR_USAGE, "`top` is more than the %zu outputs", outputs);
         return ft_error_at(err, "top", 0, 0);
     }
-    return ft_plan_add(plan, is_list ? "labels" : "label", is_list ? FT_TYPE_LIST(STRING) : FT_TYPE(STRING), &c->label,
-                       err) &&
-           ft_plan_add(plan, is_list ? "scores" : "score", is_list ? FT_TYPE_LIST(FLOAT) : FT_TYPE(FLOAT), &c->score,
-                       err);
+    return ft_plan_add(plan, is_list ? "labels" : "label",
+                       is_list ? FT_TYPE_LIST(STRING) : FT_TYPE(STRING), &c->label, err) &&
+           ft_plan_add(plan, is_list ? "scores" : "score",
+                       is_list ? FT_TYPE_LIST(FLOAT) : FT_TYPE(FLOAT), &c->score, err);
 }
 
 static bool infer_plan(ft_stage_plan *plan, void *config, ft_error *err)
@@ -148,7 +160,8 @@ static bool infer_plan(ft_stage_plan *plan, void *config, ft_error *err)
 
     if (!ft_feedforward_describe(c->model, plan->arena, &network, err))
         return ft_error_at(err, "model", 0, 0);
-    return infer_plan_activations(plan, c, network, err) && infer_plan_input(plan, c, network, err) &&
+    return infer_plan_activations(plan, c, network, err) &&
+           infer_plan_input(plan, c, network, err) &&
            ft_plan_add(plan, plan->to ? plan->to : "output", c->output_type, &c->output, err) &&
            infer_plan_labels(plan, c, network, err);
 }
@@ -167,7 +180,8 @@ static bool infer_load_model(ft_stage_load *load, const void *host, void **out, 
 
 static bool infer_load(ft_stage_load *load, const void *config, void **out_shared, ft_error *err)
 {
-    const char *key = ft_arena_format(load->arena, "feedforward %s", ((const infer_config *)config)->model);
+    const char *key =
+        ft_arena_format(load->arena, "feedforward %s", ((const infer_config *)config)->model);
 
     if (!key)
         return ft_fail_nomem(err, 1);
@@ -235,8 +249,8 @@ typedef struct infer_labels {
     ft_builder label, score;
 } infer_labels;
 
-static bool infer_label_item(const infer_config *c, const float *values, uint32_t *order, infer_labels *to,
-                             ft_error *err)
+static bool infer_label_item(const infer_config *c, const float *values, uint32_t *order,
+                             infer_labels *to, ft_error *err)
 {
     double scores[TOP_MAX];
 
@@ -253,17 +267,18 @@ static bool infer_label_item(const infer_config *c, const float *values, uint32_
            ft_builder_add_numbers(&to->score, scores, (size_t)c->top, err);
 }
 
-static bool infer_build_labels(ft_stage *self, const float *values, ft_batch *batch, infer_labels *to, ft_error *err)
+static bool infer_build_labels(ft_stage *self, const float *values, ft_batch *batch,
+                               infer_labels *to, ft_error *err)
 {
     const infer_config *c = self->config;
     infer_state *state = self->state;
     const bool is_list = c->top > 1;
     ft_column label, score;
 
-    if (!ft_builder_init(&to->label, is_list ? FT_TYPE_LIST(STRING) : FT_TYPE(STRING), self->account, batch->count, 0,
-                         err) ||
-        !ft_builder_init(&to->score, is_list ? FT_TYPE_LIST(FLOAT) : FT_TYPE(FLOAT), self->account, batch->count, 0,
-                         err))
+    if (!ft_builder_init(&to->label, is_list ? FT_TYPE_LIST(STRING) : FT_TYPE(STRING),
+                         self->account, batch->count, 0, err) ||
+        !ft_builder_init(&to->score, is_list ? FT_TYPE_LIST(FLOAT) : FT_TYPE(FLOAT), self->account,
+                         batch->count, 0, err))
         return false;
     for (size_t item = 0; item < batch->count; item++)
         if (!infer_label_item(c, values + item * c->labels.count, state->order, to, err))
@@ -298,7 +313,8 @@ static bool infer_run(ft_stage *self, const ft_tensor *input, ft_batch **batch, 
     int64_t shape[FT_RANK_MAX] = {(int64_t)(*batch)->count};
     size_t rank = 1;
 
-    // The tensor's first axis counts items; where that leaves no place for all axes of one, they are one axis.
+    // The tensor's first axis counts items; where that leaves no place for all axes of one, they
+    // are one axis.
     if (c->output_type.rank < FT_RANK_MAX)
         for (; rank <= c->output_type.rank; rank++)
             shape[rank] = c->output_type.shape[rank - 1];

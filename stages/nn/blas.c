@@ -6,8 +6,8 @@
 #include <dlfcn.h>
 #include <string.h>
 
-typedef void gemm(int order, int trans_a, int trans_b, int m, int n, int k, float alpha, const float *a,
-                  int lda, const float *b, int ldb, float beta, float *c, int ldc);
+typedef void gemm(int order, int trans_a, int trans_b, int m, int n, int k, float alpha,
+                  const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc);
 typedef void set_threads(int count);
 
 enum { ROW_MAJOR = 101, NO_TRANSPOSE = 111 };  // As cblas.h numbers them.
@@ -15,7 +15,8 @@ enum { ROW_MAJOR = 101, NO_TRANSPOSE = 111 };  // As cblas.h numbers them.
 static gemm *product;
 static bool tried;
 
-// ISO C knows no conversion from an object pointer to a function pointer; POSIX promises that their bytes agree.
+// ISO C knows no conversion from an object pointer to a function pointer; POSIX promises that their
+// bytes agree.
 static void *find(void *library, const char *name, void *out, size_t size)
 {
     void *symbol = dlsym(library, name);
@@ -47,6 +48,6 @@ bool ft_blas_load(void)
 
 void ft_blas_multiply(const ft_multiply *m)
 {
-    product(ROW_MAJOR, NO_TRANSPOSE, NO_TRANSPOSE, (int)m->rows, (int)m->columns, (int)m->depth, 1.0F,
-            m->a, (int)m->a_row, m->b, (int)m->b_step, 0.0F, m->c, (int)m->c_row);
+    product(ROW_MAJOR, NO_TRANSPOSE, NO_TRANSPOSE, (int)m->rows, (int)m->columns, (int)m->depth,
+            1.0F, m->a, (int)m->a_row, m->b, (int)m->b_step, 0.0F, m->c, (int)m->c_row);
 }

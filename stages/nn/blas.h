@@ -7,5 +7,6 @@
 
 // False when there is none. One thread at a time: while a model is loaded.
 bool ft_blas_load(void);
-// C = A B of `multiply` (row-major A; bias, scale and add are not looked at). After a successful load, any thread.
+// C = A B of `multiply` (row-major A; bias, scale and add are not looked at). After a successful
+// load, any thread.
 void ft_blas_multiply(const ft_multiply *multiply);

@@ -1,13 +1,13 @@
 // Runs the encoder.
 //
 //   tokens of all texts end to end -> words + type + position, norm
-//   each layer: queries, keys, values  ->  attention, text by text and head by head  ->  mix, norm, up, gelu, down, norm
-//   pool each text's rows, normalise
+//   each layer: queries, keys, values  ->  attention, text by text and head by head  ->  mix, norm,
+//   up, gelu, down, norm pool each text's rows, normalise
 //
-// Everything but attention goes over blocks of rows that stay in the near cache from one product to the next. Attention
-// turns 32 queries of a head at a time into columns: scores are then keys by queries, softmax runs down the columns
-// without sums across a vector, and the scores are at once the left side of the product with the values. The result
-// takes the place of the queries.
+// Everything but attention goes over blocks of rows that stay in the near cache from one product to
+// the next. Attention turns 32 queries of a head at a time into columns: scores are then keys by
+// queries, softmax runs down the columns without sums across a vector, and the scores are at once
+// the left side of the product with the values. The result takes the place of the queries.
 #include "stages/nn/encoder.h"
 
 #include <math.h>
@@ -18,7 +18,7 @@
 
 enum {
     TOKENS_AT_ONCE = 1024,  // Unless one text may have more.
-    BLOCK_ROWS = 56,        // Four tiles of fourteen rows: 56 x 1536 floats are a third of a 1 MiB cache.
+    BLOCK_ROWS = 56,  // Four tiles of fourteen rows: 56 x 1536 floats are a third of a 1 MiB cache.
     QUERIES = FT_PANEL_COLUMNS,
 };
 
@@ -27,7 +27,7 @@ struct ft_encoder_run {
     ft_pooling pooling;
     bool normalize;
     ft_buffer *buffer;
-    size_t capacity;  // Tokens.
+    size_t capacity;                 // Tokens.
     float *hidden, *heads, *middle;  // Rows, each `_row` floats apart.
     size_t hidden_row, heads_row, middle_row;
     float *scores;   // [max_tokens][QUERIES]
@@ -59,7 +59,8 @@ ft_encoder_run *ft_encoder_run_create(const ft_encoder *encoder, ft_pooling pool
         encoder->head_size * QUERIES,
         QUERIES,
     };
-    float **const places[] = {&run->hidden, &run->heads, &run->middle, &run->scores, &run->queries, &run->inverse};
+    float **const places[] = {&run->hidden, &run->heads,   &run->middle,
+                              &run->scores, &run->queries, &run->inverse};
     size_t total = 0;
     for (size_t i = 0; i < FT_COUNT_OF(sizes); i++)
         total += sizes[i];
@@ -105,13 +106,15 @@ static void put_tokens(const ft_encoder_run *run, const ft_token_span *span, siz
         for (size_t k = 0; k < size; k++)
             row[k] = row[k] + encoder->type[k] + position[k];
     }
-    encoder->kernels->norm(run->hidden + first_row * run->hidden_row, run->hidden_row, count, &encoder->norm);
+    encoder->kernels->norm(run->hidden + first_row * run->hidden_row, run->hidden_row, count,
+                           &encoder->norm);
 }
 
 // ---- attention ----
 
 // Up to 32 queries of a head, turned and scaled: queries[k][column]; columns without a query are 0.
-static void turn_queries(const ft_encoder_run *run, const float *query, size_t count, size_t columns)
+static void turn_queries(const ft_encoder_run *run, const float *query, size_t count,
+                         size_t columns)
 {
     const size_t size = run->encoder->head_size;
     const float scale = 1.0F / sqrtf((float)size);
@@ -177,7 +180,8 @@ static void attend(const ft_encoder_run *run, const ft_token_span *spans, size_t
     for (size_t i = 0; i < count; i++) {
         const size_t tokens = tokens_of(run, &spans[i]);
         for (size_t head = 0; head < run->encoder->config.heads; head++)
-            attend_head(run, run->heads + row * run->heads_row + head * run->encoder->head_padded, tokens);
+            attend_head(run, run->heads + row * run->heads_row + head * run->encoder->head_padded,
+                        tokens);
         row += tokens;
     }
 }
@@ -189,7 +193,8 @@ static void run_linear(const ft_encoder_run *run, const ft_linear *linear, const
     ft_linear_run(linear, run->encoder->kernels, use);
 }
 
-static void run_block_heads(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row, size_t rows)
+static void run_block_heads(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
+                            size_t rows)
 {
     run_linear(run, &layer->heads,
                &(ft_linear_use){.x = run->hidden + row * run->hidden_row,
@@ -199,7 +204,8 @@ static void run_block_heads(const ft_encoder_run *run, const ft_encoder_layer *l
                                 .rows = rows});
 }
 
-static void run_block_rest(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row, size_t rows)
+static void run_block_rest(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
+                           size_t rows)
 {
     const ft_kernels *kernels = run->encoder->kernels;
     float *hidden = run->hidden + row * run->hidden_row;
@@ -229,10 +235,12 @@ static void run_block_rest(const ft_encoder_run *run, const ft_encoder_layer *la
     kernels->norm(hidden, run->hidden_row, rows, &layer->down_norm);
 }
 
-typedef void run_block(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row, size_t rows);
+typedef void run_block(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
+                       size_t rows);
 
 // All rows in blocks of nearly the same height.
-static void run_blocks(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t rows, run_block *block)
+static void run_blocks(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t rows,
+                       run_block *block)
 {
     const size_t blocks = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
     size_t row = 0;
@@ -271,7 +279,8 @@ static void pool(const ft_encoder_run *run, const float *rows, size_t count, flo
         out[k] /= norm;
 }
 
-size_t ft_encoder_run_some(ft_encoder_run *run, const ft_token_span *spans, size_t count, float *out)
+size_t ft_encoder_run_some(ft_encoder_run *run, const ft_token_span *spans, size_t count,
+                           float *out)
 {
     const ft_encoder *encoder = run->encoder;
     size_t rows = 0, taken = 0;

@@ -1,7 +1,7 @@
 // Reads config.json, modules.json, the pooling's config.json and sentence_bert_config.json.
 //
-// Only config.json must be there. Sizes are bounded here so that no product of them overflows later; whether they fit
-// the weights is checked when those are looked at.
+// Only config.json must be there. Sizes are bounded here so that no product of them overflows
+// later; whether they fit the weights is checked when those are looked at.
 #include "stages/nn/encoder_config.h"
 
 #include <string.h>
@@ -36,7 +36,8 @@ static bool read_json(reading *r, const char *folder, const char *name)
     return true;
 }
 
-// Whether the file is there; `*r` is ready for it then. False with the error filled when it cannot be read.
+// Whether the file is there; `*r` is ready for it then. False with the error filled when it cannot
+// be read.
 static bool read_json_if_there(reading *r, const char *folder, const char *name, bool *out_there)
 {
     const char *path = ft_path_join(r->arena, folder, name);
@@ -58,8 +59,8 @@ static bool get_size(const reading *r, const char *name, int64_t max, size_t *ou
     if (!node)
         return ft_fail(r->err, FT_ERROR_DATA, "%s: `%s` is missing", r->path, name);
     if (!ft_json_get_int(node, &value) || value < 1 || value > max)
-        return ft_fail(r->err, FT_ERROR_DATA, "%s: `%s` is not a whole number from 1 to %lld", r->path,
-                       name, (long long)max);
+        return ft_fail(r->err, FT_ERROR_DATA, "%s: `%s` is not a whole number from 1 to %lld",
+                       r->path, name, (long long)max);
     *out = (size_t)value;
     return true;
 }
@@ -104,7 +105,8 @@ static bool read_model(reading *r, const char *folder, ft_encoder_config *out)
         !check_text(r, "position_embedding_type", "absolute", true))
         return false;
     if (is_true(r->root, "is_decoder") || is_true(r->root, "add_cross_attention"))
-        return ft_fail(r->err, FT_ERROR_DATA, "%s: decoders are not supported, only encoders", r->path);
+        return ft_fail(r->err, FT_ERROR_DATA, "%s: decoders are not supported, only encoders",
+                       r->path);
     if (!get_size(r, "hidden_size", 1 << 16, &out->hidden) ||
         !get_size(r, "num_hidden_layers", 1 << 10, &out->layers) ||
         !get_size(r, "num_attention_heads", 1 << 12, &out->heads) ||
@@ -113,14 +115,18 @@ static bool read_model(reading *r, const char *folder, ft_encoder_config *out)
         !get_size(r, "max_position_embeddings", 1 << 16, &out->positions))
         return false;
     out->types = 2;
-    if (ft_json_find(r->root, "type_vocab_size") && !get_size(r, "type_vocab_size", 1 << 16, &out->types))
+    if (ft_json_find(r->root, "type_vocab_size") &&
+        !get_size(r, "type_vocab_size", 1 << 16, &out->types))
         return false;
     if (out->hidden % out->heads != 0)
-        return ft_fail(r->err, FT_ERROR_DATA, "%s: `hidden_size` %zu is not a multiple of "
-                       "`num_attention_heads` %zu", r->path, out->hidden, out->heads);
+        return ft_fail(r->err, FT_ERROR_DATA,
+                       "%s: `hidden_size` %zu is not a multiple of "
+                       "`num_attention_heads` %zu",
+                       r->path, out->hidden, out->heads);
     node = ft_json_find(r->root, "layer_norm_eps");
     if (node && (!ft_json_get_float(node, &epsilon) || !(epsilon >= 0 && epsilon < 1)))
-        return ft_fail(r->err, FT_ERROR_DATA, "%s: `layer_norm_eps` is not a number from 0 to 1", r->path);
+        return ft_fail(r->err, FT_ERROR_DATA, "%s: `layer_norm_eps` is not a number from 0 to 1",
+                       r->path);
     out->epsilon = (float)epsilon;
     return true;
 }
@@ -154,7 +160,8 @@ static bool pick_mode(const reading *r, const ft_json_node *mode, ft_pooling *ou
             *out = pooling_names[i].pooling;
             return true;
         }
-    return fail_pooling(r, "`pooling_mode`", mode->kind == FT_JSON_STRING ? mode->text : FT_SLICE("?"));
+    return fail_pooling(r, "`pooling_mode`",
+                        mode->kind == FT_JSON_STRING ? mode->text : FT_SLICE("?"));
 }
 
 static bool read_pooling(reading *r, const char *folder, ft_encoder_config *out)
@@ -167,8 +174,9 @@ static bool read_pooling(reading *r, const char *folder, ft_encoder_config *out)
         return false;
     mode = ft_json_find(r->root, "word_embedding_dimension");
     if (mode && (!ft_json_get_int(mode, &dimension) || dimension != (int64_t)out->hidden))
-        return ft_fail(r->err, FT_ERROR_DATA, "%s: `word_embedding_dimension` is not the model's %zu",
-                       r->path, out->hidden);
+        return ft_fail(r->err, FT_ERROR_DATA,
+                       "%s: `word_embedding_dimension` is not the model's %zu", r->path,
+                       out->hidden);
     mode = ft_json_find(r->root, "pooling_mode");
     if (mode)
         return pick_mode(r, mode, &out->pooling);
@@ -200,7 +208,8 @@ static ft_slice last_part(ft_slice name)
     return (ft_slice){name.data + at, name.size - at};
 }
 
-static bool read_module(reading *r, const char *folder, const ft_json_node *module, ft_encoder_config *out)
+static bool read_module(reading *r, const char *folder, const ft_json_node *module,
+                        ft_encoder_config *out)
 {
     const ft_json_node *type = ft_json_find(module, "type"), *path = ft_json_find(module, "path");
 
@@ -250,7 +259,8 @@ static bool read_modules(reading *r, const char *folder, ft_encoder_config *out)
     return true;
 }
 
-bool ft_encoder_config_read(const char *folder, ft_arena *arena, ft_encoder_config *out, ft_error *err)
+bool ft_encoder_config_read(const char *folder, ft_arena *arena, ft_encoder_config *out,
+                            ft_error *err)
 {
     reading r = {.arena = arena, .err = err};
     ft_encoder_config config = {0};
@@ -265,7 +275,8 @@ bool ft_encoder_config_read(const char *folder, ft_arena *arena, ft_encoder_conf
     const ft_json_node *node = there ? ft_json_find(r.root, "max_seq_length") : NULL;
     if (node && node->kind != FT_JSON_NULL) {
         if (!ft_json_get_int(node, &longest) || longest < 2)
-            return ft_fail(err, FT_ERROR_DATA, "%s: `max_seq_length` is not a whole number above 1", r.path);
+            return ft_fail(err, FT_ERROR_DATA, "%s: `max_seq_length` is not a whole number above 1",
+                           r.path);
         if ((size_t)longest < config.max_tokens)
             config.max_tokens = (size_t)longest;
     }

@@ -1,6 +1,8 @@
-// What a BERT-like sentence encoder says of itself: config.json, and beside it how its vectors are pooled.
+// What a BERT-like sentence encoder says of itself: config.json, and beside it how its vectors are
+// pooled.
 //
-// Reads only the small JSON files of a model's folder, as published for transformers and sentence-transformers.
+// Reads only the small JSON files of a model's folder, as published for transformers and
+// sentence-transformers.
 #pragma once
 
 #include "runtime/memory/arena.h"
@@ -23,4 +25,5 @@ typedef struct ft_encoder_config {
 } ft_encoder_config;
 
 // `folder` holds config.json and model.safetensors. What is not supported is refused by name.
-bool ft_encoder_config_read(const char *folder, ft_arena *arena, ft_encoder_config *out, ft_error *err) FT_MUST_CHECK;
+bool ft_encoder_config_read(const char *folder, ft_arena *arena, ft_encoder_config *out,
+                            ft_error *err) FT_MUST_CHECK;

@@ -1,6 +1,7 @@
 // Finds the weights of a BERT encoder by their names and lays them out.
 //
-// Names and shapes are a table, so that a plan can check a model by its header alone and loading can rely on it.
+// Names and shapes are a table, so that a plan can check a model by its header alone and loading
+// can rely on it.
 #include "stages/nn/encoder_model.h"
 
 #include <stdio.h>
@@ -26,7 +27,17 @@ static const weight_name front_names[FRONT_COUNT] = {
 };
 
 // Every matrix is followed by its bias.
-enum { QUERY, KEY = 2, VALUE = 4, MIX = 6, MIX_NORM = 8, UP = 10, DOWN = 12, DOWN_NORM = 14, LAYER_COUNT = 16 };
+enum {
+    QUERY,
+    KEY = 2,
+    VALUE = 4,
+    MIX = 6,
+    MIX_NORM = 8,
+    UP = 10,
+    DOWN = 12,
+    DOWN_NORM = 14,
+    LAYER_COUNT = 16
+};
 static const weight_name layer_names[LAYER_COUNT] = {
     [QUERY] = {"attention.self.query.weight", HIDDEN, HIDDEN},
     {"attention.self.query.bias", HIDDEN, NONE},
@@ -71,7 +82,8 @@ static uint64_t size_of(const ft_encoder_config *config, dimension which)
 static bool find_weight(const weights *w, const char *folder, const weight_name *want,
                         const ft_safetensor **out, ft_error *err)
 {
-    const uint64_t rows = size_of(w->config, want->rows), columns = size_of(w->config, want->columns);
+    const uint64_t rows = size_of(w->config, want->rows),
+                   columns = size_of(w->config, want->columns);
     const size_t rank = columns ? 2 : 1;
     char shape[96];
     const char *name = ft_arena_format(w->arena, "%s%s%s", w->prefix, folder, want->name);
@@ -81,13 +93,18 @@ static bool find_weight(const weights *w, const char *folder, const weight_name 
     const ft_safetensor *tensor = ft_safetensors_find(w->file, name);
     if (!tensor) {
         ft_fail(err, FT_ERROR_DATA, "%s: tensor `%s` is missing", w->path, name);
-        ft_hint(err, "config.json and model.safetensors are not of one model, or it is not a BERT encoder.");
+        ft_hint(
+            err,
+            "config.json and model.safetensors are not of one model, or it is not a BERT encoder.");
         return false;
     }
-    if (tensor->rank != rank || tensor->shape[0] != rows || (rank == 2 && tensor->shape[1] != columns)) {
+    if (tensor->rank != rank || tensor->shape[0] != rows ||
+        (rank == 2 && tensor->shape[1] != columns)) {
         ft_safetensor_print_shape(tensor, shape, sizeof(shape));
-        ft_fail(err, FT_ERROR_DATA, "%s: tensor `%s` has the shape %s; config.json says [%llu%s%.0llu]", w->path,
-                name, shape, (unsigned long long)rows, rank == 2 ? ", " : "", (unsigned long long)columns);
+        ft_fail(err, FT_ERROR_DATA,
+                "%s: tensor `%s` has the shape %s; config.json says [%llu%s%.0llu]", w->path, name,
+                shape, (unsigned long long)rows, rank == 2 ? ", " : "",
+                (unsigned long long)columns);
         return false;
     }
     if (!ft_weight_kind_is_float(tensor->kind)) {
@@ -107,11 +124,14 @@ static bool fail_missing(const char *folder, const char *path, ft_arena *arena, 
 
     ft_fail(err, FT_ERROR_IO, "no weights: `%s` is missing", path);
     if (index && ft_file_find(index) != FT_FILE_MISSING)
-        ft_hint(err, "Weights in several files are not supported: join them into one model.safetensors.");
+        ft_hint(
+            err,
+            "Weights in several files are not supported: join them into one model.safetensors.");
     else if (pickle && ft_file_find(pickle) != FT_FILE_MISSING)
         ft_hint(err, "pytorch_model.bin is not read: save the model as safetensors.");
     else
-        ft_hint(err, "Get the model with `ftpipe pull`, or name a folder that holds all its files.");
+        ft_hint(err,
+                "Get the model with `ftpipe pull`, or name a folder that holds all its files.");
     return false;
 }
 
@@ -124,7 +144,8 @@ static bool find_weights(weights *w, const char *folder, ft_error *err)
         return fail_missing(folder, w->path, w->arena, err);
     if (!ft_safetensors_open(w->path, w->arena, &w->file, err))
         return false;
-    const bool is_wrapped = ft_safetensors_find(w->file, "bert.embeddings.word_embeddings.weight") != NULL;
+    const bool is_wrapped =
+        ft_safetensors_find(w->file, "bert.embeddings.word_embeddings.weight") != NULL;
     w->prefix = is_wrapped ? "bert." : "";
     for (size_t i = 0; i < FRONT_COUNT; i++)
         if (!find_weight(w, "embeddings.", &front_names[i], &w->front[i], err))
@@ -142,7 +163,8 @@ static bool find_weights(weights *w, const char *folder, ft_error *err)
     return true;
 }
 
-bool ft_encoder_check(const char *folder, const ft_encoder_config *config, ft_arena *arena, ft_error *err)
+bool ft_encoder_check(const char *folder, const ft_encoder_config *config, ft_arena *arena,
+                      ft_error *err)
 {
     weights w = {.config = config, .arena = arena};
     return find_weights(&w, folder, err);
@@ -151,7 +173,8 @@ bool ft_encoder_check(const char *folder, const ft_encoder_config *config, ft_ar
 // ---- loading ----
 
 // `count` numbers as floats in the arena.
-static float *copy_weights(const weights *w, const ft_safetensor *tensor, size_t count, ft_error *err)
+static float *copy_weights(const weights *w, const ft_safetensor *tensor, size_t count,
+                           ft_error *err)
 {
     float *copy = ft_arena_aligned(w->arena, count * sizeof(*copy), 64);
 
@@ -163,7 +186,8 @@ static float *copy_weights(const weights *w, const ft_safetensor *tensor, size_t
     return copy;
 }
 
-static bool load_norm(const weights *w, const ft_safetensor *const *gain_and_bias, ft_layer_norm *out, ft_error *err)
+static bool load_norm(const weights *w, const ft_safetensor *const *gain_and_bias,
+                      ft_layer_norm *out, ft_error *err)
 {
     const size_t size = w->config->hidden;
 
@@ -173,7 +197,8 @@ static bool load_norm(const weights *w, const ft_safetensor *const *gain_and_bia
     return out->bias != NULL;
 }
 
-static void load_linear(const weights *w, ft_linear *linear, const ft_safetensor *const *weight_and_bias, size_t at,
+static void load_linear(const weights *w, ft_linear *linear,
+                        const ft_safetensor *const *weight_and_bias, size_t at,
                         const ft_groups groups[2])
 {
     ft_linear_put(linear, weight_and_bias[0], at, groups[0], groups[1]);
@@ -181,12 +206,14 @@ static void load_linear(const weights *w, ft_linear *linear, const ft_safetensor
     ft_safetensors_forget(w->file, weight_and_bias[0]);
 }
 
-static bool load_layer(const weights *w, const ft_encoder *encoder, size_t index, char **block, ft_error *err)
+static bool load_layer(const weights *w, const ft_encoder *encoder, size_t index, char **block,
+                       ft_error *err)
 {
     const ft_safetensor *const *from = w->layers[index];
     ft_encoder_layer *layer = &encoder->layers[index];
     const ft_groups heads = {encoder->head_size, encoder->head_padded};
-    const ft_groups into_heads[2] = {heads, {0}}, from_heads[2] = {{0}, heads}, plain[2] = {{0}, {0}};
+    const ft_groups into_heads[2] = {heads, {0}}, from_heads[2] = {{0}, heads},
+                    plain[2] = {{0}, {0}};
     const size_t part = w->config->heads * encoder->head_padded;
 
     ft_linear_place(&layer->heads, block);
@@ -227,8 +254,8 @@ static bool load_layers(const weights *w, const ft_encoder *encoder, ft_error *e
     return true;
 }
 
-bool ft_encoder_load(const char *folder, const ft_encoder_config *config, ft_arena *arena, ft_encoder **out,
-                     ft_error *err)
+bool ft_encoder_load(const char *folder, const ft_encoder_config *config, ft_arena *arena,
+                     ft_encoder **out, ft_error *err)
 {
     weights w = {.config = config, .arena = arena};
 
@@ -246,7 +273,8 @@ bool ft_encoder_load(const char *folder, const ft_encoder_config *config, ft_are
     encoder->layers = ft_arena_zero(arena, config->layers, sizeof(*encoder->layers));
     if (!encoder->layers)
         return ft_fail_nomem(err, config->layers * sizeof(*encoder->layers));
-    encoder->positions = copy_weights(&w, w.front[PLACES], config->max_tokens * config->hidden, err);
+    encoder->positions =
+        copy_weights(&w, w.front[PLACES], config->max_tokens * config->hidden, err);
     if (!encoder->positions)
         return false;
     encoder->type = copy_weights(&w, w.front[KINDS], config->hidden, err);

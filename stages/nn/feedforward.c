@@ -1,6 +1,7 @@
 // Reads and runs feed-forward networks.
 //
-// Every tensor of the file must be a layer's weight or bias; anything else would be a network that this is not.
+// Every tensor of the file must be a layer's weight or bias; anything else would be a network that
+// this is not.
 #include "stages/nn/feedforward.h"
 
 #include <inttypes.h>
@@ -19,8 +20,9 @@ typedef struct numbered {
 
 static bool fail_tensor(const ft_safetensor *tensor, const char *what, ft_error *err)
 {
-    return ft_fail(err, FT_ERROR_DATA, "tensor `%.*s` %s", (int)(tensor->name.size < 100 ? tensor->name.size : 100),
-                   tensor->name.data, what);
+    return ft_fail(err, FT_ERROR_DATA, "tensor `%.*s` %s",
+                   (int)(tensor->name.size < 100 ? tensor->name.size : 100), tensor->name.data,
+                   what);
 }
 
 // "12.weight" is 12 and "weight".
@@ -29,8 +31,8 @@ static bool cut_name(const ft_safetensor *tensor, int64_t *out_number, ft_slice 
     ft_slice part;
 
     *out_rest = tensor->name;
-    return ft_slice_cut(out_rest, '.', &part) && part.size > 0 && part.data[0] >= '0' && part.data[0] <= '9' &&
-           ft_parse_int(part, out_number);
+    return ft_slice_cut(out_rest, '.', &part) && part.size > 0 && part.data[0] >= '0' &&
+           part.data[0] <= '9' && ft_parse_int(part, out_number);
 }
 
 static int compare_numbers(const void *a, const void *b)
@@ -52,7 +54,8 @@ static bool collect(const ft_safetensors *file, numbered *weights, size_t *out_c
             weights[count++] = (numbered){number, tensor};
         } else if (!named || !ft_slice_is(rest, "bias")) {
             fail_tensor(tensor, "is no part of a feed-forward network", err);
-            ft_hint(err, "The file holds the layers of an nn.Sequential: 0.weight, 0.bias, 2.weight and so on.");
+            ft_hint(err, "The file holds the layers of an nn.Sequential: 0.weight, 0.bias, "
+                         "2.weight and so on.");
             return false;
         }
     }
@@ -66,8 +69,8 @@ static bool collect(const ft_safetensors *file, numbered *weights, size_t *out_c
 static bool check_weight(const ft_safetensor *weight, ft_error *err)
 {
     if (!ft_weight_kind_is_float(weight->kind)) {
-        ft_fail(err, FT_ERROR_DATA, "tensor `%.*s` is %s, which is not supported", (int)weight->name.size,
-                weight->name.data, ft_weight_kind_name(weight->kind));
+        ft_fail(err, FT_ERROR_DATA, "tensor `%.*s` is %s, which is not supported",
+                (int)weight->name.size, weight->name.data, ft_weight_kind_name(weight->kind));
         ft_hint(err, "This version reads F32, F16, BF16 and F64.");
         return false;
     }
@@ -77,8 +80,8 @@ static bool check_weight(const ft_safetensor *weight, ft_error *err)
     return true;
 }
 
-static bool find_bias(const ft_feedforward *network, int64_t number, ft_feedforward_layer *layer, ft_arena *arena,
-                      ft_error *err)
+static bool find_bias(const ft_feedforward *network, int64_t number, ft_feedforward_layer *layer,
+                      ft_arena *arena, ft_error *err)
 {
     const char *name = ft_arena_format(arena, "%" PRId64 ".bias", number);
 
@@ -92,7 +95,8 @@ static bool find_bias(const ft_feedforward *network, int64_t number, ft_feedforw
     return check_weight(layer->bias, err);
 }
 
-static bool read_layer(ft_feedforward *network, const numbered *weight, size_t index, ft_arena *arena, ft_error *err)
+static bool read_layer(ft_feedforward *network, const numbered *weight, size_t index,
+                       ft_arena *arena, ft_error *err)
 {
     ft_feedforward_layer *layer = &network->layers[index];
     char shape[96];
@@ -107,7 +111,8 @@ static bool read_layer(ft_feedforward *network, const numbered *weight, size_t i
     layer->outputs = (size_t)layer->weight->shape[0];
     layer->inputs = (size_t)layer->weight->shape[1];
     if (index > 0 && layer->inputs != network->layers[index - 1].outputs)
-        return ft_fail(err, FT_ERROR_DATA, "tensor `%.*s` has the shape %s, but the layer before it gives %zu",
+        return ft_fail(err, FT_ERROR_DATA,
+                       "tensor `%.*s` has the shape %s, but the layer before it gives %zu",
                        (int)layer->weight->name.size, layer->weight->name.data,
                        ft_safetensor_print_shape(layer->weight, shape, sizeof(shape)),
                        network->layers[index - 1].outputs);
@@ -126,7 +131,8 @@ static bool check_counts(const ft_feedforward *network, ft_error *err)
 
     for (size_t i = 0; i < network->count; i++)
         used += network->layers[i].bias != NULL;
-    return used == network->file->count || ft_fail(err, FT_ERROR_DATA, "a bias has no weight beside it");
+    return used == network->file->count ||
+           ft_fail(err, FT_ERROR_DATA, "a bias has no weight beside it");
 }
 
 static bool read_layers(ft_feedforward *network, ft_arena *arena, ft_error *err)
@@ -203,8 +209,8 @@ size_t ft_feedforward_scratch(const ft_feedforward *network)
 }
 
 // At most FT_FEEDFORWARD_ROWS rows, from one half of the scratch memory to the other and back.
-static void run_rows(const ft_feedforward *network, const ft_activation *activations, float *scratch, const float *x,
-                     size_t rows, float *y)
+static void run_rows(const ft_feedforward *network, const ft_activation *activations,
+                     float *scratch, const float *x, size_t rows, float *y)
 {
     const size_t stride = ft_row_stride(network->widest);
     const size_t inputs = ft_feedforward_inputs(network), outputs = ft_feedforward_outputs(network);
@@ -230,8 +236,8 @@ static void run_rows(const ft_feedforward *network, const ft_activation *activat
         memcpy(y + row * outputs, from + row * stride, outputs * sizeof(*y));
 }
 
-void ft_feedforward_run(const ft_feedforward *network, const ft_activation *activations, float *scratch, const float *x,
-                        size_t rows, float *y)
+void ft_feedforward_run(const ft_feedforward *network, const ft_activation *activations,
+                        float *scratch, const float *x, size_t rows, float *y)
 {
     for (size_t row = 0; row < rows; row += FT_FEEDFORWARD_ROWS) {
         const size_t some = rows - row < FT_FEEDFORWARD_ROWS ? rows - row : FT_FEEDFORWARD_ROWS;

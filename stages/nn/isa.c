@@ -1,6 +1,7 @@
 // Which instruction set the kernels use.
 //
-// The forced level is the one piece of global state: it is written before threads start and only read after.
+// The forced level is the one piece of global state: it is written before threads start and only
+// read after.
 #include "stages/nn/isa.h"
 
 #include <string.h>

@@ -7,8 +7,8 @@ typedef enum ft_isa { FT_ISA_GENERIC, FT_ISA_AVX2, FT_ISA_AVX512 } ft_isa;
 enum { FT_ISA_COUNT = 3 };
 
 const char *ft_isa_name(ft_isa isa);  // "generic", "avx2", "avx512": what ft_isa_force takes.
-bool ft_isa_has(ft_isa isa);          // This processor, with an operating system that saves its registers.
-ft_isa ft_isa_level(void);            // What runs: the forced level, else the best there is.
-// Before threads start and before a model is loaded. NULL or "" or "auto": the best there is. Fails (USAGE) for a name that is none
-// of these, or a level that this processor has not.
+bool ft_isa_has(ft_isa isa);  // This processor, with an operating system that saves its registers.
+ft_isa ft_isa_level(void);    // What runs: the forced level, else the best there is.
+// Before threads start and before a model is loaded. NULL or "" or "auto": the best there is. Fails
+// (USAGE) for a name that is none of these, or a level that this processor has not.
 bool ft_isa_force(const char *name, ft_error *err) FT_MUST_CHECK;

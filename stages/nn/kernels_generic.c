@@ -1,4 +1,5 @@
-// The kernels in plain C: what runs where there is nothing better, and what the others are tested against.
+// The kernels in plain C: what runs where there is nothing better, and what the others are tested
+// against.
 #include "stages/nn/kernels.h"
 
 #include <math.h>

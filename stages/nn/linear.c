@@ -1,8 +1,8 @@
 // Lays weights out in panels, and multiplies with them.
 //
-// Weights come row by row as [out, in] and go to panels in which 32 outputs lie side by side: 16 rows of 128 inputs are
-// read at a time and written turned. Products go panel by panel over all rows of x, so that a panel is read from memory
-// once and from the near cache for the further rows.
+// Weights come row by row as [out, in] and go to panels in which 32 outputs lie side by side: 16
+// rows of 128 inputs are read at a time and written turned. Products go panel by panel over all
+// rows of x, so that a panel is read from memory once and from the near cache for the further rows.
 #define _DEFAULT_SOURCE  // madvise
 #include "stages/nn/linear.h"
 
@@ -14,8 +14,8 @@
 
 enum { TURN_ROWS = 16, TURN_DEPTH = 128, HUGE_PAGE = 2 << 20, ALIGNMENT = 64 };
 
-bool ft_linear_init(ft_linear *linear, size_t outputs, size_t inputs, bool uses_blas, size_t *total_bytes,
-                    ft_error *err)
+bool ft_linear_init(ft_linear *linear, size_t outputs, size_t inputs, bool uses_blas,
+                    size_t *total_bytes, ft_error *err)
 {
     size_t width, bytes, elements;
 
@@ -24,9 +24,11 @@ bool ft_linear_init(ft_linear *linear, size_t outputs, size_t inputs, bool uses_
         FT_MUL_OVERFLOWS(width / FT_PANEL_COLUMNS * FT_PANEL_COLUMNS, elements, &elements) ||
         FT_MUL_OVERFLOWS(elements, sizeof(float), &bytes) ||
         FT_ADD_OVERFLOWS(*total_bytes, bytes, total_bytes))
-        return ft_fail(err, FT_ERROR_DATA, "a layer of %zu by %zu weights is too large", outputs, inputs);
+        return ft_fail(err, FT_ERROR_DATA, "a layer of %zu by %zu weights is too large", outputs,
+                       inputs);
     width = width / FT_PANEL_COLUMNS * FT_PANEL_COLUMNS;
-    *linear = (ft_linear){.depth = inputs, .outputs = outputs, .width = width, .uses_blas = uses_blas};
+    *linear =
+        (ft_linear){.depth = inputs, .outputs = outputs, .width = width, .uses_blas = uses_blas};
     return true;
 }
 
@@ -75,7 +77,8 @@ static void turn(const ft_linear *linear, const turn_block *block, ft_groups inp
     }
 }
 
-void ft_linear_put(ft_linear *linear, const ft_safetensor *weight, size_t at, ft_groups outputs, ft_groups inputs)
+void ft_linear_put(ft_linear *linear, const ft_safetensor *weight, size_t at, ft_groups outputs,
+                   ft_groups inputs)
 {
     const size_t count = (size_t)weight->shape[0], depth = (size_t)weight->shape[1];
     turn_block block;
@@ -93,7 +96,8 @@ void ft_linear_put(ft_linear *linear, const ft_safetensor *weight, size_t at, ft
             block.first_depth = k;
             block.depth_count = depth - k < TURN_DEPTH ? depth - k : TURN_DEPTH;
             for (size_t row = 0; row < block.row_count; row++)
-                ft_safetensor_read(weight, (first + row) * depth + k, block.depth_count, block.rows[row]);
+                ft_safetensor_read(weight, (first + row) * depth + k, block.depth_count,
+                                   block.rows[row]);
             turn(linear, &block, inputs);
         }
     }
@@ -108,7 +112,8 @@ void ft_linear_put_bias(ft_linear *linear, const ft_safetensor *bias, size_t at,
 
 // ---- products ----
 
-// OpenBLAS chooses its way by the number of rows, so it always gets as many: those behind the last are read and dropped.
+// OpenBLAS chooses its way by the number of rows, so it always gets as many: those behind the last
+// are read and dropped.
 static void multiply_by_blas(const ft_multiply *m)
 {
     enum { ROWS = FT_LINEAR_ROWS_BEHIND };

@@ -1,6 +1,8 @@
-// A linear layer y = x W^T + b whose weights were laid out for the kernels once, when the model was loaded.
+// A linear layer y = x W^T + b whose weights were laid out for the kernels once, when the model was
+// loaded.
 //
-//   panels[columns / 32][depth][32]: a kernel reads one panel from front to back for each few rows of x.
+//   panels[columns / 32][depth][32]: a kernel reads one panel from front to back for each few rows
+//   of x.
 //
 // Columns are padded to whole panels with zeros, so rows of y must have room for them (`width`).
 #pragma once
@@ -10,19 +12,21 @@
 #include "stages/nn/safetensors.h"
 
 enum {
-    FT_LINEAR_ROWS_BEHIND = 48,  // Rows of x that must be readable behind the last one: products of one fixed height.
+    FT_LINEAR_ROWS_BEHIND =
+        48,  // Rows of x that must be readable behind the last one: products of one fixed height.
 };
 
 typedef struct ft_linear {
     float *panels;
-    float *bias;       // [width]; zeros where the layer has none.
-    size_t depth;      // Inputs.
+    float *bias;   // [width]; zeros where the layer has none.
+    size_t depth;  // Inputs.
     size_t outputs;
-    size_t width;      // Outputs, padded to whole panels.
+    size_t width;  // Outputs, padded to whole panels.
     bool uses_blas;
 } ft_linear;
 
-// How groups of inputs or outputs (attention heads) are spread over a padded width: `size` of every `padded`.
+// How groups of inputs or outputs (attention heads) are spread over a padded width: `size` of every
+// `padded`.
 typedef struct ft_groups {
     size_t size, padded;
 } ft_groups;
@@ -45,19 +49,28 @@ typedef struct ft_linear_use {
     ft_activation activation;
 } ft_linear_use;
 
-// Sizes first, then one block of memory for the layers of a model (ft_linear_block), then each layer's place in it.
-// Adds the layer's bytes to `*total_bytes`. `uses_blas`: see ft_blas_load.
-bool ft_linear_init(ft_linear *linear, size_t outputs, size_t inputs, bool uses_blas, size_t *total_bytes,
-                    ft_error *err) FT_MUST_CHECK;
+// Sizes first, then one block of memory for the layers of a model (ft_linear_block), then each
+// layer's place in it. Adds the layer's bytes to `*total_bytes`. `uses_blas`: see ft_blas_load.
+bool ft_linear_init(ft_linear *linear, size_t outputs, size_t inputs, bool uses_blas,
+                    size_t *total_bytes, ft_error *err) FT_MUST_CHECK;
 // All zeros, in large pages where the system has them. NULL without memory.
 char *ft_linear_block(ft_arena *arena, size_t total_bytes) FT_MUST_CHECK;
 // Moves `*block` behind the layer.
 void ft_linear_place(ft_linear *linear, char **block);
-// Puts weights [out, in] from output `at` on; outputs and inputs spread by groups (size 0: not spread).
-void ft_linear_put(ft_linear *linear, const ft_safetensor *weight, size_t at, ft_groups outputs, ft_groups inputs);
+// Puts weights [out, in] from output `at` on; outputs and inputs spread by groups (size 0: not
+// spread).
+void ft_linear_put(ft_linear *linear, const ft_safetensor *weight, size_t at, ft_groups outputs,
+                   ft_groups inputs);
 void ft_linear_put_bias(ft_linear *linear, const ft_safetensor *bias, size_t at, ft_groups outputs);
 void ft_linear_run(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use);
 
-static inline size_t ft_pad(size_t size, size_t to) { return (size + to - 1) / to * to; }
-// How far rows of `width` floats should be apart: not a power of two, which would crowd a few sets of the cache.
-static inline size_t ft_row_stride(size_t width) { return ft_pad(width, FT_PANEL_COLUMNS) + 16; }
+static inline size_t ft_pad(size_t size, size_t to)
+{
+    return (size + to - 1) / to * to;
+}
+// How far rows of `width` floats should be apart: not a power of two, which would crowd a few sets
+// of the cache.
+static inline size_t ft_row_stride(size_t width)
+{
+    return ft_pad(width, FT_PANEL_COLUMNS) + 16;
+}

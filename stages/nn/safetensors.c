@@ -1,9 +1,11 @@
 // Reads safetensors files.
 //
-//   u64 size of the header | header: {"name": {"dtype", "shape", "data_offsets": [begin, end]}, ...} | data
+//   u64 size of the header | header: {"name": {"dtype", "shape", "data_offsets": [begin, end]},
+//   ...} | data
 //
-// Two walks over the header, the first to count tensors, so that one table holds them. Of several entries with one name
-// the last counts, as in the reference library. Then, ordered by their offsets, the tensors must cover the data exactly.
+// Two walks over the header, the first to count tensors, so that one table holds them. Of several
+// entries with one name the last counts, as in the reference library. Then, ordered by their
+// offsets, the tensors must cover the data exactly.
 #define _DEFAULT_SOURCE  // madvise
 #include "stages/nn/safetensors.h"
 
@@ -288,7 +290,8 @@ static int compare_names(const void *a, const void *b)
     const ft_safetensor *x = a, *y = b;
     const int order = ft_slice_compare(x->name, y->name);
 
-    // `rank` etc. say nothing of the order in the file; `data` holds it until the data part is known.
+    // `rank` etc. say nothing of the order in the file; `data` holds it until the data part is
+    // known.
     if (order)
         return order;
     return x->data < y->data ? -1 : x->data > y->data;
@@ -296,7 +299,8 @@ static int compare_names(const void *a, const void *b)
 
 static int compare_offsets(const void *a, const void *b)
 {
-    const ft_safetensor *x = *(const ft_safetensor *const *)a, *y = *(const ft_safetensor *const *)b;
+    const ft_safetensor *x = *(const ft_safetensor *const *)a,
+                        *y = *(const ft_safetensor *const *)b;
 
     if (x->begin != y->begin)
         return x->begin < y->begin ? -1 : 1;
@@ -322,7 +326,8 @@ static void sort_tensors(ft_safetensors *file)
 static bool fail_tensor(ft_error *err, const ft_safetensor *tensor, const char *what)
 {
     return ft_fail(err, FT_ERROR_DATA, "tensor `%.*s`: %s",
-                   (int)(tensor->name.size < 120 ? tensor->name.size : 120), tensor->name.data, what);
+                   (int)(tensor->name.size < 120 ? tensor->name.size : 120), tensor->name.data,
+                   what);
 }
 
 static bool check_size(ft_safetensor *tensor, ft_error *err)
@@ -363,8 +368,8 @@ static bool check_cover(ft_safetensors *file, ft_arena *arena, size_t data_bytes
         }
     }
     if (at > data_bytes)
-        return ft_fail(err, FT_ERROR_DATA, "truncated: the tensors need %zu bytes, %zu are there", at,
-                       data_bytes);
+        return ft_fail(err, FT_ERROR_DATA, "truncated: the tensors need %zu bytes, %zu are there",
+                       at, data_bytes);
     if (at < data_bytes)
         return ft_fail(err, FT_ERROR_DATA, "%zu bytes behind the last tensor", data_bytes - at);
     return true;
@@ -385,8 +390,8 @@ static bool cut_header(ft_slice bytes, ft_slice *out_header, ft_slice *out_data,
         return ft_fail(err, FT_ERROR_DATA, "not a safetensors file: only %zu bytes", bytes.size);
     const uint64_t size = read_little_endian(bytes.data);
     if (size > FT_SAFETENSORS_HEADER_MAX)
-        return ft_fail(err, FT_ERROR_DATA,
-                       "not a safetensors file: a header of %" PRIu64 " bytes", size);
+        return ft_fail(err, FT_ERROR_DATA, "not a safetensors file: a header of %" PRIu64 " bytes",
+                       size);
     if (size > bytes.size - 8)
         return ft_fail(err, FT_ERROR_DATA,
                        "truncated: the header needs %" PRIu64 " bytes, %zu are there", size,

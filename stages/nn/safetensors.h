@@ -1,7 +1,9 @@
-// Weights as the safetensors format stores them: a length, a JSON header, the bytes of the tensors end to end.
+// Weights as the safetensors format stores them: a length, a JSON header, the bytes of the tensors
+// end to end.
 //
-// Every file is hostile: the header must describe exactly the bytes that are there, without gaps and overlaps, else
-// opening fails. What the reference library accepts is accepted and what it refuses is refused.
+// Every file is hostile: the header must describe exactly the bytes that are there, without gaps
+// and overlaps, else opening fails. What the reference library accepts is accepted and what it
+// refuses is refused.
 #pragma once
 
 #include "runtime/memory/arena.h"
@@ -53,13 +55,17 @@ typedef struct ft_safetensors {
 enum { FT_SAFETENSORS_HEADER_MAX = 100000000 };
 
 // Maps the file for the life of the arena. Messages name `path`.
-bool ft_safetensors_open(const char *path, ft_arena *arena, ft_safetensors **out, ft_error *err) FT_MUST_CHECK;
+bool ft_safetensors_open(const char *path, ft_arena *arena, ft_safetensors **out,
+                         ft_error *err) FT_MUST_CHECK;
 // The same for bytes that outlive the arena.
-bool ft_safetensors_parse(ft_slice bytes, ft_arena *arena, ft_safetensors **out, ft_error *err) FT_MUST_CHECK;
-const ft_safetensor *ft_safetensors_find(const ft_safetensors *file, const char *name);  // NULL: not there.
+bool ft_safetensors_parse(ft_slice bytes, ft_arena *arena, ft_safetensors **out,
+                          ft_error *err) FT_MUST_CHECK;
+const ft_safetensor *ft_safetensors_find(const ft_safetensors *file,
+                                         const char *name);  // NULL: not there.
 
-const char *ft_weight_kind_name(ft_weight_kind kind);        // "F32"
-bool ft_weight_kind_is_float(ft_weight_kind kind);           // F16, BF16, F32 or F64: what ft_safetensor_read takes.
+const char *ft_weight_kind_name(ft_weight_kind kind);  // "F32"
+bool ft_weight_kind_is_float(
+    ft_weight_kind kind);  // F16, BF16, F32 or F64: what ft_safetensor_read takes.
 // Elements [from, from + count) as floats; the range must be inside.
 void ft_safetensor_read(const ft_safetensor *tensor, size_t from, size_t count, float *out);
 // "[384, 1536]" for messages. Returns `out`.

@@ -15,9 +15,9 @@ enum { PATH_BYTES = 4096 };
 static bool size_of(const ft_weight_source *weight, size_t *out, ft_error *err)
 {
     static const unsigned char bytes[FT_WEIGHT_KIND_COUNT] = {
-        [FT_WEIGHT_BOOL] = 1, [FT_WEIGHT_U8] = 1,   [FT_WEIGHT_I8] = 1,  [FT_WEIGHT_I16] = 2,
-        [FT_WEIGHT_U16] = 2,  [FT_WEIGHT_F16] = 2,  [FT_WEIGHT_BF16] = 2, [FT_WEIGHT_I32] = 4,
-        [FT_WEIGHT_U32] = 4,  [FT_WEIGHT_F32] = 4,  [FT_WEIGHT_C64] = 8, [FT_WEIGHT_F64] = 8,
+        [FT_WEIGHT_BOOL] = 1, [FT_WEIGHT_U8] = 1,  [FT_WEIGHT_I8] = 1,   [FT_WEIGHT_I16] = 2,
+        [FT_WEIGHT_U16] = 2,  [FT_WEIGHT_F16] = 2, [FT_WEIGHT_BF16] = 2, [FT_WEIGHT_I32] = 4,
+        [FT_WEIGHT_U32] = 4,  [FT_WEIGHT_F32] = 4, [FT_WEIGHT_C64] = 8,  [FT_WEIGHT_F64] = 8,
         [FT_WEIGHT_I64] = 8,  [FT_WEIGHT_U64] = 8,
     };
     size_t size = bytes[weight->kind];
@@ -32,7 +32,8 @@ static bool size_of(const ft_weight_source *weight, size_t *out, ft_error *err)
     return true;
 }
 
-static bool put_header(ft_text *header, const ft_weight_source *weights, size_t count, ft_error *err)
+static bool put_header(ft_text *header, const ft_weight_source *weights, size_t count,
+                       ft_error *err)
 {
     size_t at = 0, size;
 
@@ -41,11 +42,13 @@ static bool put_header(ft_text *header, const ft_weight_source *weights, size_t 
         if (!size_of(&weights[i], &size, err))
             return false;
         if (FT_ADD_OVERFLOWS(at, size, &size))
-            return ft_fail(err, FT_ERROR_DATA, "tensor `%s`: the file would be too large", weights[i].name);
+            return ft_fail(err, FT_ERROR_DATA, "tensor `%s`: the file would be too large",
+                           weights[i].name);
         if (i > 0)
             ft_text_append_char(header, ',');
         ft_json_put_string(header, ft_slice_of(weights[i].name));
-        ft_text_format(header, ":{\"dtype\":\"%s\",\"shape\":[", ft_weight_kind_name(weights[i].kind));
+        ft_text_format(header, ":{\"dtype\":\"%s\",\"shape\":[",
+                       ft_weight_kind_name(weights[i].kind));
         for (size_t k = 0; k < weights[i].rank; k++)
             ft_text_format(header, "%s%" PRIu64, k ? "," : "", weights[i].shape[k]);
         ft_text_format(header, "],\"data_offsets\":[%zu,%zu]}", at, size);
@@ -73,8 +76,8 @@ static bool write_bytes(int fd, const char *path, const void *bytes, size_t size
     return true;
 }
 
-static bool write_all(int fd, const char *path, ft_slice header, const ft_weight_source *weights, size_t count,
-                      ft_error *err)
+static bool write_all(int fd, const char *path, ft_slice header, const ft_weight_source *weights,
+                      size_t count, ft_error *err)
 {
     unsigned char length[8];
     size_t size;
@@ -90,7 +93,8 @@ static bool write_all(int fd, const char *path, ft_slice header, const ft_weight
     return true;
 }
 
-bool ft_safetensors_write(const char *path, const ft_weight_source *weights, size_t count, ft_error *err)
+bool ft_safetensors_write(const char *path, const ft_weight_source *weights, size_t count,
+                          ft_error *err)
 {
     char part[PATH_BYTES];
     ft_text header;

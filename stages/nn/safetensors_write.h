@@ -12,4 +12,5 @@ typedef struct ft_weight_source {
 } ft_weight_source;
 
 // Replaces `path` as a whole, or leaves it as it was. Names must be valid UTF-8 and all different.
-bool ft_safetensors_write(const char *path, const ft_weight_source *weights, size_t count, ft_error *err) FT_MUST_CHECK;
+bool ft_safetensors_write(const char *path, const ft_weight_source *weights, size_t count,
+                          ft_error *err) FT_MUST_CHECK;

@@ -1,12 +1,15 @@
-// The kernels in terms of vectors; each of kernels_avx2.c and kernels_avx512.c defines the words below and includes this.
+// The kernels in terms of vectors; each of kernels_avx2.c and kernels_avx512.c defines the words
+// below and includes this.
 //
 //   V            a vector of LANES floats            v_load v_store v_set v_zero
 //   v_add v_mul v_fma (a * b + c) v_max v_floor      v_scale(x, n): x * 2^n
-//   v_below(x, limit, value): value where x < limit, else 0      v_abs      v_sum: of all lanes, in one fixed order
-//   TILE_ROWS    rows of C that fit the registers beside TILE_VECTORS vectors of columns
+//   v_below(x, limit, value): value where x < limit, else 0      v_abs      v_sum: of all lanes, in
+//   one fixed order TILE_ROWS    rows of C that fit the registers beside TILE_VECTORS vectors of
+//   columns
 //
-// A tile of C stays in registers while k runs over the whole depth: one fused multiply-add for each element and k, in
-// order. That is the only order there is, so tiles of any height give the same bits.
+// A tile of C stays in registers while k runs over the whole depth: one fused multiply-add for each
+// element and k, in order. That is the only order there is, so tiles of any height give the same
+// bits.
 #pragma once
 
 typedef struct tile {
@@ -16,7 +19,8 @@ typedef struct tile {
     bool add;
 } tile;
 
-FT_ALWAYS_INLINE void tile_store(const tile *t, V sums[TILE_ROWS][TILE_VECTORS], int rows, int vectors)
+FT_ALWAYS_INLINE void tile_store(const tile *t, V sums[TILE_ROWS][TILE_VECTORS], int rows,
+                                 int vectors)
 {
     for (int r = 0; r < rows; r++) {
         float *c = t->c + (size_t)r * t->c_row;
@@ -33,8 +37,8 @@ FT_ALWAYS_INLINE void tile_store(const tile *t, V sums[TILE_ROWS][TILE_VECTORS],
     }
 }
 
-// `rows`, `vectors` and `a_along` are constants at every call, so that all loops but the one over k are unrolled.
-// `a_along`: A's elements of one row lie beside each other; else those of one k do.
+// `rows`, `vectors` and `a_along` are constants at every call, so that all loops but the one over k
+// are unrolled. `a_along`: A's elements of one row lie beside each other; else those of one k do.
 FT_ALWAYS_INLINE void tile_run(const tile *t, const int rows, const int vectors, const bool a_along)
 {
     V sums[TILE_ROWS][TILE_VECTORS];
@@ -81,8 +85,8 @@ FT_ALWAYS_INLINE void tile_run(const tile *t, const int rows, const int vectors,
 FT_ALWAYS_INLINE void tile_rows(const tile *t, size_t rows, const int vectors, const bool a_along)
 {
     switch (rows) {
-#define TILE_CASE(n)                           \
-    case n:                                    \
+#define TILE_CASE(n)                      \
+    case n:                               \
         tile_run(t, n, vectors, a_along); \
         break;
         TILE_CASE(1)
@@ -125,7 +129,8 @@ static FT_NOINLINE void tile_narrow(const tile *t, size_t rows)
 }
 #endif
 
-// Rows in tiles of nearly the same height: 16 are 8 + 8, not 14 + 2, which would wait for its own sums.
+// Rows in tiles of nearly the same height: 16 are 8 + 8, not 14 + 2, which would wait for its own
+// sums.
 static void multiply_columns(const ft_multiply *m, size_t column, void (*run)(const tile *, size_t))
 {
     const size_t tiles = (m->rows + TILE_ROWS - 1) / TILE_ROWS;
@@ -165,12 +170,15 @@ static void vector_multiply(const ft_multiply *m)
 #endif
 }
 
-// e^x for x <= 0 or small: x = n ln 2 + r, |r| <= ln 2 / 2, and a polynomial (relative error 2e-9 before rounding).
+// e^x for x <= 0 or small: x = n ln 2 + r, |r| <= ln 2 / 2, and a polynomial (relative error 2e-9
+// before rounding).
 FT_ALWAYS_INLINE V vector_exp(V x)
 {
-    const V low = v_max(v_set(-87.0F), x);  // Below that the result is denormal: it stays at e^-87. NaN passes.
+    const V low = v_max(v_set(-87.0F),
+                        x);  // Below that the result is denormal: it stays at e^-87. NaN passes.
     const V n = v_round(v_mul(low, v_set(1.44269504F)));
-    V r = v_fma(n, v_set(-0.693359375F), low);  // ln 2 in two parts, so that n times the first is exact.
+    V r = v_fma(n, v_set(-0.693359375F),
+                low);  // ln 2 in two parts, so that n times the first is exact.
     r = v_fma(n, v_set(2.12194440e-4F), r);
     V p = v_set(1.395605388097465e-3F);
     p = v_fma(p, r, v_set(8.375130593776703e-3F));
@@ -182,9 +190,9 @@ FT_ALWAYS_INLINE V vector_exp(V x)
     return v_scale(p, n);
 }
 
-// gelu(x) = x Phi(x) = max(x, 0) - t Q(t) with t = |x| and Q the tail of the normal distribution, Q = e^-P(t) with a
-// polynomial fitted to -ln Q on [0, 6.5] (absolute error of the whole below 4e-8, relative to the tail below 7e-6).
-// Beyond 6.5 t Q(t) is less than 3e-10 and taken as 0.
+// gelu(x) = x Phi(x) = max(x, 0) - t Q(t) with t = |x| and Q the tail of the normal distribution, Q
+// = e^-P(t) with a polynomial fitted to -ln Q on [0, 6.5] (absolute error of the whole below 4e-8,
+// relative to the tail below 7e-6). Beyond 6.5 t Q(t) is less than 3e-10 and taken as 0.
 FT_ALWAYS_INLINE V vector_gelu(V x)
 {
     const V t = v_abs(x);

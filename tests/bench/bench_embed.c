@@ -1,9 +1,11 @@
 // The encoder alone: tokens and texts a second on one thread and on several, texts in their order.
 //
-//   bench_embed MODEL TEXTS.jsonl [THREADS [generic|avx2|avx512]]     `text` of each line; 2 threads
+//   bench_embed MODEL TEXTS.jsonl [THREADS [generic|avx2|avx512]]     `text` of each line; 2
+//   threads
 //
-// Each thread takes the next 32 texts, as the program's scheduler gives batches out. `linear` is the rate of the matrix
-// products if nothing else took time, to be compared with the peak that bench_kernels prints.
+// Each thread takes the next 32 texts, as the program's scheduler gives batches out. `linear` is
+// the rate of the matrix products if nothing else took time, to be compared with the peak that
+// bench_kernels prints.
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -37,11 +39,13 @@ static bool read_texts(const char *folder, const char *path, ft_arena *arena, ft
     static size_t ends[TEXTS_MAX];
     static ft_ids ids;
     const ft_tokenizer *tokenizer;
-    const ft_token_settings settings = {.max_length = encoder->config.max_tokens, .add_special = true};
+    const ft_token_settings settings = {.max_length = encoder->config.max_tokens,
+                                        .add_special = true};
     ft_slice file, line;
     bool was_cut;
 
-    if (!ft_tokenizer_load(folder, arena, &tokenizer, err) || !ft_file_read(path, arena, 1 << 30, &file, err))
+    if (!ft_tokenizer_load(folder, arena, &tokenizer, err) ||
+        !ft_file_read(path, arena, 1 << 30, &file, err))
         return false;
     ft_token_coder *coder = ft_token_coder_create(tokenizer, settings, NULL, err);
     if (!coder)
@@ -79,7 +83,8 @@ static void *work(void *host)
             break;
         const size_t to = from + BATCH < text_count ? from + BATCH : text_count;
         for (size_t at = from; at < to;)
-            at += ft_encoder_run_some(run, texts + at, to - at, vectors + at * encoder->config.hidden);
+            at += ft_encoder_run_some(run, texts + at, to - at,
+                                      vectors + at * encoder->config.hidden);
     }
     ft_encoder_run_destroy(run);
     return NULL;
@@ -102,7 +107,8 @@ static double seconds_on(int threads)
 
 static double flop_of_token(const ft_encoder_config *c)
 {
-    return 2.0 * (double)c->layers * (double)c->hidden * (4.0 * (double)c->hidden + 2.0 * (double)c->intermediate);
+    return 2.0 * (double)c->layers * (double)c->hidden *
+           (4.0 * (double)c->hidden + 2.0 * (double)c->intermediate);
 }
 
 static void print_rate(int threads)
@@ -142,8 +148,8 @@ int main(int argc, char **argv)
     if (!vectors)
         return 1;
     ft_topology_read("", &machine);
-    printf("%s, %s: loaded in %.1f ms; %zu texts, %zu tokens\n", machine.cpu_model, ft_isa_name(ft_isa_level()),
-           (double)(loaded - start) * 1e-6, text_count, token_count);
+    printf("%s, %s: loaded in %.1f ms; %zu texts, %zu tokens\n", machine.cpu_model,
+           ft_isa_name(ft_isa_level()), (double)(loaded - start) * 1e-6, text_count, token_count);
     print_rate(1);
     if (threads > 1)
         print_rate((int)threads);

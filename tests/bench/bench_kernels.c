@@ -1,9 +1,10 @@
-// The kernels' rates: products of the shapes of MiniLM and of larger models beside OpenBLAS, and the elementwise ones.
+// The kernels' rates: products of the shapes of MiniLM and of larger models beside OpenBLAS, and
+// the elementwise ones.
 //
 //   bench_kernels [generic|avx2|avx512]     GFLOP/s on one thread, best of some runs
 //
-// `peak` is what fused multiply-adds on registers alone reach. Unset OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE, which keep
-// OpenBLAS from its best kernels.
+// `peak` is what fused multiply-adds on registers alone reach. Unset OPENBLAS_CORETYPE and
+// OPENBLAS_L2_SIZE, which keep OpenBLAS from its best kernels.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,7 +19,8 @@ enum { RUNS = 30, ROWS_MAX = 1024 };
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-// Twelve chains of sums hide the latency of one; the empty assembler statement keeps the loop from being folded.
+// Twelve chains of sums hide the latency of one; the empty assembler statement keeps the loop from
+// being folded.
 __attribute__((target("avx2,fma"))) static void peak_avx2(size_t count)
 {
     __m256 sums[12] = {0};
@@ -104,7 +106,10 @@ static double own_rate(const shape *s, float *x, float *y)
     if (!block)
         exit(1);
     ft_linear_place(&linear, &block);
-    const ft_linear_use use = {.x = x, .x_row = ft_row_stride(s->inputs), .y = y, .y_row = ft_row_stride(s->outputs),
+    const ft_linear_use use = {.x = x,
+                               .x_row = ft_row_stride(s->inputs),
+                               .y = y,
+                               .y_row = ft_row_stride(s->outputs),
                                .rows = s->rows};
     for (int run = 0; run < RUNS; run++) {
         const int64_t start = ft_clock_ns();
@@ -119,8 +124,15 @@ static double own_rate(const shape *s, float *x, float *y)
 static double blas_rate(const shape *s, const float *x, float *y)
 {
     float *b = numbers(s->outputs * s->inputs);
-    const ft_multiply m = {.a = x, .a_row = s->inputs, .b = b, .b_step = s->outputs, .c = y, .c_row = s->outputs,
-                           .rows = s->rows, .columns = s->outputs, .depth = s->inputs};
+    const ft_multiply m = {.a = x,
+                           .a_row = s->inputs,
+                           .b = b,
+                           .b_step = s->outputs,
+                           .c = y,
+                           .c_row = s->outputs,
+                           .rows = s->rows,
+                           .columns = s->outputs,
+                           .depth = s->inputs};
     double best = 0;
 
     for (int run = 0; run < RUNS; run++) {
@@ -136,19 +148,20 @@ static double blas_rate(const shape *s, const float *x, float *y)
 static void print_products(void)
 {
     static const size_t rows[] = {1, 4, 8, 14, 33, 64, 84, 256, 1024};
-    static const size_t layers[][2] = {{384, 384}, {1152, 384}, {1536, 384}, {384, 1536}, {3072, 768}};
+    static const size_t layers[][2] = {
+        {384, 384}, {1152, 384}, {1536, 384}, {384, 1536}, {3072, 768}};
     const bool blas = ft_blas_load();
     const double most = peak(ft_isa_level());
     float *x = numbers((ROWS_MAX + FT_LINEAR_ROWS_BEHIND) * 3200), *y = numbers(ROWS_MAX * 3200);
 
-    printf("peak %.1f GFLOP/s\n%6s %14s %8s %8s %6s %6s\n", most, "rows", "layer", "own", "OpenBLAS", "ratio",
-           "peak");
+    printf("peak %.1f GFLOP/s\n%6s %14s %8s %8s %6s %6s\n", most, "rows", "layer", "own",
+           "OpenBLAS", "ratio", "peak");
     for (size_t l = 0; l < FT_COUNT_OF(layers); l++)
         for (size_t r = 0; r < FT_COUNT_OF(rows); r++) {
             const shape s = {rows[r], layers[l][0], layers[l][1]};
             const double own = own_rate(&s, x, y), other = blas ? blas_rate(&s, x, y) : 0;
-            printf("%6zu %6zu x %5zu %8.1f %8.1f %6.2f %5.0f%%\n", s.rows, s.outputs, s.inputs, own, other,
-                   blas ? own / other : 0, most > 0 ? 100 * own / most : 0);
+            printf("%6zu %6zu x %5zu %8.1f %8.1f %6.2f %5.0f%%\n", s.rows, s.outputs, s.inputs, own,
+                   other, blas ? own / other : 0, most > 0 ? 100 * own / most : 0);
         }
     ft_free(x);
     ft_free(y);

@@ -1,5 +1,5 @@
-// The encoder: against a plain double-precision one on small random models, the same bits in any company, broken
-// models, and the real MiniLM where it is there.
+// The encoder: against a plain double-precision one on small random models, the same bits in any
+// company, broken models, and the real MiniLM where it is there.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,13 @@
 
 // ---- a small random model ----
 
-enum { LAYERS = 2, VOCABULARY = 60, POSITIONS = 90, PER_LAYER = 16, COUNT = 5 + LAYERS * PER_LAYER };
+enum {
+    LAYERS = 2,
+    VOCABULARY = 60,
+    POSITIONS = 90,
+    PER_LAYER = 16,
+    COUNT = 5 + LAYERS * PER_LAYER
+};
 
 typedef struct model {
     size_t hidden, heads, intermediate;
@@ -77,8 +83,10 @@ static void write_config(const model *m)
     char text[1000];
 
     snprintf(text, sizeof(text),
-             "{\"model_type\": \"bert\", \"hidden_size\": %zu, \"num_hidden_layers\": %d, \"num_attention_heads\": %zu,"
-             " \"intermediate_size\": %zu, \"vocab_size\": %d, \"max_position_embeddings\": %d, \"hidden_act\": \"gelu\","
+             "{\"model_type\": \"bert\", \"hidden_size\": %zu, \"num_hidden_layers\": %d, "
+             "\"num_attention_heads\": %zu,"
+             " \"intermediate_size\": %zu, \"vocab_size\": %d, \"max_position_embeddings\": %d, "
+             "\"hidden_act\": \"gelu\","
              " \"type_vocab_size\": 2, \"layer_norm_eps\": 1e-12}",
              m->hidden, LAYERS, m->heads, m->intermediate, VOCABULARY, POSITIONS);
     write_text(m, "config.json", text);
@@ -90,14 +98,22 @@ static void make_model(model *m)
         const char *name;
         int rows, columns;  // 1: hidden, 2: intermediate.
     } layer[PER_LAYER] = {
-        {"attention.self.query.weight", 1, 1},       {"attention.self.query.bias", 1, 0},
-        {"attention.self.key.weight", 1, 1},         {"attention.self.key.bias", 1, 0},
-        {"attention.self.value.weight", 1, 1},       {"attention.self.value.bias", 1, 0},
-        {"attention.output.dense.weight", 1, 1},     {"attention.output.dense.bias", 1, 0},
-        {"attention.output.LayerNorm.weight", 1, 0}, {"attention.output.LayerNorm.bias", 1, 0},
-        {"intermediate.dense.weight", 2, 1},         {"intermediate.dense.bias", 2, 0},
-        {"output.dense.weight", 1, 2},               {"output.dense.bias", 1, 0},
-        {"output.LayerNorm.weight", 1, 0},           {"output.LayerNorm.bias", 1, 0},
+        {"attention.self.query.weight", 1, 1},
+        {"attention.self.query.bias", 1, 0},
+        {"attention.self.key.weight", 1, 1},
+        {"attention.self.key.bias", 1, 0},
+        {"attention.self.value.weight", 1, 1},
+        {"attention.self.value.bias", 1, 0},
+        {"attention.output.dense.weight", 1, 1},
+        {"attention.output.dense.bias", 1, 0},
+        {"attention.output.LayerNorm.weight", 1, 0},
+        {"attention.output.LayerNorm.bias", 1, 0},
+        {"intermediate.dense.weight", 2, 1},
+        {"intermediate.dense.bias", 2, 0},
+        {"output.dense.weight", 1, 2},
+        {"output.dense.bias", 1, 0},
+        {"output.LayerNorm.weight", 1, 0},
+        {"output.LayerNorm.bias", 1, 0},
     };
     const size_t sizes[] = {0, m->hidden, m->intermediate};
     ft_error err = FT_ERROR_INIT;
@@ -124,8 +140,9 @@ static void make_model(model *m)
 
 static void drop_model(model *m)
 {
-    static const char *const files[] = {"config.json", "model.safetensors", "modules.json", "pooling/config.json",
-                                        "sentence_bert_config.json", "pooling"};
+    static const char *const files[] = {
+        "config.json",         "model.safetensors",         "modules.json",
+        "pooling/config.json", "sentence_bert_config.json", "pooling"};
     char path[200];
 
     for (size_t i = 0; i < FT_COUNT_OF(files); i++) {
@@ -154,7 +171,8 @@ static void plain_norm(double *x, size_t size, const float *gain, const float *b
 }
 
 // y = x W^T + b
-static void plain_linear(const double *x, size_t in, double *y, size_t out, const float *weight, const float *bias)
+static void plain_linear(const double *x, size_t in, double *y, size_t out, const float *weight,
+                         const float *bias)
 {
     for (size_t o = 0; o < out; o++) {
         y[o] = (double)bias[o];
@@ -164,7 +182,8 @@ static void plain_linear(const double *x, size_t in, double *y, size_t out, cons
 }
 
 enum { WIDEST = 200 };
-static double hidden[POSITIONS][WIDEST], query[POSITIONS][WIDEST], key[POSITIONS][WIDEST], value[POSITIONS][WIDEST];
+static double hidden[POSITIONS][WIDEST], query[POSITIONS][WIDEST], key[POSITIONS][WIDEST],
+    value[POSITIONS][WIDEST];
 static double mixed[POSITIONS][WIDEST];
 
 static void plain_attention(const model *m, size_t tokens)
@@ -237,7 +256,8 @@ static double pooled(size_t tokens, size_t i, ft_pooling pooling)
     return sum / (double)tokens;
 }
 
-static void plain_encode(const model *m, const int32_t *ids, size_t tokens, ft_pooling pooling, double *out)
+static void plain_encode(const model *m, const int32_t *ids, size_t tokens, ft_pooling pooling,
+                         double *out)
 {
     for (size_t t = 0; t < tokens; t++) {
         for (size_t i = 0; i < m->hidden; i++)
@@ -270,7 +290,8 @@ static void make_texts(void)
     }
 }
 
-static float *encode(const ft_encoder *encoder, ft_pooling pooling, const ft_token_span *texts, size_t count, size_t step)
+static float *encode(const ft_encoder *encoder, ft_pooling pooling, const ft_token_span *texts,
+                     size_t count, size_t step)
 {
     ft_error err = FT_ERROR_INIT;
     const size_t size = encoder->config.hidden;
@@ -280,7 +301,8 @@ static float *encode(const ft_encoder *encoder, ft_pooling pooling, const ft_tok
     check_true(out && run);
     for (size_t done = 0; done < count;) {
         const size_t left = count - done;
-        done += ft_encoder_run_some(run, texts + done, left < step ? left : step, out + done * size);
+        done +=
+            ft_encoder_run_some(run, texts + done, left < step ? left : step, out + done * size);
     }
     ft_encoder_run_destroy(run);
     return out;
@@ -321,7 +343,8 @@ static void check_model(model *m)
         for (size_t i = 0; i < TEXTS; i += pooling == FT_POOLING_MEAN ? 1 : 16) {
             plain_encode(m, spans[i].ids, spans[i].count, (ft_pooling)pooling, want);
             for (size_t k = 0; k < m->hidden; k++)
-                check_float_near((double)got[i * m->hidden + k], want[k], 2e-5 * (1 + fabs(want[k])));
+                check_float_near((double)got[i * m->hidden + k], want[k],
+                                 2e-5 * (1 + fabs(want[k])));
         }
         if (pooling == FT_POOLING_MEAN)
             check_same_bits(encoder, got);
@@ -354,7 +377,8 @@ TEST(encoder_heads_of_eight)
 
 TEST(encoder_heads_of_sixty_four)
 {
-    model m = {.hidden = 128, .heads = 2, .intermediate = 160, .prefix = "bert.", .kind = FT_WEIGHT_F32};
+    model m = {
+        .hidden = 128, .heads = 2, .intermediate = 160, .prefix = "bert.", .kind = FT_WEIGHT_F32};
     check_all_levels(&m);
 }
 
@@ -412,16 +436,23 @@ TEST(encoder_refuses)
     char path[200];
 
     make_model(&m);
-    check_refused(&m, "modules.json", "[{\"type\": \"a.Dense\"}]", "module `Dense` is not supported");
-    check_refused(&m, "modules.json", "[{\"type\": \"a.Pooling\", \"path\": \"no\"}]", "no/config.json");
+    check_refused(&m, "modules.json", "[{\"type\": \"a.Dense\"}]",
+                  "module `Dense` is not supported");
+    check_refused(&m, "modules.json", "[{\"type\": \"a.Pooling\", \"path\": \"no\"}]",
+                  "no/config.json");
     check_refused(&m, "modules.json", "{}", "not an array");
     snprintf(path, sizeof(path), "%s/pooling", m.folder);
     check_true(mkdir(path, 0700) == 0);
-    write_text(&m, "modules.json", "[{\"type\": \"a.Pooling\", \"path\": \"pooling\"}, {\"type\": \"b.Normalize\"}]");
-    check_refused(&m, "pooling/config.json", "{\"pooling_mode_lasttoken\": true}", "`pooling_mode_lasttoken`");
-    check_refused(&m, "pooling/config.json", "{\"pooling_mode\": \"weightedmean\"}", "`weightedmean`");
-    check_refused(&m, "pooling/config.json", "{\"word_embedding_dimension\": 31}", "`word_embedding_dimension`");
-    write_text(&m, "pooling/config.json", "{\"pooling_mode_cls_token\": true, \"pooling_mode_max_tokens\": false}");
+    write_text(&m, "modules.json",
+               "[{\"type\": \"a.Pooling\", \"path\": \"pooling\"}, {\"type\": \"b.Normalize\"}]");
+    check_refused(&m, "pooling/config.json", "{\"pooling_mode_lasttoken\": true}",
+                  "`pooling_mode_lasttoken`");
+    check_refused(&m, "pooling/config.json", "{\"pooling_mode\": \"weightedmean\"}",
+                  "`weightedmean`");
+    check_refused(&m, "pooling/config.json", "{\"word_embedding_dimension\": 31}",
+                  "`word_embedding_dimension`");
+    write_text(&m, "pooling/config.json",
+               "{\"pooling_mode_cls_token\": true, \"pooling_mode_max_tokens\": false}");
     check_refused(&m, "sentence_bert_config.json", "{\"max_seq_length\": 0}", "`max_seq_length`");
     write_text(&m, "sentence_bert_config.json", "{\"max_seq_length\": 5000}");
 
@@ -434,9 +465,12 @@ TEST(encoder_refuses)
     check_int_eq(config.max_tokens, POSITIONS);
     ft_arena_destroy(arena);
 
-    check_refused(&m, "config.json", "{\"model_type\": \"roberta\"}", "`model_type` `roberta` is not supported");
-    check_refused(&m, "config.json", "{\"model_type\": \"bert\", \"hidden_act\": \"relu\"}", "`relu`");
-    check_refused(&m, "config.json", "{\"model_type\": \"bert\", \"hidden_size\": 1e9}", "`hidden_size`");
+    check_refused(&m, "config.json", "{\"model_type\": \"roberta\"}",
+                  "`model_type` `roberta` is not supported");
+    check_refused(&m, "config.json", "{\"model_type\": \"bert\", \"hidden_act\": \"relu\"}",
+                  "`relu`");
+    check_refused(&m, "config.json", "{\"model_type\": \"bert\", \"hidden_size\": 1e9}",
+                  "`hidden_size`");
     check_refused(&m, "config.json", "[]", "not an object");
     check_refused(&m, "config.json", "{", "config.json");
     m.intermediate = 49;
@@ -525,7 +559,8 @@ static const float *read_vectors(const char *data, ft_arena *arena)
     return vectors;
 }
 
-static void tokenize(const char *data, const char *folder, ft_arena *arena, ft_ids *all, size_t *ends)
+static void tokenize(const char *data, const char *folder, ft_arena *arena, ft_ids *all,
+                     size_t *ends)
 {
     char path[1200];
     ft_error err = FT_ERROR_INIT;
@@ -543,7 +578,8 @@ static void tokenize(const char *data, const char *folder, ft_arena *arena, ft_i
     while (count < MINILM_TEXTS && ft_slice_cut(&file, '\n', &line)) {
         ft_json_node *item;
         check_ok(ft_json_parse(line, arena, &item, &err), &err);
-        check_ok(ft_token_coder_add(coder, ft_json_find(item, "text")->text, all, &cut, &err), &err);
+        check_ok(ft_token_coder_add(coder, ft_json_find(item, "text")->text, all, &cut, &err),
+                 &err);
         ends[count++] = all->count;
     }
     check_int_eq(count, MINILM_TEXTS);
@@ -563,7 +599,8 @@ TEST(encoder_minilm_vectors)
     double worst = 0;
 
     if (!data || !find_minilm(folder, sizeof(folder)))
-        check_skip("no MiniLM: FTPIPE_TEST_MINILM names its folder, `ftpipe pull all-MiniLM-L6-v2` fetches it");
+        check_skip("no MiniLM: FTPIPE_TEST_MINILM names its folder, `ftpipe pull all-MiniLM-L6-v2` "
+                   "fetches it");
     ft_arena *arena = ft_arena_create();
     const float *want = read_vectors(data, arena);
     tokenize(data, folder, arena, &all, ends);
@@ -574,10 +611,12 @@ TEST(encoder_minilm_vectors)
     check_ok(ft_encoder_config_read(folder, arena, &config, &err), &err);
     check_ok(ft_encoder_load(folder, &config, arena, &encoder, &err), &err);
     float *got = malloc(sizeof(float) * MINILM_TEXTS * MINILM_SIZE);
-    ft_encoder_run *run = ft_encoder_run_create(encoder, config.pooling, config.normalize, NULL, &err);
+    ft_encoder_run *run =
+        ft_encoder_run_create(encoder, config.pooling, config.normalize, NULL, &err);
     check_true(got && run);
     for (size_t done = 0; done < MINILM_TEXTS;)
-        done += ft_encoder_run_some(run, texts + done, MINILM_TEXTS - done, got + done * MINILM_SIZE);
+        done +=
+            ft_encoder_run_some(run, texts + done, MINILM_TEXTS - done, got + done * MINILM_SIZE);
     for (size_t i = 0; i < (size_t)MINILM_TEXTS * MINILM_SIZE; i++)
         worst = fmax(worst, fabs((double)got[i] - (double)want[i]));
     fprintf(stderr, "MiniLM, %d texts: largest difference %.2g\n", MINILM_TEXTS, worst);

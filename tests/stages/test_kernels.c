@@ -1,4 +1,5 @@
-// Kernels: every level that this processor has against double precision, and the same bits however rows are cut.
+// Kernels: every level that this processor has against double precision, and the same bits however
+// rows are cut.
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,8 @@ static void fill(float *x, size_t count, double scale, uint64_t seed)
 
 enum { ROWS = 45, DEPTH = 203, STRIDE = 220 };
 
-static float a[STRIDE * STRIDE], b[DEPTH * 32], c[ROWS * 40], again[ROWS * 40], bias[32], scale[ROWS];
+static float a[STRIDE * STRIDE], b[DEPTH * 32], c[ROWS * 40], again[ROWS * 40], bias[32],
+    scale[ROWS];
 
 static double exact(const ft_multiply *m, size_t row, size_t column)
 {
@@ -42,7 +44,8 @@ static void check_product(const ft_kernels *kernels, ft_multiply m)
         for (size_t column = 0; column < 40; column++) {
             const float before = again[row * 40 + column], now = c[row * 40 + column];
             if (row < m.rows && column < m.columns)
-                check_float_near((double)now, exact(&m, row, column) + (m.add ? (double)before : 0), 2e-5);
+                check_float_near((double)now, exact(&m, row, column) + (m.add ? (double)before : 0),
+                                 2e-5);
             else
                 check_true(memcmp(&now, &before, sizeof(now)) == 0);  // Nothing else is written.
         }
@@ -69,8 +72,14 @@ static void check_level(const ft_kernels *kernels)
     for (size_t rows = 1; rows <= ROWS; rows++)
         for (size_t d = 0; d < FT_COUNT_OF(depths); d++)
             for (int columns = 16; columns <= 32; columns += 16) {
-                ft_multiply m = {.a = a, .a_row = STRIDE, .a_step = 1, .b = b, .b_step = 32,
-                                 .rows = rows, .columns = (size_t)columns, .depth = depths[d]};
+                ft_multiply m = {.a = a,
+                                 .a_row = STRIDE,
+                                 .a_step = 1,
+                                 .b = b,
+                                 .b_step = 32,
+                                 .rows = rows,
+                                 .columns = (size_t)columns,
+                                 .depth = depths[d]};
                 check_product(kernels, m);
                 m.bias = bias;
                 m.add = true;
@@ -128,7 +137,8 @@ TEST(kernels_norm)
     for (int isa = 0; isa < FT_ISA_COUNT; isa++) {
         const ft_kernels *kernels = ft_kernels_find((ft_isa)isa);
         for (size_t size = 1; kernels && size <= WIDEST; size++) {
-            const ft_layer_norm norm = {.gain = gain, .bias = shift, .epsilon = 1e-5F, .size = size};
+            const ft_layer_norm norm = {
+                .gain = gain, .bias = shift, .epsilon = 1e-5F, .size = size};
             fill(x, COUNT * STEP, 3, size);
             memcpy(y, x, sizeof(x));
             kernels->norm(y, STEP, COUNT, &norm);
@@ -139,12 +149,16 @@ TEST(kernels_norm)
                 for (size_t i = 0; i < size; i++)
                     variance += pow((double)x[row * STEP + i] - mean, 2) / (double)size;
                 for (size_t i = 0; i < size; i++) {
-                    const double want = ((double)x[row * STEP + i] - mean) / sqrt(variance + 1e-5) * (double)gain[i] +
+                    const double want = ((double)x[row * STEP + i] - mean) / sqrt(variance + 1e-5) *
+                                            (double)gain[i] +
                                         (double)shift[i];
-                    // One number alone is its own mean: what remains of it is rounding, and 1 / sqrt(1e-5) is 316.
-                    check_float_near((double)y[row * STEP + i], want, size < 3 ? 2e-4 : 2e-6 * (3 + fabs(want)));
+                    // One number alone is its own mean: what remains of it is rounding, and 1 /
+                    // sqrt(1e-5) is 316.
+                    check_float_near((double)y[row * STEP + i], want,
+                                     size < 3 ? 2e-4 : 2e-6 * (3 + fabs(want)));
                 }
-                check_true(memcmp(y + row * STEP + size, x + row * STEP + size, (STEP - size) * 4) == 0);
+                check_true(
+                    memcmp(y + row * STEP + size, x + row * STEP + size, (STEP - size) * 4) == 0);
             }
         }
     }
@@ -169,7 +183,8 @@ TEST(kernels_softmax)
                     for (size_t key = 0; key < keys; key++)
                         sum += exp((double)s[key * columns + column] - most);
                     for (size_t key = 0; key < keys; key++) {
-                        const double got = (double)e[key * columns + column] * (double)inverse[column];
+                        const double got =
+                            (double)e[key * columns + column] * (double)inverse[column];
                         const double want = exp((double)s[key * columns + column] - most) / sum;
                         check_float_near(got, want, 1e-30 + 2e-6 * want);
                     }

@@ -1,5 +1,5 @@
-// safetensors: the verdicts of the reference library (0.8.0), values of every readable type, what is written is read
-// back, and mutated files.
+// safetensors: the verdicts of the reference library (0.8.0), values of every readable type, what
+// is written is read back, and mutated files.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,8 +67,8 @@ TEST(safetensors_conformance_files)
     for (size_t i = 0; i < cases->count; i++) {
         const ft_json_node *verdict = ft_json_find(&cases->children[i], "reference");
         ft_error why = FT_ERROR_INIT;
-        snprintf(path, sizeof(path), "%s/conformance/safetensors/%.*s.safetensors", data, (int)cases->keys[i].size,
-                 cases->keys[i].data);
+        snprintf(path, sizeof(path), "%s/conformance/safetensors/%.*s.safetensors", data,
+                 (int)cases->keys[i].size, cases->keys[i].data);
         check_ok(ft_file_read(path, arena, 1 << 20, &text, &err), &err);
         if (parses(text.data, text.size, &why) == ft_slice_is(verdict->text, "ACCEPT"))
             continue;
@@ -94,17 +94,25 @@ TEST(safetensors_header_verdicts)
     check_true(!accepts("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[-0,4]}}", 4));
     check_true(!accepts("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4,5]}}", 4));
     check_true(!accepts("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0]}}", 4));
-    check_true(!accepts("{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 4));
-    check_true(accepts("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4],\"x\":[1]}}", 4));
+    check_true(!accepts(
+        "{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 4));
+    check_true(
+        accepts("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4],\"x\":[1]}}", 4));
     check_true(accepts("{\"a\":{\"d\\u0074ype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 4));
     check_true(accepts("{\"a\":{\"dtype\":\"F4\",\"shape\":[8],\"data_offsets\":[0,4]}}", 4));
     check_true(!accepts("{\"a\":{\"dtype\":\"F4\",\"shape\":[7],\"data_offsets\":[0,4]}}", 4));
-    check_true(accepts("{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1,4],\"data_offsets\":[0,4]}}", 4));
-    check_true(accepts("{\"b\":{\"dtype\":\"U8\",\"shape\":[0,18446744073709551615],\"data_offsets\":[4,4]}," A "}", 4));
+    check_true(accepts(
+        "{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1,4],\"data_offsets\":[0,4]}}", 4));
+    check_true(accepts(
+        "{\"b\":{\"dtype\":\"U8\",\"shape\":[0,18446744073709551615],\"data_offsets\":[4,4]}," A
+        "}",
+        4));
     // The last of two with one name counts.
     check_true(accepts("{\"a\":{\"dtype\":\"U8\",\"shape\":[9],\"data_offsets\":[0,9]}," A "}", 4));
-    check_true(!accepts("{" A ",\"a\":{\"dtype\":\"U8\",\"shape\":[9],\"data_offsets\":[0,9]}}", 4));
-    check_true(!accepts("{\"a\":{\"dtype\":\"U8\",\"shape\":[18446744073709551616],\"data_offsets\":[0,4]}}", 4));
+    check_true(
+        !accepts("{" A ",\"a\":{\"dtype\":\"U8\",\"shape\":[9],\"data_offsets\":[0,9]}}", 4));
+    check_true(!accepts(
+        "{\"a\":{\"dtype\":\"U8\",\"shape\":[18446744073709551616],\"data_offsets\":[0,4]}}", 4));
 #undef A
 }
 
@@ -115,7 +123,8 @@ TEST(safetensors_read_values)
     static const double f64[] = {1.5, -2, 0, 3.25, 65504};
     static const uint16_t f16[] = {0x3E00, 0xC000, 0x0000, 0x4280, 0x7BFF};
     static const uint16_t bf16[] = {0x3FC0, 0xC000, 0x0000, 0x4050, 0x4780};
-    static const uint16_t odd[] = {0x0001, 0x8400, 0x03FF, 0x7C00, 0xFC00};  // Denormals, least normal, infinities.
+    static const uint16_t odd[] = {0x0001, 0x8400, 0x03FF, 0x7C00,
+                                   0xFC00};  // Denormals, least normal, infinities.
     const ft_weight_source weights[] = {
         {"f32", FT_WEIGHT_F32, 1, shape, f32},     {"f64", FT_WEIGHT_F64, 1, shape, f64},
         {"f16", FT_WEIGHT_F16, 1, shape, f16},     {"bf16", FT_WEIGHT_BF16, 1, shape, bf16},
@@ -160,7 +169,8 @@ TEST(safetensors_write_fails)
     const ft_weight_source small = {"w", FT_WEIGHT_F4, 1, shape, value};
     ft_error err = FT_ERROR_INIT;
 
-    check_fails(ft_safetensors_write("/nowhere/there/w.safetensors", &weight, 1, &err), &err, FT_ERROR_IO);
+    check_fails(ft_safetensors_write("/nowhere/there/w.safetensors", &weight, 1, &err), &err,
+                FT_ERROR_IO);
     err = (ft_error)FT_ERROR_INIT;
     check_fails(ft_safetensors_write("/tmp/never", &small, 1, &err), &err, FT_ERROR_DATA);
 }
@@ -169,7 +179,8 @@ TEST(safetensors_write_fails)
 TEST(safetensors_mutated)
 {
     static const char header[] =
-        "{\"__metadata__\":{\"format\":\"pt\"},\"0.weight\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},"
+        "{\"__metadata__\":{\"format\":\"pt\"},\"0.weight\":{\"dtype\":\"F32\",\"shape\":[2,3],"
+        "\"data_offsets\":[0,24]},"
         "\"0.bias\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[24,28]}}   ";
     enum { SIZE = 8 + sizeof(header) - 1 + 28 };
     char file[SIZE + 64] = {0}, changed[SIZE + 64];
