@@ -82,7 +82,10 @@ static void put_progress(ft_text *line, const ft_report *report, const ft_run_st
 {
     char figure[FT_FIGURE_BYTES];
     uint64_t done = stats->items_written + stats->items_dropped + stats->items_failed;
-    double share = stats->source_share;
+    // What is done of all there will be: the share that was read, less what is still on its way.
+    double share = stats->items_read
+                       ? stats->source_share * (double)done / (double)stats->items_read
+                       : stats->source_share;
 
     ft_text_format(line, "%s   ", ft_figure_time(stats->elapsed_ns, figure));
     ft_text_format(line, "%s items", ft_figure_count(done, figure));

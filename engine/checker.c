@@ -367,6 +367,24 @@ static bool allocate(checker *check, ft_error *err)
     return true;
 }
 
+// Costly stages want batches that are small enough to be shared out evenly among the cores.
+static void pass_wishes_up(const checker *check)
+{
+    const ft_plan *plan = check->plan;
+
+    for (size_t i = plan->node_count; i-- > 0;) {
+        ft_plan_node *node = plan->nodes[check->order[i]];
+        int64_t own = node->def->batch_items;
+        if (node->batch_wish == 0 || (own > 0 && own < node->batch_wish))
+            node->batch_wish = own;
+        for (size_t j = 0; j < node->input_count && node->batch_wish; j++) {
+            ft_plan_node *above = plan->nodes[node->inputs[j].node];
+            if (above->batch_wish == 0 || above->batch_wish > node->batch_wish)
+                above->batch_wish = node->batch_wish;
+        }
+    }
+}
+
 bool ft_plan_check(ft_plan *plan, ft_plan_report *report_fault, void *host)
 {
     checker check = {.plan = plan, .report = report_fault, .host = host};
@@ -380,6 +398,7 @@ bool ft_plan_check(ft_plan *plan, ft_plan_report *report_fault, void *host)
     if (!sort_nodes(&check))
         return false;
     check_readers(&check);
+    pass_wishes_up(&check);
     for (size_t i = 0; i < plan->node_count; i++)
         check_node(&check, check.order[i]);
     if (!check.faulty && !ft_plan_find_live(plan, check.reads, check.order, &err))

@@ -160,6 +160,8 @@ static void fill_stage(ft_stage *stage, const ft_node *node, size_t slot)
     stage->instance = (int)slot;
     stage->threads = run->threads;
     stage->batch_items = one_item ? 1 : plan->batch_items;
+    if (stage->batch_items == 0 && node->source)
+        stage->batch_items = plan->batch_wish;
     stage->seed = run->plan->run.seed;
     stage->host = &host;
 }

@@ -39,6 +39,8 @@ typedef struct ft_stage_def {
     ft_concurrency concurrency;
     bool blocks;   // Waits for the outside: its turns run on threads of their own.
     bool absorbs;  // Keeps what it takes and gives a result of all of it later (gather).
+    int64_t batch_items;  // A costly transform: how many items make a good turn; sources above it
+                          // make batches of at most so many. 0: no wish.
     const ft_option *options;  // Ends with FT_OPT_END.
     const char *const
         *ports;  // Named outputs beside the main one and `errors`; NULL-terminated, or NULL.
