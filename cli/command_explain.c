@@ -1,9 +1,11 @@
-// ftpipe explain: what a diagnostic's number means, from the catalogue of dsl/.
+// ftpipe explain: what a diagnostic's number means, from the catalogue of dsl/, and which functions
+// expressions have, from the table of runtime/expr.
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/command.h"
 #include "dsl/diagnostic.h"
+#include "runtime/expr/expr.h"
 
 enum { WARNINGS_FROM = 9000 };
 
@@ -39,6 +41,22 @@ static bool read_number(const char *text, int *out)
     return true;
 }
 
+static void list_functions_for(ft_expr_use use, const char *title)
+{
+    printf("%s\n", title);
+    for (const ft_expr_function *f = ft_expr_functions; f->name; f++)
+        if (f->use == use)
+            printf("  %-28s %s\n", f->signature, f->doc);
+}
+
+static int list_functions(void)
+{
+    list_functions_for(FT_EXPR_ITEM, "everywhere:");
+    list_functions_for(FT_EXPR_GATHER, "\nin `gather:`, over all items:");
+    list_functions_for(FT_EXPR_GENERATE, "\nin `generate:`, the same for a seed and an item's index:");
+    return FT_EXIT_DONE;
+}
+
 static int explain(const ft_arguments *arguments)
 {
     ft_error err = FT_ERROR_INIT;
@@ -47,6 +65,8 @@ static int explain(const ft_arguments *arguments)
     if (arguments->operand_count == 0)
         return list_all();
     const char *text = arguments->operands[0];
+    if (strcmp(text, "functions") == 0)
+        return list_functions();
     const ft_explanation *found = read_number(text, &number) ? ft_explanation_find(number) : NULL;
     if (!found) {
         ft_fail(&err, FT_ERROR_USAGE, "there is no diagnostic `%s`", text);
@@ -63,9 +83,9 @@ static int explain(const ft_arguments *arguments)
 
 const ft_command ft_command_explain = {
     .name = "explain",
-    .operands = "[E0311]",
+    .operands = "[E0311 | functions]",
     .summary = "say what a diagnostic means and how to mend it",
-    .details = "Without a number it lists all of them.\n",
+    .details = "Without a number it lists all of them; `functions` are those of expressions.\n",
     .flags = flags,
     .operands_max = 1,
     .run = explain,
