@@ -226,8 +226,7 @@ static bool decode_process(ft_stage *self, ft_batch **in, ft_error *err)
 static void decode_close(ft_stage *self)
 {
     decode_state *state = self->state;
-    if (state->rows.cells)
-        ft_rows_finish(&state->rows);
+    ft_rows_finish(&state->rows);
     ft_free(state->wanted);
     ft_free(state->indices);
     ft_free(state->good);
