@@ -72,12 +72,12 @@ static bool print_stage(const ft_stage_def *def, ft_arena *arena)
     int width = 0;
 
     printf("%s - %s (%s)\n", def->name, def->summary, kind_name(def));
-    for (const ft_option *option = def->options; option->name; option++)
+    for (const ft_option *option = def->options; option && option->name; option++)
         if ((int)strlen(option->name) > width)
             width = (int)strlen(option->name);
-    if (def->options->name)
+    if (ft_option_count(def->options) > 0)
         printf("\noptions\n");
-    for (const ft_option *option = def->options; option->name; option++)
+    for (const ft_option *option = def->options; option && option->name; option++)
         if (!print_option(option, width + 2, arena))
             return false;
     print_names("outputs beside the main one", def->ports);
@@ -131,7 +131,7 @@ static void put_stage(ft_text *out, const ft_stage_def *def, ft_arena *arena)
     put_names(out, "ports", def->ports);
     put_names(out, "counters", def->counters);
     ft_text_append_string(out, ",\"options\":[");
-    for (const ft_option *option = def->options; option->name; option++) {
+    for (const ft_option *option = def->options; option && option->name; option++) {
         ft_text_append_string(out, option == def->options ? "{\"name\":" : ",{\"name\":");
         ft_json_put_string(out, ft_slice_of(option->name));
         put_member(out, "type", ft_option_print_type(option, arena));

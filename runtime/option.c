@@ -11,14 +11,14 @@ size_t ft_option_count(const ft_option *options)
 {
     size_t count = 0;
 
-    while (options[count].name)
+    while (options && options[count].name)
         count++;
     return count;
 }
 
 const ft_option *ft_option_find(const ft_option *options, ft_slice name)
 {
-    for (; options->name; options++)
+    for (; options && options->name; options++)
         if (ft_slice_is(name, options->name))
             return options;
     return NULL;
@@ -26,7 +26,7 @@ const ft_option *ft_option_find(const ft_option *options, ft_slice name)
 
 const ft_option *ft_option_find_main(const ft_option *options)
 {
-    for (; options->name; options++)
+    for (; options && options->name; options++)
         if (options->is_main)
             return options;
     return NULL;
@@ -240,7 +240,7 @@ bool ft_option_set_map(const ft_option *option, void *config, const ft_slice *na
 
 bool ft_option_defaults(const ft_option *options, void *config, ft_arena *arena, ft_error *err)
 {
-    for (; options->name; options++) {
+    for (; options && options->name; options++) {
         if (!options->fallback)
             continue;
         if (ft_option_set(options, config, ft_slice_of(options->fallback), arena, err))

@@ -89,7 +89,7 @@ typedef struct ft_option {
 #define FT_OPT_MAP(config, member, ...) FT_OPTION_ENTRY(MAP, ft_map, config, member, __VA_ARGS__)
 #define FT_OPT_END {.name = NULL}
 
-// Walks a table that ends with FT_OPT_END.
+// Walks a table that ends with FT_OPT_END; NULL is an empty one.
 size_t ft_option_count(const ft_option *options);
 const ft_option *ft_option_find(const ft_option *options,
                                 ft_slice name);  // NULL when there is none.
