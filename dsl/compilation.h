@@ -41,6 +41,8 @@ typedef struct ft_compiler {
     const char **common_names;  // Of all common keys, NULL-terminated.
     ft_param *params;
     size_t param_count;
+    const char **param_names;  // Scratch of params.c.
+    const char **entry_names;  // Scratch of compile_link.c.
     ft_stage_entry *entries;
     size_t entry_count;
     bool
@@ -57,6 +59,11 @@ const char *ft_compiler_quote(ft_compiler *c, ft_slice text);
 const char *
 ft_compiler_help(ft_compiler *c,
                  const char *sentence);  // A hint in the style of help; NULL for an empty one.
+// So many errors that what costs time to say is left out: ten are shown.
+bool ft_compiler_has_enough(const ft_compiler *c);
+// ft_words_nearest for the first mistakes of a file; NULL for those behind.
+const char *ft_compiler_nearest(ft_compiler *c, ft_slice word, const char *const *names,
+                                const char **out_best);
 // Reports what a runtime function said about the value of an option, at that value.
 bool ft_compiler_refuse_value(ft_compiler *c, int number, const ft_yaml_node *at,
                               const ft_error *err);

@@ -7,6 +7,8 @@
 
 #include "dsl/compilation.h"
 
+enum { ENOUGH_ERRORS = 200 };
+
 static const char *const top_keys[] = {"ftpipe",   "name",   "params", "run",
                                        "defaults", "stages", NULL};
 
@@ -46,6 +48,21 @@ const char *ft_compiler_help(ft_compiler *c, const char *sentence)
         ((copy[1] >= 'a' && copy[1] <= 'z') || copy[1] == ' '))
         copy[0] = (char)(copy[0] + 'a' - 'A');
     return copy;
+}
+
+bool ft_compiler_has_enough(const ft_compiler *c)
+{
+    return ft_diagnostics_count(c->diagnostics, FT_SEVERITY_ERROR) >= ENOUGH_ERRORS;
+}
+
+const char *ft_compiler_nearest(ft_compiler *c, ft_slice word, const char *const *names,
+                                const char **out_best)
+{
+    if (out_best)
+        *out_best = NULL;
+    if (ft_compiler_has_enough(c))
+        return NULL;
+    return ft_words_nearest(ft_diagnostics_arena(c->diagnostics), word, names, out_best);
 }
 
 bool ft_compiler_refuse_value(ft_compiler *c, int number, const ft_yaml_node *at,

@@ -179,14 +179,18 @@ static bool refuse_link(ft_compiler *c, const link_text *link, ft_diagnostic fau
 
 static const char **names_above(ft_compiler *c, const ft_stage_entry *entry)
 {
-    const char **names = ft_arena_zero(c->arena, c->entry_count + 2, sizeof(*names));
+    const char **names = c->entry_names;
     size_t count = 0;
 
+    if (!names)
+        names = c->entry_names = ft_arena_zero(c->arena, c->entry_count + 2, sizeof(*names));
     for (const ft_stage_entry *other = c->entries; names && other < entry; other++)
         if (other->name)
             names[count++] = other->name;
-    if (names)
-        names[count] = "errors";
+    if (!names)
+        return NULL;
+    names[count] = "errors";
+    names[count + 1] = NULL;
     return names;
 }
 
@@ -201,7 +205,7 @@ static bool refuse_unknown(ft_compiler *c, const ft_stage_entry *entry, const li
     if (!names)
         return ft_compiler_nomem(c);
     fault.message = FT_SAY(c, "there is no stage `%s` to read from", name);
-    near = ft_words_nearest(ft_diagnostics_arena(c->diagnostics), link->name, names, &best);
+    near = ft_compiler_nearest(c, link->name, names, &best);
     if (is_path) {
         fault.help = "`input` names a stage; a file is read by `- read: FILE`";
     } else if (near) {
@@ -357,6 +361,12 @@ static bool connect_given(ft_compiler *c, ft_stage_entry *entry, const ft_yaml_p
                                    value->kind == FT_YAML_SCALAR
                                ? pair->value
                                : value);
+    if (value->count > c->entry_count + 1)
+        return ft_compiler_refuse(
+            c, &(ft_diagnostic){.number = 212,
+                                .mark = value->mark,
+                                .message = "`input` names more stages than there are",
+                                .help = "name each stage above once"});
     if (value->count == 0)
         return ft_compiler_refuse(
             c,
@@ -365,7 +375,7 @@ static bool connect_given(ft_compiler *c, ft_stage_entry *entry, const ft_yaml_p
                 .mark = value->mark,
                 .message = "`input` is an empty list",
                 .help = "name a stage above, or leave `input` out to read from the nearest one"});
-    for (size_t i = 0; i < value->count; i++)
+    for (size_t i = 0; i < value->count && !ft_compiler_has_enough(c); i++)
         ok = !is_listed_twice(c, value, i) && connect_one(c, entry, value->items[i]) && ok;
     return ok;
 }

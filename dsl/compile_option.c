@@ -79,7 +79,7 @@ static bool refuse_empty(ft_compiler *c, const ft_yaml_pair *pair, const char *w
         const char *meant = with_len(c, comment);
 
         fault.number = 12;
-        fault.mark = ft_mark_at(c->source->text, start, end);
+        fault.mark = ft_yaml_mark_from(c->source->text, pair->key->mark, start, end);
         fault.label = NULL;
         fault.message = is_condition(key)
                             ? "this condition is empty: in YAML ` #` starts a comment"

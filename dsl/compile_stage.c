@@ -4,7 +4,7 @@
 
 #include "dsl/compilation.h"
 
-enum { STAGES_MAX = 1000 };
+enum { STAGES_MAX = 1000, KEYS_MAX = 1000 };
 
 static const char stages_help[] =
     "write `stages:` and below it, indented, `- read: FILE` and `- write: FILE`";
@@ -108,7 +108,7 @@ bool ft_compile_unknown_key(ft_compiler *c, ft_word_place place, const ft_yaml_p
     if (word && (!word->ours || is_name_of(word->ours, names) ||
                  ft_words_find_missing(place, ft_slice_of(word->ours))))
         return refuse_word(c, pair, word, names);
-    const char *near = ft_words_nearest(ft_diagnostics_arena(c->diagnostics), key, names, &best);
+    const char *near = ft_compiler_nearest(c, key, names, &best);
     bool sure = near && !strchr(near, ' ');
     ft_diagnostic fault = {.number = 106, .mark = pair->key->mark};
     fault.message = FT_SAY(c, "%s has no key `%s`", where, ft_compiler_quote(c, key));
@@ -182,7 +182,7 @@ static void refuse_type(ft_compiler *c, const ft_yaml_node *at, ft_slice type)
                    .help = ft_compiler_help(c, feature->instead)});
         return;
     }
-    near = ft_words_nearest(ft_diagnostics_arena(c->diagnostics), type, c->stage_names, &best);
+    near = ft_compiler_nearest(c, type, c->stage_names, &best);
     bool exact = at->style == FT_YAML_PLAIN && ft_slice_equal(at->text, type);
     ft_compiler_refuse(
         c, &(ft_diagnostic){.number = 105,
@@ -407,6 +407,11 @@ static bool compile_entry(ft_compiler *c, ft_stage_entry *entry)
 
     if (entry->yaml->kind != FT_YAML_MAP)
         return refuse_entry(c, entry->yaml);
+    if (entry->yaml->count > KEYS_MAX)
+        return ft_compiler_refuse(
+            c, &(ft_diagnostic){.number = 9,
+                                .mark = entry->yaml->mark,
+                                .message = "this stage has more than 1000 keys"});
     if (!find_type(c, entry))
         return false;
     entry->index = (uint32_t)c->plan->node_count;

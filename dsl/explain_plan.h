@@ -172,7 +172,7 @@
      RIGHT
      "    filter: lang == \"en\"\n"},
     {403, "there is no such function",
-     "`ftpipe stages filter` lists the functions of expressions."
+     "`ftpipe explain functions` lists the functions of expressions."
      WRONG
      "    filter: length(text) > 5\n"
      RIGHT

@@ -4,7 +4,7 @@
 
 #include "dsl/compilation.h"
 
-enum { FILLED_BYTES_MAX = 1 << 20 };
+enum { FILLED_BYTES_MAX = 1 << 20, PARAMS_MAX = 1000 };
 
 // ---- reading `params:` ----
 
@@ -142,13 +142,14 @@ static bool check_param_key(ft_compiler *c, const ft_yaml_node *key)
                             .help = "use letters, digits, `_` and `-`"});
 }
 
+// Made anew each time, in one place: a file with many wrong names must not cost a list for each.
 static const char **param_names(ft_compiler *c)
 {
-    const char **names = ft_arena_zero(c->arena, c->param_count + 1, sizeof(*names));
-
-    for (size_t i = 0; names && i < c->param_count; i++)
-        names[i] = c->params[i].name;
-    return names;
+    if (!c->param_names)
+        c->param_names = ft_arena_zero(c->arena, PARAMS_MAX + 1, sizeof(*c->param_names));
+    for (size_t i = 0; c->param_names && i < c->param_count; i++)
+        c->param_names[i] = c->params[i].name;
+    return c->param_names;
 }
 
 static const ft_param *find_param(const ft_compiler *c, ft_slice name)
@@ -168,8 +169,7 @@ static void check_given(ft_compiler *c, ft_mark where)
         ft_slice name = ft_slice_of(c->settings->param_names[i]);
         if (find_param(c, name))
             continue;
-        const char *near =
-            ft_words_nearest(ft_diagnostics_arena(c->diagnostics), name, names, NULL);
+        const char *near = ft_compiler_nearest(c, name, names, NULL);
         ft_compiler_refuse(
             c,
             &(ft_diagnostic){.number = 113,
@@ -195,6 +195,11 @@ bool ft_params_read(ft_compiler *c)
                              .mark = params->mark,
                              .message = "`params` must be a map of names and defaults",
                              .help = "write `params:` and below it, indented, `docs: docs.jsonl`"});
+    if (params && params->count > PARAMS_MAX)
+        return ft_compiler_refuse(
+            c, &(ft_diagnostic){.number = 9,
+                                .mark = params->mark,
+                                .message = "there are more than 1000 parameters"});
     c->params = ft_arena_zero(c->arena, params ? params->count + 1 : 1, sizeof(*c->params));
     if (!c->params)
         return ft_compiler_nomem(c);
@@ -257,7 +262,7 @@ static bool find_parameter(ft_compiler *c, const reference *r, const ft_yaml_nod
     const char **names = param_names(c);
     if (!names)
         return ft_compiler_nomem(c);
-    const char *near = ft_words_nearest(ft_diagnostics_arena(c->diagnostics), name, names, &best);
+    const char *near = ft_compiler_nearest(c, name, names, &best);
     return refuse_reference(
         c, r,
         (ft_diagnostic){

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <yaml.h>
 
+enum { MARK_MAX = 200 };  // Nobody looks at more carets; and one line may hold many lists.
+
 // Walks the text beside libyaml, whose marks count code points; ours need bytes, lines and columns.
 // Events come nearly in order, so the walk is linear all in all.
 typedef struct cursor {
@@ -141,7 +143,8 @@ static uint32_t rest_of_line(ft_slice text, size_t at)
 {
     uint32_t length = 0, used = 0;
 
-    for (; at < text.size && text.data[at] != '\n' && text.data[at] != '\r'; at++) {
+    for (; at < text.size && length < MARK_MAX && text.data[at] != '\n' && text.data[at] != '\r';
+         at++) {
         length += !is_continuation(text.data[at]);
         if (text.data[at] != ' ')
             used = length;
@@ -533,9 +536,10 @@ static bool compose_children(composer *c, ft_yaml_node *node, int depth, node_li
             yaml_event_delete(&event);
             return true;
         }
+        bool is_alias = event.type == YAML_ALIAS_EVENT;
         bool composed = compose(c, &event, depth + 1, &child);
         yaml_event_delete(&event);
-        if (composed && node->is_flow &&
+        if (composed && node->is_flow && !is_alias &&
             !ft_yaml_check_flow_child(c->source, child, c->indent, c->diagnostics))
             return false;
         if (!composed || (node->kind == FT_YAML_MAP && out->count % 2 == 0 && !check_key(c, child)))

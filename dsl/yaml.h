@@ -69,6 +69,8 @@ const ft_yaml_pair *ft_yaml_find(const ft_yaml_node *map, const char *key);
 bool ft_yaml_is_text(const ft_yaml_node *node, const char *text);  // A scalar with that value.
 // "a list", "a map", "nothing", "the number `5`": for messages. In the arena; NULL without memory.
 const char *ft_yaml_describe(const ft_yaml_node *node, ft_arena *arena);
+// The place of the bytes `start..end`, which are at or behind `base`; counts only from there.
+ft_mark ft_yaml_mark_from(ft_slice text, ft_mark base, size_t start, size_t end);
 // The place of bytes `offset..offset+length` of a scalar's value: exact for scalars on one line and
 // for `|` blocks, else the whole scalar.
 ft_mark ft_yaml_mark_within(const ft_source *source, const ft_yaml_node *node, size_t offset,

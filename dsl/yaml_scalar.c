@@ -222,6 +222,18 @@ static size_t block_offset(ft_slice text, const ft_yaml_node *node, size_t offse
     return node->mark.offset;
 }
 
+ft_mark ft_yaml_mark_from(ft_slice text, ft_mark base, size_t start, size_t end)
+{
+    ft_slice rest = {text.data + base.offset, text.size - base.offset};
+    ft_mark mark = ft_mark_at(rest, start - base.offset, end - base.offset);
+
+    if (mark.line == 1)
+        mark.column += base.column - 1;
+    mark.line += base.line - 1;
+    mark.offset += base.offset;
+    return mark;
+}
+
 static bool is_on_one_line(ft_slice text, const ft_yaml_node *node)
 {
     return node->end_offset <= text.size && line_end(text, node->mark.offset) >= node->end_offset;
@@ -256,5 +268,5 @@ ft_mark ft_yaml_mark_within(const ft_source *source, const ft_yaml_node *node, s
         start = quoted_offset(text, node, offset);
         end = quoted_offset(text, node, offset + length);
     }
-    return ft_mark_at(text, start, end);
+    return ft_yaml_mark_from(text, node->mark, start, end);
 }

@@ -143,9 +143,11 @@ bool ft_yaml_check_flow_child(const ft_source *source, const ft_yaml_node *child
 
     if (start > text.size || !check_comment(source, child, diagnostics))
         return start > text.size;
+    if ((int64_t)child->mark.column - 1 > indent)
+        return true;
     while (start > 0 && text.data[start - 1] != '\n')
         start--;
-    if ((int64_t)child->mark.column - 1 > indent || skip(text, start, " ") != child->mark.offset)
+    if (skip(text, start, " ") != child->mark.offset)
         return true;
     return refuse(
         source, diagnostics,

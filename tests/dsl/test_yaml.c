@@ -182,6 +182,7 @@ TEST(what_is_unusual_and_fine)
     check_fine("a: \"b\n c\"\nd: [\n  e, # f\n  \"g,#h\"\n]\ni: {j: k(l), m: (n)}\n");
     check_fine("a: &x\n  b: \"c\n   d\"\ne: !!map\n  f: 'g\n   h'\n");
     check_fine("a: |2\n    b\n   c\nd: >\n\n  e\n");
+    check_fine("&k a: 1\nb:\n  c: [*k, 2]\n");
     check_fine("\"a\nb\"\n");
     check_fine("- - \"a\n    b\"\n  - |\n   c\n");
     check_fine("a:\n- \"b\n  c\"\n");
