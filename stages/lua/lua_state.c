@@ -242,6 +242,8 @@ int ft_lua_raise(lua_State *L, const ft_error *err)
         ft_lua_of(L)->account_refused = true;
         ft_lua_of(L)->refusal = *err;
     }
+    if (err->code == FT_ERROR_NOMEM || err->code == FT_ERROR_LIMIT)
+        return luaL_error(L, "not enough memory: %s", err->message);
     return luaL_error(L, "%s", err->message);
 }
 
@@ -324,8 +326,7 @@ static bool fail(ft_lua *lua, int status, ft_error *err)
 
     if (!lua->expired && (lua->system_refused || lua->limit_refused || lua->account_refused)) {
         const char *said = lua_type(lua->L, -1) == LUA_TSTRING ? lua_tostring(lua->L, -1) : "";
-        is_memory = is_memory || strstr(said, "not enough memory") || lua->account_refused ||
-                    lua->system_refused;
+        is_memory = is_memory || strstr(said, "not enough memory");
     }
     if (lua->expired) {
         const char *text = lua_type(lua->L, -1) == LUA_TSTRING ? lua_tostring(lua->L, -1) : NULL;

@@ -1,5 +1,5 @@
-// Our patterns against those of the Lua library that we link: the same results and the same errors, for
-// chosen cases and for random ones.
+// Our patterns against those of the Lua library that we link: the same results and the same errors,
+// for chosen cases and for random ones.
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
@@ -34,7 +34,8 @@ static const char compare_code[] =
     "note(pcall(string.gsub, text, pattern, function() return {} end))\n"
     "note(pcall(function()\n"
     "  local n = 0\n"
-    "  for a, b in string.gmatch(text, pattern) do note(a, b) n = n + 1 if n > 50 then break end end\n"
+    "  for a, b in string.gmatch(text, pattern) do note(a, b) n = n + 1 if n > 50 then break end "
+    "end\n"
     "end))\n"
     "return table.concat(out, ' ')\n";
 
@@ -106,19 +107,98 @@ static void compare(ft_slice text, ft_slice pattern)
 
 TEST(lua_patterns_that_were_chosen)
 {
-    static const char *const texts[] = {"",      "a",          "ab",       "abab  ab12",
-                                        "key = value", "(a(b)c) d)", "a\nb\tc", "\xc3\xa4x]^-%.",
-                                        "THE (quick) fox", "aaaaaaaaaaaaab"};
+    static const char *const texts[] = {"",
+                                        "a",
+                                        "ab",
+                                        "abab  ab12",
+                                        "key = value",
+                                        "(a(b)c) d)",
+                                        "a\nb\tc",
+                                        "\xc3\xa4x]^-%.",
+                                        "THE (quick) fox",
+                                        "aaaaaaaaaaaaab"};
     static const char *const patterns[] = {
-        "",       "a",      ".",      "^a",      "a$",      "^$",     "$",       "a*",     "a+",
-        "a-",     "a?",     ".-b",    "(a)(b)",  "()",      "(a*)()", "((a)b)",  "%a+",    "%A+",
-        "%w%s",   "%S+",    "[ab]+",  "[^ab]+",  "[a-c]+",  "[%a_]+", "[]]",     "[^]]+",  "[a-]",
-        "[%-]",   "%b()",   "%b",     "%bx",     "%f[%w]%w+", "%f",   "%f[",     "%f[%A]", "(.)%1",
-        "%1",     "(%1)",   "(a",     "a)",      "%",       "[",      "[a",      "[%",     "[^",
-        "[]",     "(()",    "%0",     "%2(a)",   "^^",      "a^",     "a$b",     "%d*$",   "^%s*(.-)%s*$",
-        "(%w+) = (%w+)", "%x%x", "%p", "%c",     "%g+",     "%z",     "%l%u",    "%%",     "[%w.-]+",
-        "[a-%%]", "[+-a]",  "(.-)%s", "x*y-z?",  "[%a-z]",  "[a-a-c]", "(((((a)))))", ".*.*.*b", "a**",
-        "a+-",    "a??",    "--",     "-",       "*a",      "+",      "?",       "[^%s]+", "[[]",
+        "",
+        "a",
+        ".",
+        "^a",
+        "a$",
+        "^$",
+        "$",
+        "a*",
+        "a+",
+        "a-",
+        "a?",
+        ".-b",
+        "(a)(b)",
+        "()",
+        "(a*)()",
+        "((a)b)",
+        "%a+",
+        "%A+",
+        "%w%s",
+        "%S+",
+        "[ab]+",
+        "[^ab]+",
+        "[a-c]+",
+        "[%a_]+",
+        "[]]",
+        "[^]]+",
+        "[a-]",
+        "[%-]",
+        "%b()",
+        "%b",
+        "%bx",
+        "%f[%w]%w+",
+        "%f",
+        "%f[",
+        "%f[%A]",
+        "(.)%1",
+        "%1",
+        "(%1)",
+        "(a",
+        "a)",
+        "%",
+        "[",
+        "[a",
+        "[%",
+        "[^",
+        "[]",
+        "(()",
+        "%0",
+        "%2(a)",
+        "^^",
+        "a^",
+        "a$b",
+        "%d*$",
+        "^%s*(.-)%s*$",
+        "(%w+) = (%w+)",
+        "%x%x",
+        "%p",
+        "%c",
+        "%g+",
+        "%z",
+        "%l%u",
+        "%%",
+        "[%w.-]+",
+        "[a-%%]",
+        "[+-a]",
+        "(.-)%s",
+        "x*y-z?",
+        "[%a-z]",
+        "[a-a-c]",
+        "(((((a)))))",
+        ".*.*.*b",
+        "a**",
+        "a+-",
+        "a??",
+        "--",
+        "-",
+        "*a",
+        "+",
+        "?",
+        "[^%s]+",
+        "[[]",
     };
 
     start();
