@@ -53,7 +53,8 @@ static int list_functions(void)
 {
     list_functions_for(FT_EXPR_ITEM, "everywhere:");
     list_functions_for(FT_EXPR_GATHER, "\nin `gather:`, over all items:");
-    list_functions_for(FT_EXPR_GENERATE, "\nin `generate:`, the same for a seed and an item's index:");
+    list_functions_for(FT_EXPR_GENERATE,
+                       "\nin `generate:`, the same for a seed and an item's index:");
     return FT_EXIT_DONE;
 }
 

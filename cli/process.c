@@ -1,5 +1,6 @@
-// Runs another program: fork, a pipe for its input, execvp, wait. The input (a list of checksums) is far smaller than
-// a pipe holds, but a short write is handled all the same, since SIGPIPE is ignored by cli/main.c.
+// Runs another program: fork, a pipe for its input, execvp, wait. The input (a list of checksums)
+// is far smaller than a pipe holds, but a short write is handled all the same, since SIGPIPE is
+// ignored by cli/main.c.
 #include "cli/process.h"
 
 #include <errno.h>

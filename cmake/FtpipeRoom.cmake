@@ -21,6 +21,10 @@ function(ft_room name)
   add_library(${name} STATIC ${arg_SOURCES})
   target_link_libraries(${name} PUBLIC ft_flags ${arg_LINK})
   # Kernels are compiled once for each instruction set; which one runs is decided at run time.
+  # Elsewhere than on x86-64 these files are empty.
+  if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    return()
+  endif()
   foreach(source ${arg_SOURCES})
     if(source MATCHES "_avx2\\.c$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O3;-mavx2;-mfma;-mf16c;-mbmi;-mbmi2")

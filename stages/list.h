@@ -1,4 +1,5 @@
-// Every stage, sorted. One line here and one file beside it are all that a stage needs; CMake reads this file too.
+// Every stage, sorted. One line here and one file beside it are all that a stage needs; CMake reads
+// this file too.
 FT_STAGE(drop)
 FT_STAGE(embed)
 FT_STAGE(filter)

@@ -10,7 +10,10 @@
 
 enum { TESTS_MAX = 512 };
 
-static struct { const char *name; check_function *function; } tests[TESTS_MAX];
+static struct {
+    const char *name;
+    check_function *function;
+} tests[TESTS_MAX];
 static int test_count;
 static jmp_buf end_of_test;
 enum { PASSED, FAILED = 1, SKIPPED = 2 };
@@ -69,7 +72,8 @@ void check_int_eq_at(int64_t got, int64_t want, const char *what, const char *fi
     fail_here(file, line);
 }
 
-void check_float_near_at(double got, double want, double within, const char *what, const char *file, int line)
+void check_float_near_at(double got, double want, double within, const char *what, const char *file,
+                         int line)
 {
     if (fabs(got - want) <= within)
         return;
@@ -77,7 +81,8 @@ void check_float_near_at(double got, double want, double within, const char *wha
     fail_here(file, line);
 }
 
-void check_text_eq_at(const char *got, const char *want, const char *what, const char *file, int line)
+void check_text_eq_at(const char *got, const char *want, const char *what, const char *file,
+                      int line)
 {
     if (got && want ? strcmp(got, want) == 0 : got == want)
         return;
@@ -89,11 +94,13 @@ void check_slice_eq_at(ft_slice got, const char *want, const char *what, const c
 {
     if (got.size == strlen(want) && (got.size == 0 || memcmp(got.data, want, got.size) == 0))
         return;
-    fprintf(stderr, "%s is\n<%.*s>\nwant\n<%s>\n", what, (int)got.size, got.data ? got.data : "", want);
+    fprintf(stderr, "%s is\n<%.*s>\nwant\n<%s>\n", what, (int)got.size, got.data ? got.data : "",
+            want);
     fail_here(file, line);
 }
 
-void check_contains_at(const char *got, const char *want, const char *what, const char *file, int line)
+void check_contains_at(const char *got, const char *want, const char *what, const char *file,
+                       int line)
 {
     if (got && strstr(got, want))
         return;
@@ -105,16 +112,18 @@ void check_ok_at(bool ok, const ft_error *err, const char *what, const char *fil
 {
     if (ok && err->code == FT_ERROR_NONE)
         return;
-    fprintf(stderr, "%s %s: %s\n", what, ok ? "succeeded but left an error" : "failed", err->message);
+    fprintf(stderr, "%s %s: %s\n", what, ok ? "succeeded but left an error" : "failed",
+            err->message);
     fail_here(file, line);
 }
 
-void check_fails_at(bool ok, const ft_error *err, ft_error_code code, const char *what, const char *file, int line)
+void check_fails_at(bool ok, const ft_error *err, ft_error_code code, const char *what,
+                    const char *file, int line)
 {
     if (!ok && err->code == code)
         return;
-    fprintf(stderr, "%s %s, code %d, want failure with %d: %s\n", what, ok ? "succeeded" : "failed", (int)err->code,
-            (int)code, err->message);
+    fprintf(stderr, "%s %s, code %d, want failure with %d: %s\n", what, ok ? "succeeded" : "failed",
+            (int)err->code, (int)code, err->message);
     fail_here(file, line);
 }
 
@@ -127,6 +136,7 @@ const char *check_data_folder(void)
     if (given && stat(given, &found) == 0)
         return given;
     // The checkout's own place is known from this file's: <checkout>/tests/check.c.
-    snprintf(beside, sizeof(beside), "%.*s../../shared/data", (int)(strlen(__FILE__) - strlen("check.c")), __FILE__);
+    snprintf(beside, sizeof(beside), "%.*s../../shared/data",
+             (int)(strlen(__FILE__) - strlen("check.c")), __FILE__);
     return stat(beside, &found) == 0 ? beside : NULL;
 }

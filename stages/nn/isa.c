@@ -18,7 +18,8 @@ bool ft_isa_has(ft_isa isa)
 {
 #if defined(__x86_64__)
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                __builtin_cpu_supports("f16c");
+                __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi") &&
+                __builtin_cpu_supports("bmi2");
     switch (isa) {
     case FT_ISA_GENERIC:
         return true;
