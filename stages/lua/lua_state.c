@@ -33,7 +33,7 @@ static void stop_hook(lua_State *L, lua_Debug *debug);
 
 static int raise_expired(lua_State *L)
 {
-    return luaL_error(L, "the call took more than %d ms of CPU time",
+    return luaL_error(L, "the call took more than %d ms of CPU time (limits.time)",
                       (int)ft_lua_of(L)->limits.time_ms);
 }
 
@@ -314,7 +314,8 @@ static bool fail_for_memory(ft_lua *lua, ft_error *err)
         ft_error_while(err, "the script's memory");
         return false;
     }
-    ft_fail(err, FT_ERROR_LIMIT, "the script needs more than its %lld bytes of memory",
+    ft_fail(err, FT_ERROR_DATA,
+            "the script needs more than its %lld bytes of memory (limits.memory)",
             (long long)lua->limits.memory_bytes);
     ft_hint(err, "Keep less in the script, or raise `limits: {memory: ...}`.");
     return false;
@@ -330,7 +331,7 @@ static bool fail(ft_lua *lua, int status, ft_error *err)
     }
     if (lua->expired) {
         const char *text = lua_type(lua->L, -1) == LUA_TSTRING ? lua_tostring(lua->L, -1) : NULL;
-        ft_fail(err, FT_ERROR_LIMIT, "%s",
+        ft_fail(err, FT_ERROR_DATA, "%s",
                 text && strstr(text, "CPU time") ? text : "the call took too much CPU time");
         ft_hint(err, "An endless loop? Else raise `limits: {time: ...}`.");
     } else if (is_memory) {

@@ -81,8 +81,8 @@ ft_lua *ft_lua_create(const ft_lua_limits *limits, const ft_lua_place *place, ft
 void ft_lua_destroy(ft_lua *lua);  // NULL is fine.
 
 // Runs `function(L)` with `host` as light userdata, under a new deadline; catches everything. On
-// failure `err` says what and where: DATA for the script's own errors, LIMIT for time and memory,
-// NOMEM when the system has none. The stack is as before.
+// failure `err` says what and where: DATA for the script's errors and for its own limits, LIMIT
+// when the run's memory is used up, NOMEM when the system has none. The stack is as before.
 bool ft_lua_call(ft_lua *lua, lua_CFunction function, void *host, ft_error *err) FT_MUST_CHECK;
 // Inside `function`: a new deadline for the next call into the script.
 void ft_lua_restart_clock(ft_lua *lua);

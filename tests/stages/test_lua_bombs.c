@@ -246,8 +246,7 @@ static void explode(ft_lua *lua, const bomb *one)
         check_true_at(!ok, what, __FILE__, __LINE__);
         check_true_at(strstr(err.message, one->wanted) != NULL, what, __FILE__, __LINE__);
     }
-    check_true_at(ok || err.code == FT_ERROR_DATA || err.code == FT_ERROR_LIMIT, what, __FILE__,
-                  __LINE__);
+    check_true_at(ok || err.code == FT_ERROR_DATA, what, __FILE__, __LINE__);
     check_true_at(took_ms <= TIME_ALLOWED_MS, what, __FILE__, __LINE__);
     check_true_at(lua->used_bytes + lua->external_bytes <= MEMORY_BYTES, what, __FILE__, __LINE__);
 }
@@ -293,7 +292,7 @@ TEST(lua_coroutine_that_was_stopped_cannot_be_closed)
                    "coroutine.resume(co)"};
     chunk second = {"coroutine.close(co)"};
 
-    check_fails(ft_lua_call(lua, run_chunk, &first, &err), &err, FT_ERROR_LIMIT);
+    check_fails(ft_lua_call(lua, run_chunk, &first, &err), &err, FT_ERROR_DATA);
     err = (ft_error)FT_ERROR_INIT;
     check_fails(ft_lua_call(lua, run_chunk, &second, &err), &err, FT_ERROR_DATA);
     check_contains(err.message, "cannot be closed");
