@@ -1,10 +1,14 @@
 // ftpipe: finds the command in the table, parses its arguments, runs it.
 //
-// SIGPIPE is ignored, so that a closed stdout is an error of the stage that writes there and the
-// run can drain.
+// SIGPIPE and SIGXFSZ are ignored, so that a closed stdout and a file that grows too large are
+// errors of the stage that writes there and the run can drain. A standard stream that is closed is
+// opened on /dev/null, so that no file of a pipeline gets its number.
+#define _XOPEN_SOURCE 700  // SIGXFSZ
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/surroundings.h"
@@ -94,12 +98,22 @@ static int end(int status)
     return FT_EXIT_FAILED;
 }
 
-int main(int argc, char **argv)
+static void prepare_process(void)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
-    ft_error err = FT_ERROR_INIT;
 
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+            break;  // Then there is no file to mix up either.
+}
+
+int main(int argc, char **argv)
+{
+    ft_error err = FT_ERROR_INIT;
+
+    prepare_process();
     if (!ft_surroundings_apply(&err))
         return ft_command_fail(FT_EXIT_USAGE, &err);
     if (argc < 2) {

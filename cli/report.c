@@ -114,6 +114,8 @@ void ft_report_item_error(void *host, const ft_plan_node *node, const char *plac
         ft_text_format(&lines, "ftpipe: `%s`: %s: %s\n", node->name, place, why->message);
         if (text.size > 0)
             put_excerpt(&lines, text);
+        if (why->hint[0])
+            ft_text_format(&lines, "  hint: %s\n", why->hint);
         if (number == FT_REPORT_ITEMS_SHOWN)
             ft_text_append_string(&lines, "ftpipe: more failed items are only counted\n");
     }

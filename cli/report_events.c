@@ -27,12 +27,14 @@ static void put_totals(ft_text *out, const ft_run_stats *stats)
     ft_text_format(
         out,
         ",\"elapsed_s\":%.3f,\"read\":%llu,\"written\":%llu,\"dropped\":%llu,\"failed\":%llu,"
-        "\"memory_bytes\":%lld,\"memory_peak_bytes\":%lld,\"memory_limit_bytes\":%lld,\"threads\":%"
+        "\"unfinished\":%llu,\"memory_bytes\":%lld,\"memory_peak_bytes\":%lld,\"memory_limit_"
+        "bytes\":%lld,\"threads\":%"
         "d",
         (double)stats->elapsed_ns * 1e-9, (unsigned long long)stats->items_read,
         (unsigned long long)stats->items_written, (unsigned long long)stats->items_dropped,
-        (unsigned long long)stats->items_failed, (long long)stats->memory_used_bytes,
-        (long long)stats->memory_peak_bytes, (long long)stats->memory_limit_bytes, stats->threads);
+        (unsigned long long)stats->items_failed, (unsigned long long)stats->items_unfinished,
+        (long long)stats->memory_used_bytes, (long long)stats->memory_peak_bytes,
+        (long long)stats->memory_limit_bytes, stats->threads);
 }
 
 static void put_stage(ft_text *out, const ft_stage_stats *stage)

@@ -107,10 +107,13 @@ void ft_report_put_table(const ft_report *report, const ft_run_stats *stats, con
                    "busy");
     for (size_t i = 0; i < stats->stage_count; i++)
         put_stage(out, &stats->stages[i], width, all_busy_ns);
-    ft_text_format(out, "  %s read = %s written + %s dropped + %s failed\n",
+    ft_text_format(out, "  %s read = %s written + %s dropped + %s failed",
                    ft_figure_count(stats->items_read, a), ft_figure_count(stats->items_written, b),
                    ft_figure_count(stats->items_dropped, c),
                    ft_figure_count(stats->items_failed, d));
+    if (stats->items_unfinished)
+        ft_text_format(out, " + %s not finished", ft_figure_count(stats->items_unfinished, a));
+    ft_text_append_char(out, '\n');
     ft_text_format(out, "  memory: %s at most, of %s\n",
                    ft_figure_bytes(stats->memory_peak_bytes, a),
                    ft_figure_bytes(stats->memory_limit_bytes, b));

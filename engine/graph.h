@@ -301,7 +301,7 @@ struct ft_run {
     const ft_plan_node *error_node;
 
     ft_atomic_u64 items_read, items_failed_events;
-    ft_atomic_u64 written, dropped, failed, held;  // Rows of lineages that are done.
+    ft_atomic_u64 written, dropped, failed, held, left_behind;  // Rows of lineages that are done.
     ft_atomic_u32 loose_failed, loose_written;  // Of items without a lineage (a gather's result).
     int64_t started_ns_own;                     // The same, for the run's own threads.
     ft_atomic_i64 started_ns, ended_ns;

@@ -42,8 +42,8 @@ typedef struct ft_plan_node {
     bool blocks;
     bool *live;  // [output.count]: read by something downstream.
     bool errors_are_read;
-    int64_t batch_wish;        // Least `batch_items` of the defs here and below; 0: none has one.
-    bool failed;  // Its plan failed: what stands below was typed as any, quietly.
+    int64_t batch_wish;  // Least `batch_items` of the defs here and below; 0: none has one.
+    bool failed;         // Its plan failed: what stands below was typed as any, quietly.
 } ft_plan_node;
 
 typedef struct ft_run_options {

@@ -32,7 +32,8 @@ typedef struct ft_stage_stats {
 typedef struct ft_run_stats {
     int64_t elapsed_ns;
     uint64_t items_read, items_written, items_dropped,
-        items_failed;  // Source items; read = the other three at the end.
+        items_failed;           // Source items; read = the other three at the end.
+    uint64_t items_unfinished;  // Left behind by a run that failed or was stopped at once; else 0.
     uint64_t items_in_flight;
     int64_t memory_used_bytes, memory_peak_bytes, memory_limit_bytes;
     int threads;

@@ -152,6 +152,7 @@ bool ft_source_begin(ft_instance *instance, ft_lineage *lineage, ft_error *err)
         lineage->count = (size_t)items_left(node);
     lineage->source = node->index;
     lineage->sequence = node->source->sequence++;
+    lineage->first_index = ft_atomic_load(&node->source->items, FT_RELAXED);
     lineage->host = run;
     lineage->done = ft_lineage_done;
     ft_atomic_add(&node->source->items, lineage->count, FT_RELAXED);

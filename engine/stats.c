@@ -136,8 +136,9 @@ void ft_run_get_stats(ft_run *run, ft_run_stats *out)
     stats->items_written = read(&run->written);
     stats->items_dropped = read(&run->dropped);
     stats->items_failed = read(&run->failed);
-    uint64_t done =
-        stats->items_written + stats->items_dropped + stats->items_failed + read(&run->held);
+    stats->items_unfinished = read(&run->left_behind);
+    uint64_t done = stats->items_written + stats->items_dropped + stats->items_failed +
+                    stats->items_unfinished + read(&run->held);
     stats->items_read = read(&run->items_read);
     stats->items_in_flight = stats->items_read > done ? stats->items_read - done : 0;
     stats->memory_used_bytes = ft_account_used_bytes(&run->account);

@@ -421,7 +421,7 @@ static bool process_one(ft_instance *instance, ft_batch *batch, ft_error *err)
         ok = ft_gate_retry(instance->turn.worker, err) &&
              attempt(instance, ft_batch_ref(kept), retry, &undone, err);
     }
-    if (ok && node->is_last)
+    if (ok && node->is_last && !node->plan->def->discards)
         mark_rows(kept, FT_ROW_WRITTEN, &node->run->loose_written);
     if (!ok && err->code == FT_ERROR_LIMIT && retry && !instance->turn.stops) {
         undo(instance, counts, &before);

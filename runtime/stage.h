@@ -37,8 +37,9 @@ typedef struct ft_stage_def {
     const char *example;  // A few lines of YAML that `ftpipe stages NAME` shows; tested by `check`.
     ft_stage_kind kind;
     ft_concurrency concurrency;
-    bool blocks;   // Waits for the outside: its turns run on threads of their own.
-    bool absorbs;  // Keeps what it takes and gives a result of all of it later (gather).
+    bool blocks;          // Waits for the outside: its turns run on threads of their own.
+    bool absorbs;         // Keeps what it takes and gives a result of all of it later (gather).
+    bool discards;        // A sink that keeps nothing: what it takes counts as dropped.
     int64_t batch_items;  // A costly transform: how many items make a good turn; sources above it
                           // make batches of at most so many. 0: no wish.
     const ft_option *options;  // Ends with FT_OPT_END.

@@ -44,6 +44,7 @@ const ft_stage_def ft_stage_drop = {
     .summary = "let items go, and count them",
     .example = "- drop:",
     .kind = FT_STAGE_SINK,
+    .discards = true,
     .concurrency = FT_CONCURRENCY_ANY,
     .options = options,
     .counters = counters,

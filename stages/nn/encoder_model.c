@@ -123,6 +123,7 @@ static bool fail_missing(const char *folder, const char *path, ft_arena *arena, 
     const char *pickle = ft_path_join(arena, folder, "pytorch_model.bin");
 
     ft_fail(err, FT_ERROR_IO, "no weights: `%s` is missing", path);
+    err->number = 604;
     if (index && ft_file_find(index) != FT_FILE_MISSING)
         ft_hint(
             err,

@@ -547,7 +547,10 @@ FT_UNUSED static void toy_check_accounts(const toy *t)
 {
     const ft_run_stats *s = &t->stats;
 
-    check_int_eq(s->items_read, s->items_written + s->items_dropped + s->items_failed);
+    check_int_eq(s->items_read,
+                 s->items_written + s->items_dropped + s->items_failed + s->items_unfinished);
+    if (t->ok)
+        check_int_eq(s->items_unfinished, 0);
     check_int_eq(s->items_in_flight, 0);
     check_int_eq(s->memory_used_bytes, 0);
     check_true(s->memory_peak_bytes <= s->memory_limit_bytes);

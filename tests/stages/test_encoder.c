@@ -74,7 +74,8 @@ static void write_text(const model *m, const char *name, const char *text)
     char path[200];
 
     snprintf(path, sizeof(path), "%s/%s", m->folder, name);
-    remove(path);  // A file cut to nothing and written anew is flushed to the disk by some file systems.
+    remove(path);  // A file cut to nothing and written anew is flushed to the disk by some file
+                   // systems.
     FILE *file = fopen(path, "w");
     check_true(file && fputs(text, file) >= 0 && fclose(file) == 0);
 }
