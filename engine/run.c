@@ -181,7 +181,7 @@ void ft_lineage_done(ft_lineage *lineage)
     ft_atomic_add(&run->written, totals.written, FT_RELAXED);
     // A run that fails or is stopped at once leaves rows behind that no stage has decided about.
     bool is_stopped = ft_atomic_load(&run->stop, FT_RELAXED) == FT_STOP_NOW ||
-                      ft_atomic_load(&run->failing, FT_RELAXED);
+                      ft_atomic_load(&run->ends_badly, FT_RELAXED);
     ft_atomic_add(is_stopped ? &run->left_behind : &run->dropped, totals.dropped, FT_RELAXED);
     ft_atomic_add(&run->failed, totals.failed, FT_RELAXED);
     ft_atomic_add(&run->held, totals.held, FT_RELAXED);

@@ -427,6 +427,8 @@ static bool process_one(ft_instance *instance, ft_batch *batch, ft_error *err)
         undo(instance, counts, &before);
         ok = process_halves(instance, kept, err);
     }
+    if (!ok)  // Before the batch goes: what is left of it was not dropped by a stage.
+        ft_atomic_store(&node->run->ends_badly, 1, FT_RELAXED);
     ft_batch_unref(kept);
     return ok;
 }
