@@ -214,7 +214,7 @@ static int check(const ft_arguments *arguments)
         ok = fix_all(&c, &err);
     int status =
         ok ? tell(&c)
-           : ft_command_fail(err.code == FT_ERROR_USAGE ? FT_EXIT_USAGE : FT_EXIT_FAILED, &err);
+           : ft_command_fail(err.code == FT_ERROR_NOMEM ? FT_EXIT_FAILED : FT_EXIT_USAGE, &err);
     ft_diagnostics_destroy(c.diagnostics);
     return status;
 }

@@ -256,26 +256,18 @@ void ft_report_end(ft_report *report, const ft_run_stats *stats, const char *out
     say(report, &text);
 }
 
-// What to type now, by what the error asks for.
-static void put_next(ft_text *out, const char *file, const ft_report *report, const ft_error *err)
+// What to type now. The error's own hint says what to change.
+static void put_next(ft_text *out, const char *file, const ft_error *err)
 {
-    bool is_line = strcmp(file, "-e") == 0;
-    const char *subject = is_line ? "-e '...'" : file;
-
-    if (err->code == FT_ERROR_LIMIT || err->code == FT_ERROR_NOMEM) {
-        int64_t limit = report->plan->run.memory_bytes;
-        ft_text_format(out, "next: ftpipe run %s --memory %lldMiB\n", subject,
-                       (long long)((limit > 0 ? limit * 2 : INT64_C(2) << 30) >> 20));
-    } else if (err->code == FT_ERROR_DATA && !is_line) {
+    if (strcmp(file, "-e") == 0)
+        ft_text_append_string(out, "next: mend the line, and run it again\n");
+    else if (err->code == FT_ERROR_DATA)
         ft_text_format(out,
                        "next: write `on_error: skip` in the stage, or read its `errors`; then "
                        "ftpipe run %s\n",
-                       subject);
-    } else if (is_line) {
-        ft_text_format(out, "next: ftpipe run %s\n", subject);
-    } else {
-        ft_text_format(out, "next: ftpipe check --deep %s\n", subject);
-    }
+                       file);
+    else
+        ft_text_format(out, "next: ftpipe check --deep %s\n", file);
 }
 
 void ft_report_failure(ft_report *report, const char *file, const ft_plan_node *node,
@@ -293,7 +285,7 @@ void ft_report_failure(ft_report *report, const char *file, const ft_plan_node *
         ft_text_format(&text, "%s\n", err->message);
         if (err->hint[0])
             ft_text_format(&text, "  %s\n", err->hint);
-        put_next(&text, file, report, err);
+        put_next(&text, file, err);
     }
     if (text.failed)  // Not even this much memory: the message itself needs none.
         fprintf(stderr, "ftpipe: %s: %s\n", file, err->message);

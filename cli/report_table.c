@@ -118,5 +118,6 @@ void ft_report_put_table(const ft_report *report, const ft_run_stats *stats, con
                    ft_figure_bytes(stats->memory_peak_bytes, a),
                    ft_figure_bytes(stats->memory_limit_bytes, b));
     put_limit(out, stats);
-    put_outputs(out, report->plan);
+    if (stats->items_unfinished == 0)  // Else nothing was committed.
+        put_outputs(out, report->plan);
 }

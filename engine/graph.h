@@ -291,6 +291,7 @@ struct ft_run {
     ft_atomic_u32 stop;        // ft_stop
     ft_atomic_u32 cancels;     // Calls of ft_run_cancel.
     ft_atomic_u32 failing;     // An error is set: nothing from its ticket on is done any more.
+    bool is_committed;         // Every sink has.
     ft_atomic_u32 ends_badly;  // A turn has failed; for the accounts only.
     ft_atomic_i64 unfinished;  // Nodes.
     void *bell;                // Semaphore that the waiting thread sleeps on.

@@ -200,6 +200,18 @@ static void settle_held(ft_run *run)
         ft_atomic_add(&run->dropped, held, FT_RELAXED);
 }
 
+// What was written to a sink that has not committed is nowhere.
+static void settle_uncommitted(ft_run *run)
+{
+    bool is_lost = false;
+
+    for (size_t i = 0; i < run->node_count && !run->is_committed; i++)
+        is_lost = is_lost || (run->nodes[i].is_last && run->nodes[i].plan->def->commit);
+    if (is_lost)
+        ft_atomic_add(&run->left_behind, ft_atomic_exchange(&run->written, 0, FT_RELAXED),
+                      FT_RELAXED);
+}
+
 // ---- wait ----
 
 void ft_run_ring(ft_run *run)
@@ -304,6 +316,7 @@ static bool conclude(ft_run *run, ft_error *err)
         return ft_fail(err, FT_ERROR_CANCELLED, "stopped at once: nothing was committed");
     if (!ft_failure_check_share(run, err) || !commit(run, err))
         return false;
+    run->is_committed = true;
     if (cancels)
         return ft_fail(err, FT_ERROR_CANCELLED, "stopped: what had been read is written");
     return true;
@@ -328,6 +341,7 @@ bool ft_run_wait(ft_run *run, const ft_plan_node **out_node, ft_error *err)
     bool ok = conclude(run, err);
     close_instances(run);
     settle_held(run);
+    settle_uncommitted(run);
     if (out_node)
         *out_node = run->error_node;
     ft_atomic_store(&run->ended_ns, ft_clock_ns(), FT_RELEASE);

@@ -97,6 +97,11 @@ static bool read_model(reading *r, const char *folder, ft_encoder_config *out)
     double epsilon = 1e-12;
     const ft_json_node *node;
 
+    if (ft_file_find(folder) == FT_FILE_REGULAR) {
+        ft_fail(r->err, FT_ERROR_USAGE, "`%s` is a file, and a model is a folder", folder);
+        ft_hint(r->err, "Name the folder that holds config.json and model.safetensors.");
+        return false;
+    }
     if (!read_json(r, folder, "config.json"))
         return false;
     if (r->root->kind != FT_JSON_OBJECT)
