@@ -86,6 +86,7 @@ static bool lua_open(ft_stage *self, ft_error *err)
     state->lua = ft_lua_create(&config->bounds, &place, self->account, seed, err);
     if (!state->lua || !ft_lua_work_init(&state->work, self, &config->fields, err))
         return false;
+    state->lua->stage = self;
     if (!ft_lua_call(state->lua, ft_lua_bind_fields, (void *)(uintptr_t)&config->fields, err))
         return false;
     return ft_lua_call(state->lua, init_script, self, err);
@@ -194,7 +195,8 @@ static bool commit(lua_State *L, lua_stage_state *state)
     return !state->broken;
 }
 
-// Items from `next` on, until one fails (it raises), the output is large, or the stage is broken.
+// Items from `next` on, until one fails (it raises), the output is large, the stage is broken, or
+// the run is being stopped (which the caller asks too).
 static int process_items(lua_State *L)
 {
     lua_stage_state *state = lua_touserdata(L, 1);
@@ -207,7 +209,8 @@ static int process_items(lua_State *L)
     const ft_stage *self = work->stage;
     bool is_inline = ((const ft_lua_config *)self->config)->is_inline;
 
-    while (state->next < work->batch->count && work->out.count < FLUSH_ITEMS) {
+    while (state->next < work->batch->count && work->out.count < FLUSH_ITEMS &&
+           !ft_is_cancelled(self)) {
         ft_lua_restart_clock(state->lua);
         if (!begin(state, state->next, 1))
             return 0;
@@ -283,10 +286,10 @@ static bool run_batch(ft_stage *self, ft_error *err)
             *err = state->fault;
             ok = false;
         }
-        if (ok && (state->next == batch->count || state->work.out.count >= FLUSH_ITEMS))
-            ok = send(self, err);
         if (ok && ft_is_cancelled(self))
             ok = ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
+        if (ok && (state->next == batch->count || state->work.out.count >= FLUSH_ITEMS))
+            ok = send(self, err);
     }
     return ok;
 }

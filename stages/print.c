@@ -2,8 +2,8 @@
 //
 //   - print: tokens
 //
-// With one field its value alone, a text as it is and anything else as JSON; with several, or none
-// (then all of them), a line of JSON.
+// With one field its value alone, a text as it is (also where the type is any) and anything else as
+// JSON; with several, or none (then all of them), a line of JSON.
 #include "runtime/memory/alloc.h"
 #include "runtime/stage.h"
 #include "stages/io/writer.h"

@@ -6,14 +6,15 @@
 //
 // The format comes from `format:` or the name: .jsonl, .csv, .tsv, .txt and .npy; JSONL for
 // standard output; .gz and .zst behind the name pack it. The file appears under its name when the
-// run has succeeded, complete and synced; until then it is called PATH.part. `mode: create` refuses
-// a file that exists, `replace` overwrites it, `append` adds to it in place (a failed run leaves it
-// as it was).
+// run has succeeded, complete and synced; until then it is called PATH.part. A run that fails or is
+// stopped removes PATH.part and leaves PATH as it was; after SIGKILL or a loss of power PATH.part
+// may be left, and the next run writes over it. `mode: create` refuses a file that exists,
+// `replace` overwrites it, `append` adds to it in place (a failed run cuts its part off again).
 //
 // JSONL without `fields:` keeps items as they were read, byte for byte, with changed fields
 // replaced and new ones added; nan and inf become null, bytes base64. CSV writes a header, no
 // quotes where none are needed, nothing for null and "" for an empty text. Text writes one field, a
-// line an item. .npy holds one tensor or number, a row an item in the order of the input.
+// line an item. In both, a value of type any that is a string is written as its text. .npy holds one tensor or number, a row an item in the order of the input.
 #include <string.h>
 
 #include "runtime/memory/alloc.h"
@@ -132,6 +133,26 @@ static bool write_choose_named(ft_stage_plan *plan, write_config *config, ft_err
     return true;
 }
 
+// Which fields an .npy file could hold instead.
+static void write_hint_npy(ft_stage_plan *plan, ft_error *err)
+{
+    const ft_schema *input = plan->input;
+    ft_field *found = ft_arena_zero(plan->arena, input->count, sizeof(*found));
+    ft_schema fitting = {.fields = found};
+    for (size_t i = 0; found && i < input->count; i++) {
+        ft_error ignored = FT_ERROR_INIT;
+        size_t row_bytes;
+        if (!ft_field_is_hidden(&input->fields[i]) &&
+            ft_npy_can_hold(input->fields[i].type, &row_bytes, &ignored))
+            found[fitting.count++] = input->fields[i];
+    }
+    const char *text = fitting.count ? ft_schema_print(&fitting, plan->arena) : NULL;
+    if (text)
+        ft_hint(err, "Of the fields here, these can: %s.", text);
+    else
+        ft_hint(err, "Tensors of fixed shape, int, float and bool can; no field here is one.");
+}
+
 static bool write_check_outside(ft_stage_plan *plan, const write_config *config, ft_error *err)
 {
     const ft_environment *environment = plan->environment;
@@ -159,8 +180,10 @@ static bool write_plan(ft_stage_plan *plan, void *config_data, ft_error *err)
         return false;
     if (config->format == FT_FORMAT_NPY) {
         config->type = plan->input->fields[config->columns[0]].type;
-        if (!ft_npy_can_hold(config->type, &config->row_bytes, err))
+        if (!ft_npy_can_hold(config->type, &config->row_bytes, err)) {
+            write_hint_npy(plan, err);
             return ft_error_at(err, config->fields.count ? "fields" : NULL, 0, 0);
+        }
     }
     plan->blocks = ft_output_is_live(config->path);
     return write_check_outside(plan, config, err);

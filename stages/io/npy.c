@@ -39,8 +39,6 @@ bool ft_npy_can_hold(ft_type type, size_t *out_row_bytes, ft_error *err)
                 ft_type_print(type, text));
         if (type.kind == FT_KIND_TENSOR && type.dtype == FT_DTYPE_BF16)
             ft_hint(err, "NumPy has no bf16: make it f32 first.");
-        else
-            ft_hint(err, "Tensors of fixed shape, int, float and bool can, as can `embedding`.");
         return false;
     }
     size_t bytes = ft_type_element_size_bytes(type);

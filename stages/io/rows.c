@@ -245,8 +245,8 @@ static bool walk_record(ft_rows *rows, ft_slice record, ft_error *err)
         rows->cells[next++].quoted = field.quoted;
     }
     if (columns != rows->csv_columns)
-        return ft_fail(err, FT_ERROR_DATA, "the record has %zu fields, and the header has %zu",
-                       columns, rows->csv_columns);
+        return ft_fail(err, FT_ERROR_DATA, "the record has %zu field%s, and the header has %zu",
+                       columns, columns == 1 ? "" : "s", rows->csv_columns);
     return true;
 }
 

@@ -269,13 +269,49 @@ bool ft_writer_put_json(ft_writer *writer, const ft_column *column, size_t item,
     return settle(writer, err);
 }
 
+// A string's text without its escapes, in the cell. Half of a surrogate pair is no text: false.
+static bool find_unescaped(ft_writer *writer, ft_slice string, ft_slice *out)
+{
+    ft_error ignored = FT_ERROR_INIT;
+    ft_text *cell = &writer->cell;
+    ft_text_clear(cell);
+    ft_text_append(cell, string);
+    *out = (ft_slice){cell->data, 0};
+    // Without memory the cell stays failed, which the caller looks at.
+    return cell->failed ||
+           ft_json_unescape(ft_text_get(cell), cell->data, &out->size, &ignored);
+}
+
+// Whether a value has a text of its own, which needs no JSON around it: a string, bytes, or a
+// scalar of type any. The text lives until the cell is used again.
+static bool find_plain(ft_writer *writer, const ft_column *column, size_t item, ft_slice *out)
+{
+    const ft_kind kind = column->type.kind;
+    if (column->type.list ||
+        (kind != FT_KIND_STRING && kind != FT_KIND_BYTES && kind != FT_KIND_ANY))
+        return false;
+    *out = ft_column_text(column, item);
+    if (kind != FT_KIND_ANY)
+        return true;
+    ft_error ignored = FT_ERROR_INIT;
+    ft_json json;
+    ft_json_value value;
+    ft_json_init(&json, *out);
+    if (!ft_json_read(&json, &value, &ignored) || value.kind == FT_JSON_ARRAY ||
+        value.kind == FT_JSON_OBJECT)
+        return false;
+    *out = value.text;
+    return !(value.kind == FT_JSON_STRING && value.has_escapes) ||
+           find_unescaped(writer, value.text, out);
+}
+
 bool ft_writer_put_plain(ft_writer *writer, const ft_column *column, size_t item, ft_error *err)
 {
+    ft_slice text;
     if (!column->values || ft_column_is_null(column, item))
         return true;
-    if (!column->type.list &&
-        (column->type.kind == FT_KIND_STRING || column->type.kind == FT_KIND_BYTES))
-        return ft_writer_put(writer, ft_column_text(column, item), err);
+    if (find_plain(writer, column, item, &text))
+        return ft_text_check(&writer->cell, err) && ft_writer_put(writer, text, err);
     return ft_writer_put_json(writer, column, item, err);
 }
 
@@ -311,8 +347,10 @@ bool ft_writer_put_csv(ft_writer *writer, const ft_column *column, size_t item, 
     if (!column->values || ft_column_is_null(column, item))
         return true;
     const ft_type type = column->type;
-    if (!type.list && (type.kind == FT_KIND_STRING || type.kind == FT_KIND_BYTES)) {
-        const ft_slice text = ft_column_text(column, item);
+    ft_slice text;
+    if (find_plain(writer, column, item, &text)) {
+        if (!ft_text_check(&writer->cell, err))
+            return false;
         if (text.size >= PIECE_BYTES)
             return put_quoted(writer, text, err);
         ft_csv_put(&writer->text, text, delimiter);

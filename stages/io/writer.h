@@ -12,7 +12,7 @@
 typedef struct ft_writer {
     ft_output *output;
     ft_text text;
-    ft_text cell;  // CSV: a nested value as JSON, before its quotes are doubled.
+    ft_text cell;  // One value: nested JSON before CSV doubles its quotes, an unescaped string.
 } ft_writer;
 
 void ft_writer_init(ft_writer *writer, ft_output *output);  // Takes the output.
@@ -24,7 +24,8 @@ bool ft_writer_put_string(ft_writer *writer, ft_slice text, ft_error *err) FT_MU
 // A value as JSON; an absent column or a null gives null.
 bool ft_writer_put_json(ft_writer *writer, const ft_column *column, size_t item,
                         ft_error *err) FT_MUST_CHECK;
-// A text as it is, anything else as JSON, a null as nothing.
+// A text as it is, anything else as JSON, a null as nothing. What is of type any goes by its value:
+// strings and other scalars as they are, arrays and objects as JSON.
 bool ft_writer_put_plain(ft_writer *writer, const ft_column *column, size_t item,
                          ft_error *err) FT_MUST_CHECK;
 // The same as a field of CSV, in quotes where it must be.

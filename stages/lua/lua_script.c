@@ -143,11 +143,26 @@ static int plan_in_lua(lua_State *L)
     return 0;
 }
 
-// "script:3: ..." points at line 3 of the inline text.
+// The `from` of line `line` of the inline text, or of its last line with a word on it: a text that
+// ends too early is at fault behind its last line, where there is nothing to point at.
+static size_t find_line(const char *text, int64_t line)
+{
+    size_t found = 0;
+
+    for (size_t at = 0; line > 0 && text[at]; line--) {
+        size_t length = strcspn(text + at, "\n");
+        if (strspn(text + at, " \t\r") < length)
+            found = at;
+        at += length + (text[at + length] == '\n');
+    }
+    return found;
+}
+
+// "script:3: ..." points at line 3 of the inline text; "... (to close 'if' at line 1) near <eof>"
+// at the line where the end is missed.
 static void point_at_line(const ft_lua_config *config, ft_error *err)
 {
     int64_t line = 0;
-    size_t from = 0;
     const char *colon = strchr(err->message, ':');
     const char *end = colon ? strchr(colon + 1, ':') : NULL;
 
@@ -156,12 +171,13 @@ static void point_at_line(const ft_lua_config *config, ft_error *err)
         return;
     if (!ft_parse_int((ft_slice){colon + 1, (size_t)(end - colon - 1)}, &line))
         return;
-    for (; line > 1; line--) {
-        const char *newline = strchr(config->script + from, '\n');
-        if (!newline)
+    const char *opened = strstr(end, " at line ");
+    if (opened && ft_slice_ends_with(ft_slice_of(end), FT_SLICE(" near <eof>"))) {
+        opened += strlen(" at line ");
+        if (!ft_parse_int((ft_slice){opened, strcspn(opened, ")")}, &line))
             return;
-        from = (size_t)(newline - config->script) + 1;
     }
+    size_t from = find_line(config->script, line);
     size_t length = strcspn(config->script + from, "\n");
     if (length > 0)
         ft_error_at(err, "script", from, length);

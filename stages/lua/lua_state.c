@@ -5,7 +5,8 @@
 // clock is asked first: CPU time cannot run ahead of it. Once the deadline has passed, the hook of
 // whatever runs is set to fire at every instruction, so a script that catches the error gets the
 // next one at once, and so on up to ft_lua_call. An instruction may take as long as the longest
-// string is (a comparison), so `interval` shrinks as strings grow.
+// string is (a comparison), so `interval` shrinks as strings grow. Whether the run is being stopped
+// is asked with each look, and then everything is as if the deadline had passed.
 //
 // Memory. The allocator refuses what passes the limit; Lua then collects everything, tries once
 // more and raises. A refusal looks at the clock too: collecting a full heap again and again takes
@@ -33,15 +34,21 @@ static void stop_hook(lua_State *L, lua_Debug *debug);
 
 static int raise_expired(lua_State *L)
 {
+    if (ft_lua_of(L)->cancelled)
+        return luaL_error(L, "the run is being stopped");
     return luaL_error(L, "the call took more than %d ms of CPU time (limits.time)",
                       (int)ft_lua_of(L)->limits.time_ms);
 }
 
-// True when the deadline of the call has passed.
+// True when the deadline of the call has passed, or the run is being stopped.
 static bool look_at_clock(ft_lua *lua)
 {
     if (lua->expired)
         return true;
+    if (lua->stage && ft_is_cancelled(lua->stage)) {
+        lua->cancelled = lua->expired = true;
+        return true;
+    }
     int64_t wall_ns = ft_clock_ns();
     if (lua->armed && wall_ns < lua->wall_check_ns)
         return false;
@@ -113,7 +120,7 @@ void ft_lua_restart_clock(ft_lua *lua)
     lua->armed = false;
     lua->steps = 0;
     if (lua->expired) {
-        lua->expired = false;
+        lua->expired = lua->cancelled = false;
         ft_lua_switch(lua, lua->L);
     }
 }
@@ -329,7 +336,9 @@ static bool fail(ft_lua *lua, int status, ft_error *err)
         const char *said = lua_type(lua->L, -1) == LUA_TSTRING ? lua_tostring(lua->L, -1) : "";
         is_memory = is_memory || strstr(said, "not enough memory");
     }
-    if (lua->expired) {
+    if (lua->cancelled) {
+        ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
+    } else if (lua->expired) {
         const char *text = lua_type(lua->L, -1) == LUA_TSTRING ? lua_tostring(lua->L, -1) : NULL;
         ft_fail(err, FT_ERROR_DATA, "%s",
                 text && strstr(text, "CPU time") ? text : "the call took too much CPU time");
@@ -365,7 +374,8 @@ bool ft_lua_call(ft_lua *lua, lua_CFunction function, void *host, ft_error *err)
     if (!ok) {
         // What the failed call left is garbage: the next one starts with room.
         ft_lua_restart_clock(lua);
-        lua_gc(L, LUA_GCCOLLECT);
+        if (err->code != FT_ERROR_CANCELLED)
+            lua_gc(L, LUA_GCCOLLECT);
     }
     return ok;
 }

@@ -44,7 +44,9 @@ typedef struct ft_lua {
     ft_error refusal;
     // Time.
     bool armed;    // The two below are set for the call that runs.
-    bool expired;  // The deadline has passed: every further instruction raises.
+    bool expired;  // The deadline has passed, or the run stops: every further instruction raises.
+    bool cancelled;         // The run stops.
+    const ft_stage *stage;  // Asked whether it does; NULL: nobody is.
     int64_t cpu_start_ns;
     int64_t wall_check_ns;  // Before this moment the CPU time cannot have been used up.
     int64_t limit_ns;
@@ -82,7 +84,8 @@ void ft_lua_destroy(ft_lua *lua);  // NULL is fine.
 
 // Runs `function(L)` with `host` as light userdata, under a new deadline; catches everything. On
 // failure `err` says what and where: DATA for the script's errors and for its own limits, LIMIT
-// when the run's memory is used up, NOMEM when the system has none. The stack is as before.
+// when the run's memory is used up, NOMEM when the system has none, CANCELLED when the run is being
+// stopped. The stack is as before.
 bool ft_lua_call(ft_lua *lua, lua_CFunction function, void *host, ft_error *err) FT_MUST_CHECK;
 // Inside `function`: a new deadline for the next call into the script.
 void ft_lua_restart_clock(ft_lua *lua);
