@@ -2,6 +2,7 @@
 // come.
 #include "cli/report_shapes.h"
 #include "runtime/data/json.h"
+#include "runtime/memory/alloc.h"
 
 static void put_open(ft_text *out, const char *event)
 {
@@ -107,6 +108,8 @@ void ft_report_put_end_event(const ft_report *report, const ft_run_stats *stats,
     put_string(out, "pipeline", report->name);
     put_string(out, "outcome", outcome);
     put_totals(out, stats);
+    ft_text_format(out, ",\"allocations\":%llu",
+                   (unsigned long long)ft_alloc_get_stats().allocations);
     put_stages(out, stats);
     put_close(out);
 }

@@ -110,7 +110,11 @@ void *ft_pages_create(size_t size_bytes)
         return NULL;
     void *pages = cache_take(size_bytes);
     if (!pages) {
-        pages = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        // Small blocks are about to be filled: getting their pages at once costs a fraction of a
+        // fault for each.
+        int populate = size_bytes < HUGE_BYTES ? MAP_POPULATE : 0;
+        pages = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | populate, -1, 0);
         if (pages == MAP_FAILED)
             return NULL;
         if (size_bytes >= HUGE_BYTES)
