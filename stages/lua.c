@@ -89,7 +89,10 @@ static bool lua_open(ft_stage *self, ft_error *err)
     state->lua->stage = self;
     if (!ft_lua_call(state->lua, ft_lua_bind_fields, (void *)(uintptr_t)&config->fields, err))
         return false;
-    return ft_lua_call(state->lua, init_script, self, err);
+    if (!ft_lua_call(state->lua, init_script, self, err))
+        return false;
+    state->work.is_of_batch = state->takes_batches;
+    return true;
 }
 
 // ---- results ----
@@ -105,10 +108,20 @@ static void choose_list(lua_State *L, int list)
 {
     lua_Integer count = luaL_len(L, list);
 
+    if (count == 0) {
+        lua_pushnil(L);
+        if (lua_next(L, list)) {  // One plain table, not a list of them.
+            lua_pop(L, 2);
+            ft_lua_choose_item(L, list);
+        }
+        return;
+    }
     for (lua_Integer i = 1; i <= count; i++) {
         lua_geti(L, list, i);
         if (!ft_lua_choose_item(L, -1))
-            luaL_error(L, "element %I of the list that the script returned is a %s, not an item",
+            luaL_error(L,
+                       "element %I of the list that the script returned is a %s: it must be an "
+                       "item or a table of fields",
                        (LUAI_UACINT)i, luaL_typename(L, -1));
         lua_pop(L, 1);
         ft_lua_steps(L, 8);

@@ -83,12 +83,20 @@ static void choose(lua_State *L, ft_lua_work *work, size_t slot)
 
 bool ft_lua_choose_item(lua_State *L, int index)
 {
-    const lua_item *item = test_item(L, index);
+    int top = lua_gettop(L);
 
-    if (!item)
-        return false;
-    choose(L, check_work(L, item), item->slot);
-    return true;
+    index = lua_absindex(L, index);
+    if (lua_istable(L, index)) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, FT_LUA_KEY_MAKE);
+        lua_pushvalue(L, index);
+        lua_call(L, 1, 1);
+        index = top + 1;
+    }
+    const lua_item *item = test_item(L, index);
+    if (item)
+        choose(L, check_work(L, item), item->slot);
+    lua_settop(L, top);
+    return item != NULL;
 }
 
 void ft_lua_choose_all(lua_State *L, ft_lua_work *work, size_t count)
@@ -216,16 +224,38 @@ static void keep_write(lua_State *L, ft_lua_work *work, size_t index, size_t slo
     work->written[index] = work->has_written = true;
 }
 
-static int refuse_write(lua_State *L)
+// `field`: NULL when there is none of that name.
+static void refuse_write(lua_State *L, int key, const ft_lua_field *field)
 {
-    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
+    const char *name = lua_type(L, key) == LUA_TSTRING ? lua_tostring(L, key) : NULL;
+    char type[FT_TYPE_TEXT_BYTES];
 
     if (!name)
-        return luaL_error(L, "a field's name is a text, not a %s", luaL_typename(L, 2));
-    return luaL_error(L,
-                      "field `%s` is not known to be written: declare it, `adds: {%s: any}` in "
-                      "the pipeline or `output` in the script",
-                      name, name);
+        luaL_error(L, "a field's name is a text, not a %s", luaL_typename(L, key));
+    luaL_error(L,
+               "field `%s` is not known to be written: declare it, `adds: {%s: %s}` in the "
+               "pipeline or `output` in the script",
+               name, name,
+               field && field->in != FT_FIELD_NONE ? ft_type_print(field->in_type, type) : "any");
+}
+
+// The name stands at `key`, the value behind it.
+static void assign(lua_State *L, ft_lua_work *work, size_t slot, int key)
+{
+    const ft_lua_field *field = NULL;
+    size_t index = 0;
+
+    lua_pushvalue(L, key);
+    if (lua_rawget(L, lua_upvalueindex(UP_NAMES)) == LUA_TNUMBER) {
+        index = (size_t)lua_tointeger(L, -1);
+        field = &work->fields->fields[index];
+    }
+    if (!field || !field->is_written) {
+        refuse_write(L, key, field);
+        return;
+    }
+    ft_lua_push_final(L, key + 1, field->out_type, field->name);
+    keep_write(L, work, index, slot);
 }
 
 static int item_newindex(lua_State *L)
@@ -233,16 +263,29 @@ static int item_newindex(lua_State *L)
     const lua_item *item = lua_touserdata(L, 1);
     ft_lua_work *work = check_work(L, item);
 
-    lua_pushvalue(L, 2);
-    if (lua_rawget(L, lua_upvalueindex(UP_NAMES)) != LUA_TNUMBER)
-        return refuse_write(L);
-    size_t index = (size_t)lua_tointeger(L, -1);
-    const ft_lua_field *field = &work->fields->fields[index];
-    if (!field->is_written)
-        return refuse_write(L);
-    ft_lua_push_final(L, 3, field->out_type, field->name);
-    keep_write(L, work, index, item->slot);
+    assign(L, work, item->slot, 2);
     return 0;
+}
+
+// A new slot like slot `from`.
+static size_t copy_slot(lua_State *L, ft_lua_work *work, size_t from)
+{
+    size_t slot = work->slots.count;
+    int top = lua_gettop(L);
+
+    if (slot >= INT32_MAX || !add_row(&work->slots, work->slots.rows[from])) {
+        ft_lua_of(L)->system_refused = true;
+        luaL_error(L, "not enough memory");
+    }
+    for (size_t i = 0; i < work->fields->count; i++) {
+        if (!work->written[i])
+            continue;
+        lua_rawgeti(L, lua_upvalueindex(UP_WRITES), (lua_Integer)i + 1);
+        if (lua_rawgeti(L, -1, (lua_Integer)from + 1) != LUA_TNIL)
+            keep_write(L, work, i, slot);
+        lua_settop(L, top);
+    }
+    return slot;
 }
 
 static int item_copy(lua_State *L)
@@ -251,18 +294,27 @@ static int item_copy(lua_State *L)
 
     luaL_argexpected(L, item, 1, "item");
     ft_lua_work *work = check_work(L, item);
-    size_t slot = work->slots.count;
-    if (slot >= INT32_MAX || !add_row(&work->slots, work->slots.rows[item->slot])) {
-        ft_lua_of(L)->system_refused = true;
-        return luaL_error(L, "not enough memory");
-    }
-    for (size_t i = 0; i < work->fields->count; i++) {
-        if (!work->written[i])
-            continue;
-        lua_rawgeti(L, lua_upvalueindex(UP_WRITES), (lua_Integer)i + 1);
-        if (lua_rawgeti(L, -1, (lua_Integer)item->slot + 1) != LUA_TNIL)
-            keep_write(L, work, i, slot);
-        lua_settop(L, 1);
+    ft_lua_push_item(L, work, copy_slot(L, work, item->slot));
+    return 1;
+}
+
+// The item for a plain table: a copy of the item at hand, with what the table names assigned.
+static int item_make(lua_State *L)
+{
+    ft_lua_work *work = ft_lua_of(L)->work;
+    enum { TABLE = 1, KEY };
+
+    if (!work)
+        return luaL_error(L, "there is no item here");
+    if (work->is_of_batch)
+        return luaL_error(L, "a plain table is no item of a batch: copy the one that it comes "
+                             "from, `local new = item:copy()`, and set its fields");
+    size_t slot = copy_slot(L, work, 0);
+    lua_pushnil(L);
+    while (lua_next(L, TABLE)) {
+        assign(L, work, slot, KEY);
+        lua_settop(L, KEY);
+        ft_lua_steps(L, FT_LUA_NEXT_STEPS);
     }
     ft_lua_push_item(L, work, slot);
     return 1;
@@ -339,6 +391,10 @@ void ft_lua_open_item(lua_State *L)
         lua_pushvalue(L, names + i);
     luaL_setfuncs(L, methods, UP_COUNT);
     lua_settop(L, names + 2);
+    for (int i = 0; i < UP_COUNT; i++)
+        lua_pushvalue(L, names + i);
+    lua_pushcclosure(L, item_make, UP_COUNT);
+    lua_rawseti(L, LUA_REGISTRYINDEX, FT_LUA_KEY_MAKE);
     luaL_setfuncs(L, metamethods, UP_COUNT);
     lua_rawseti(L, LUA_REGISTRYINDEX, FT_LUA_KEY_ITEM);
 }

@@ -33,6 +33,7 @@ struct ft_lua_work {
     ft_stage *stage;
     const ft_lua_fields *fields;
     const ft_batch *batch;
+    bool is_of_batch;    // A call is about a whole batch: no item is the one at hand.
     uint64_t serial;     // Of the call; items of earlier ones are refused.
     ft_lua_rows slots;   // Of the call: rows of the batch.
     ft_lua_rows chosen;  // Of the call: slots that go on, in order.
@@ -53,8 +54,8 @@ void ft_lua_work_finish(ft_lua_work *work);
 bool ft_lua_work_begin(ft_lua_work *work, size_t from, size_t count, ft_error *err) FT_MUST_CHECK;
 // Pushes the item of a slot.
 void ft_lua_push_item(lua_State *L, ft_lua_work *work, size_t slot);
-// Chooses the item at `index` to go on; false when it is not an item. Raises for one of another
-// call.
+// Chooses the item at `index` to go on; a plain table is a copy of the item at hand, with what the
+// table names assigned. False when it is neither. Raises for an item of another call.
 bool ft_lua_choose_item(lua_State *L, int index);
 // Chooses all slots that the call began with.
 void ft_lua_choose_all(lua_State *L, ft_lua_work *work, size_t count);

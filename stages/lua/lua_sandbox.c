@@ -15,7 +15,6 @@
 
 enum {
     LOAD_PIECE_BYTES = 16 * 1024,
-    NEXT_STEPS = 4096,  // Sixteen calls of `next` between two looks at the clock.
     LOG_LINE_BYTES = 4000,
 };
 
@@ -107,7 +106,7 @@ static int base_next(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 2);
-    ft_lua_steps(L, NEXT_STEPS);
+    ft_lua_steps(L, FT_LUA_NEXT_STEPS);
     if (lua_next(L, 1))
         return 2;
     lua_pushnil(L);

@@ -200,10 +200,17 @@ static void look_at_item(const lexer *in, size_t at, ft_lua_scan *out)
     add(out->read, &out->read_count, field);
 }
 
+// `{NAME =` and `, NAME =`.
+static bool is_key(const lexer *in, size_t at)
+{
+    return at > 0 && in->tokens[at].kind == TOKEN_NAME && is_symbol(in, at + 1, "=") &&
+           (is_symbol(in, at - 1, "{") || is_symbol(in, at - 1, ",") || is_symbol(in, at - 1, ";"));
+}
+
 bool ft_lua_scan_text(ft_slice text, ft_arena *arena, ft_lua_scan *out, ft_error *err)
 {
     lexer words = {.text = text};
-    size_t items = 0;
+    size_t items = 0, keys = 0;
 
     *out = (ft_lua_scan){0};
     // Every token takes a byte at least.
@@ -212,14 +219,19 @@ bool ft_lua_scan_text(ft_slice text, ft_arena *arena, ft_lua_scan *out, ft_error
         return ft_fail_nomem(err, (text.size + 1) * sizeof(token));
     while (words.at < text.size)
         read_token(&words);
-    for (size_t i = 0; i < words.count; i++)
+    for (size_t i = 0; i < words.count; i++) {
         items += is_word(&words, i, "item");
+        keys += is_key(&words, i);
+    }
+    out->keys = ft_arena_zero(arena, keys + 1, sizeof(ft_slice));
     out->written = ft_arena_zero(arena, items + 1, sizeof(ft_slice));
     out->read = ft_arena_zero(arena, items + 1, sizeof(ft_slice));
-    if (!out->written || !out->read)
+    if (!out->keys || !out->written || !out->read)
         return ft_fail_nomem(err, (items + 1) * sizeof(ft_slice));
     for (size_t i = 0; i < words.count; i++) {
         bool is_member = i > 0 && (is_symbol(&words, i - 1, ".") || is_symbol(&words, i - 1, ":"));
+        if (is_key(&words, i))
+            out->keys[out->key_count++] = words.tokens[i].text;
         if (is_word(&words, i, "item") && !is_member)
             look_at_item(&words, i, out);
     }

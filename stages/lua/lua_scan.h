@@ -9,6 +9,8 @@ typedef struct ft_lua_scan {
     size_t written_count;
     ft_slice *read;  // item.NAME in any other place; methods are not among them.
     size_t read_count;
+    ft_slice *keys;  // {NAME = ...}: fields of an item, if the table becomes one.
+    size_t key_count;
     bool reads_any;   // `item` is used as a whole: passed on, indexed by a variable ...
     bool has_inner;   // item.NAME.INNER = ..., which changes a copy:
     ft_slice inner;   // NAME,

@@ -354,6 +354,21 @@ static bool plan_scanned_writes(ft_lua_planner *planner, const ft_lua_scan *scan
     return true;
 }
 
+// A table in the script may become an item: it may then set the fields that come in.
+static bool plan_scanned_keys(ft_lua_planner *planner, const ft_lua_scan *scan)
+{
+    for (size_t i = 0; i < scan->key_count; i++)
+        for (size_t f = 0; f < planner->count; f++) {
+            const ft_lua_field *field = &planner->fields[f];
+            if (field->in == FT_FIELD_NONE || field->is_written ||
+                !ft_slice_is(scan->keys[i], field->name))
+                continue;
+            if (!ft_lua_plan_writes(planner, "script", field->name, field->in_type))
+                return false;
+        }
+    return true;
+}
+
 static bool plan_all_reads(ft_lua_planner *planner)
 {
     ft_stage_plan *plan = planner->plan;
@@ -415,7 +430,8 @@ static bool plan_scanned(ft_lua_planner *planner)
         return false;
     if (scan.has_inner)
         return refuse_inner(planner, &scan);
-    if (!planner->declares_output && !plan_scanned_writes(planner, &scan))
+    if (!planner->declares_output &&
+        (!plan_scanned_writes(planner, &scan) || !plan_scanned_keys(planner, &scan)))
         return false;
     if (planner->declares_input)
         return true;

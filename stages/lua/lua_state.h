@@ -43,9 +43,9 @@ typedef struct ft_lua {
     bool system_refused;    // or in the system.
     ft_error refusal;
     // Time.
-    bool armed;    // The two below are set for the call that runs.
-    bool expired;  // The deadline has passed, or the run stops: every further instruction raises.
-    bool cancelled;         // The run stops.
+    bool armed;      // The two below are set for the call that runs.
+    bool expired;    // The deadline has passed, or the run stops: every further instruction raises.
+    bool cancelled;  // The run stops.
     const ft_stage *stage;  // Asked whether it does; NULL: nobody is.
     int64_t cpu_start_ns;
     int64_t wall_check_ns;  // Before this moment the CPU time cannot have been used up.
@@ -69,6 +69,7 @@ enum {
     FT_LUA_KEY_TENSOR,    // Metatables.
     FT_LUA_KEY_LIST,
     FT_LUA_KEY_ITEM,
+    FT_LUA_KEY_MAKE,    // The function that makes an item of a plain table.
     FT_LUA_KEY_OBJECT,  // Marks an empty table that was a JSON object.
     FT_LUA_KEY_WRITES,  // [field] -> table [slot] -> value.
     FT_LUA_KEY_CONTEXT,
@@ -94,6 +95,9 @@ static inline ft_lua *ft_lua_of(lua_State *L)
 {
     return *(ft_lua **)lua_getextraspace(L);
 }
+// A call of `next` may go through a large table of removed entries: sixteen of them between two
+// looks at the clock.
+enum { FT_LUA_NEXT_STEPS = 4096 };
 // Looks at the clock; raises when the deadline has passed.
 void ft_lua_poll(lua_State *L);
 // A C function has done `count` units of work of some nanoseconds each.

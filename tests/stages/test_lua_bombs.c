@@ -323,6 +323,52 @@ TEST(lua_survives_failing_allocations)
     }
 }
 
+// ---- a run that is being stopped ----
+
+enum { ASKED_BEFORE_STOP = 50 };
+
+static bool stops_after_a_while(const ft_stage *self)
+{
+    return ++*(int *)self->host_data > ASKED_BEFORE_STOP;
+}
+
+static void stop(const char *name, const char *code)
+{
+    static const ft_lua_limits limits = {MEMORY_BYTES, 60 * 1000};
+    static const ft_lua_place place = {"test", NULL, ""};
+    static const ft_stage_host host = {.cancelled = stops_after_a_while};
+    int asked = 0;
+    ft_stage stage = {.host = &host, .host_data = &asked};
+    ft_error err = FT_ERROR_INIT;
+    ft_lua *lua = ft_lua_create(&limits, &place, NULL, 1, &err);
+    chunk script = {code};
+    char what[500];
+
+    check_text_eq(err.message, "");
+    lua->stage = &stage;
+    int64_t start_ns = ft_clock_thread_cpu_ns();
+    bool ok = ft_lua_call(lua, run_chunk, &script, &err);
+    int64_t took_ms = (ft_clock_thread_cpu_ns() - start_ns) / 1000000;
+    snprintf(what, sizeof what, "%s: %s, %d ms", name, ok ? "ended" : err.message, (int)took_ms);
+    check_true_at(!ok && err.code == FT_ERROR_CANCELLED, what, __FILE__, __LINE__);
+    check_true_at(took_ms < 10 * 1000, what, __FILE__, __LINE__);
+    lua->stage = NULL;
+    check_works(lua);
+    ft_lua_destroy(lua);
+}
+
+TEST(lua_stops_with_the_run)
+{
+    stop("loop", "while true do end");
+    stop("pcall", "while true do pcall(function() while true do end end) end");
+    stop("xpcall", "while true do xpcall(error, function() while true do end end) end");
+    stop("coroutine", "while true do coroutine.wrap(function() while true do end end)() end");
+    stop("pattern", "return ('a'):rep(30000):find('.-.-.-.-b')");
+    stop("sort", "table.sort({1, 2, 3}, function() while true do end end)");
+    stop("tensors", "local t = ft.zeros('f16', 5e6) while true do t = t:mut():scale(2) end");
+    stop("caught as the last act", "pcall(function() while true do end end)");
+}
+
 int main(int argc, char **argv)
 {
     return check_main(argc, argv);
