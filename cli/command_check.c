@@ -212,9 +212,7 @@ static int check(const ft_arguments *arguments)
     bool ok = find_all(&c, &err) && check_all(&c, &err);
     if (ok && ft_arguments_has(arguments, "fix"))
         ok = fix_all(&c, &err);
-    int status =
-        ok ? tell(&c)
-           : ft_command_fail(err.code == FT_ERROR_NOMEM ? FT_EXIT_FAILED : FT_EXIT_USAGE, &err);
+    int status = ok ? tell(&c) : ft_command_fail(FT_EXIT_USAGE, &err);
     ft_diagnostics_destroy(c.diagnostics);
     return status;
 }

@@ -54,7 +54,7 @@ static int graph(const ft_arguments *arguments)
     }
     if (!ft_pipeline_file_read(&file, arguments->arena, path, line, &err) ||
         !ft_pipeline_file_take_params(&file, arguments, &err))
-        return ft_command_fail(err.code == FT_ERROR_NOMEM ? FT_EXIT_FAILED : FT_EXIT_USAGE, &err);
+        return ft_command_fail(FT_EXIT_USAGE, &err);
     ft_diagnostics *diagnostics = ft_diagnostics_create();
     if (!diagnostics) {
         ft_fail_nomem(&err, 4096);

@@ -260,7 +260,7 @@ static int run_command(const ft_arguments *arguments)
     if (!read_arguments(&r, &err))
         return ft_command_fail(FT_EXIT_USAGE, &err);
     if (!read_pipeline(&r, &err))
-        return ft_command_fail(err.code == FT_ERROR_NOMEM ? FT_EXIT_FAILED : FT_EXIT_USAGE, &err);
+        return ft_command_fail(FT_EXIT_USAGE, &err);
     r.report.terminal = ft_terminal_find(ft_arguments_get(arguments, "color"));
     r.report.quiet = ft_arguments_has(arguments, "quiet");
     r.report.json = ft_arguments_has(arguments, "json");

@@ -20,6 +20,8 @@ static const ft_command *const commands[] = {
 
 int ft_command_fail(int status, const ft_error *err)
 {
+    if (err->code == FT_ERROR_NOMEM)
+        status = FT_EXIT_FAILED;  // Whatever was being done, it was not the user's mistake.
     fprintf(stderr, "ftpipe: %s\n", err->message);
     if (err->hint[0])
         fprintf(stderr, "  %s\n", err->hint);

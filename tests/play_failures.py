@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every allocation fails once: pipelines on a tiny model, with FT_FAIL_ALLOC=n. Ends with "N passed, N failed".
+"""Every allocation fails, alone or with all behind it: pipelines on a tiny model, with FT_FAIL_ALLOC=n[,sticky]. Ends with "N passed, N failed".
 
     play_failures.py PROGRAM            1,000 seeded points
     play_failures.py PROGRAM --all      every point of every pipeline
@@ -89,6 +89,7 @@ stages:
     batch: 3
   - tokenize: tiny
   - embed: tiny
+    pooling: mean
   - write: out.npy
     fields: [embedding]
     mode: replace
@@ -141,7 +142,7 @@ def play(program, folder, name, point):
     work = tempfile.mkdtemp(dir=folder)
     for link in ("tiny", "in.jsonl"):
         os.symlink(os.path.join(folder, link), os.path.join(work, link))
-    env = dict(os.environ, FT_FAIL_ALLOC=str(point), NO_COLOR="1")
+    env = dict(os.environ, FT_FAIL_ALLOC=point, NO_COLOR="1")
     done = subprocess.run([program, "run", os.path.join(folder, name + ".yaml"), "--threads", "1"], cwd=work, env=env,
                           capture_output=True, timeout=120, check=False)
     outputs = [done.stdout]
@@ -156,13 +157,13 @@ def judge(name, point, result, whole):
     """What is wrong with this run, or None."""
     status, outputs, err = result
     if status < 0 or status == SANITIZER:
-        return "%s, allocation %d: status %d\n%s" % (name, point, status, err[-1500:])
+        return "%s, allocation %s: status %d\n%s" % (name, point, status, err[-1500:])
     if status == 0 and outputs != whole:
-        return "%s, allocation %d: succeeded with other output" % (name, point)
+        return "%s, allocation %s: succeeded with other output" % (name, point)
     if status not in (0, 1, 3):
-        return "%s, allocation %d: status %d\n%s" % (name, point, status, err[-1500:])
+        return "%s, allocation %s: status %d\n%s" % (name, point, status, err[-1500:])
     if status != 0 and "memory" not in err:
-        return "%s, allocation %d: does not say that memory ran out\n%s" % (name, point, err[-1500:])
+        return "%s, allocation %s: does not say that memory ran out\n%s" % (name, point, err[-1500:])
     return None
 
 
@@ -181,18 +182,21 @@ def main():
     passed, failures = 0, []
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(2) as pool:
         prepare(folder)
+        wholes, points = {}, []
         for name in PIPELINES:
-            whole = play(program, folder, name, 0)
-            if whole[0] != 0:
-                failures.append("%s does not run undisturbed:\n%s" % (name, whole[2]))
+            wholes[name] = play(program, folder, name, "0")
+            if wholes[name][0] != 0:
+                failures.append("%s does not run undisturbed:\n%s" % (name, wholes[name][2]))
                 continue
-            points = list(range(1, count_points(program, folder, name) + 1))
-            if "--all" not in sys.argv:
-                points = sorted(random.Random(11).sample(points, min(500, len(points))))
-            for point, result in zip(points, pool.map(lambda p, n=name: play(program, folder, n, p), points)):
-                fault = judge(name, point, result, whole[1])
-                passed += fault is None
-                failures += [fault] if fault else []
+            for point in range(1, count_points(program, folder, name) + 1):
+                points += [(name, str(point)), (name, "%d,sticky" % point)]
+        if "--all" not in sys.argv:
+            points = sorted(random.Random(11).sample(points, min(1000, len(points))))
+        results = pool.map(lambda at: play(program, folder, *at), points)
+        for (name, point), result in zip(points, results):
+            fault = judge(name, point, result, wholes[name][1])
+            passed += fault is None
+            failures += [fault] if fault else []
     print("\n".join(failures[:10]))
     print("%d passed, %d failed" % (passed, len(failures)))
     return 1 if failures else 0
