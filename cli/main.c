@@ -77,7 +77,7 @@ static int run_command(const ft_command *command, int argc, char **argv)
         return ft_command_fail(FT_EXIT_FAILED, &err);
     }
     if (!ft_arguments_parse(&arguments, argc, argv, &err)) {
-        ft_command_fail(status, &err);
+        status = ft_command_fail(status, &err);
     } else if (arguments.wants_help) {
         ft_command_print_help(command);
         status = FT_EXIT_DONE;
