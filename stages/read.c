@@ -5,6 +5,7 @@
 //
 // The path is a file, a glob (sorted by bytes) or `-` for standard input. The format comes from
 // `format:` or the name: .jsonl, .csv and .tsv, else text, each also with .gz or .zst behind it.
+// What begins as gzip or zstd data is unpacked whatever it is called, standard input too.
 // Text gives `text` (`to:` renames it), JSONL and CSV give their fields. With `per: paragraph`
 // blank lines separate items of text, whose own line ends stay. A byte order mark at the start of a
 // file is left out, and lines may end in CR LF.
@@ -86,8 +87,8 @@ static bool read_check_header(const void *host, size_t path, ft_slice record, ft
                        config->files.items[path], (int)shown, field.text.data);
     }
     return at == config->column_count ||
-           ft_fail(err, FT_ERROR_IO, "`%s` has %zu columns, and not %zu", config->files.items[path],
-                   at, config->column_count);
+           ft_fail(err, FT_ERROR_IO, "`%s` has %zu column%s, and not %zu",
+                   config->files.items[path], at, at == 1 ? "" : "s", config->column_count);
 }
 
 // The size of a file on the disk; 0 for what has none, such as a pipe.

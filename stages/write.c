@@ -14,7 +14,8 @@
 // JSONL without `fields:` keeps items as they were read, byte for byte, with changed fields
 // replaced and new ones added; nan and inf become null, bytes base64. CSV writes a header, no
 // quotes where none are needed, nothing for null and "" for an empty text. Text writes one field, a
-// line an item. In both, a value of type any that is a string is written as its text. .npy holds one tensor or number, a row an item in the order of the input.
+// line an item. In both, a string of type any is written as its text. .npy holds one tensor or
+// number, a row an item in the order of the input.
 #include <string.h>
 
 #include "runtime/memory/alloc.h"

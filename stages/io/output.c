@@ -1,5 +1,9 @@
 // Output files: see output.h. Bytes are not buffered here, as the writer hands over large pieces.
 // A lock on the .part keeps two runs from writing one file.
+//
+// A run that fails or is stopped closes without a commit: the .part is unlinked, and an appended
+// file is cut to its old size. What a killed process leaves (a .part, which no one has locked any
+// more) is overwritten by the next run.
 #include "stages/io/output.h"
 
 #include <errno.h>
@@ -14,12 +18,19 @@
 #include "runtime/memory/alloc.h"
 #include "stages/io/packer.h"
 
+// How the bytes come to their place, which says what a commit and a failure have to do.
+typedef enum output_way {
+    WAY_STREAM,    // A pipe, a device, standard output: what is written is gone.
+    WAY_PART,      // A new file under the name of .part, renamed at the commit.
+    WAY_APPENDED,  // A file that was there, or is made, grows in place.
+} output_way;
+
 struct ft_output {
-    const char *path;  // For messages.
-    char *part;        // The name while it is written; NULL when written in place.
+    const char *path;
     ft_output_mode mode;
+    output_way way;
+    char *part;  // WAY_PART: the name while it is written.
     int fd;
-    bool is_regular;
     bool is_committed;
     uint64_t existing;  // Bytes before ours, in an appended file.
     ft_packer *packer;  // NULL when not packed.
@@ -95,17 +106,10 @@ static bool make_folders(const char *path, ft_error *err)
 
 // ---- opening ----
 
-static bool open_in_place(ft_output *output, int flags, ft_error *err)
+static bool open_stream(ft_output *output, ft_error *err)
 {
-    struct stat found;
-    output->fd = open(output->path, flags | O_WRONLY | O_CLOEXEC, 0666);
-    if (output->fd < 0)
-        return ft_fail_errno(err, errno, "cannot write `%s`", output->path);
-    if (fstat(output->fd, &found) != 0)
-        return ft_fail_errno(err, errno, "cannot look at `%s`", output->path);
-    output->is_regular = S_ISREG(found.st_mode);
-    output->existing = output->is_regular ? (uint64_t)found.st_size : 0;
-    return true;
+    output->fd = open(output->path, O_WRONLY | O_CLOEXEC);
+    return output->fd >= 0 || ft_fail_errno(err, errno, "cannot write `%s`", output->path);
 }
 
 static bool take_lock(ft_output *output, ft_error *err)
@@ -116,6 +120,22 @@ static bool take_lock(ft_output *output, ft_error *err)
     return false;
 }
 
+// Until the lock is held, the size may still change, and the file's end is not ours to cut.
+static bool open_appended(ft_output *output, ft_error *err)
+{
+    struct stat found;
+    output->fd = open(output->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (output->fd < 0)
+        return ft_fail_errno(err, errno, "cannot write `%s`", output->path);
+    if (!take_lock(output, err))
+        return false;
+    if (fstat(output->fd, &found) != 0)
+        return ft_fail_errno(err, errno, "cannot look at `%s`", output->path);
+    output->existing = (uint64_t)found.st_size;
+    output->way = WAY_APPENDED;
+    return true;
+}
+
 static bool open_part(ft_output *output, ft_error *err)
 {
     const size_t size = strlen(output->path);
@@ -124,7 +144,6 @@ static bool open_part(ft_output *output, ft_error *err)
         return ft_fail_nomem(err, size + sizeof(".part"));
     memcpy(output->part, output->path, size);
     memcpy(output->part + size, ".part", sizeof(".part"));
-    output->is_regular = true;
     output->fd = open(output->part, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     const int saved = errno;
     if (output->fd < 0 || !take_lock(output, err)) {
@@ -134,6 +153,7 @@ static bool open_part(ft_output *output, ft_error *err)
         output->part = NULL;
         return false;
     }
+    output->way = WAY_PART;
     if (ftruncate(output->fd, 0) != 0)
         return ft_fail_errno(err, errno, "cannot write `%s`", output->part);
     return true;
@@ -143,16 +163,15 @@ static bool open_any(ft_output *output, ft_error *err)
 {
     struct stat found;
     if (is_standard(output->path)) {
-        output->path = "standard output";
         output->fd = STDOUT_FILENO;
         return true;
     }
     if (!ft_output_check(output->path, output->mode, err) || !make_folders(output->path, err))
         return false;
     if (stat(output->path, &found) == 0 && !S_ISREG(found.st_mode))
-        return open_in_place(output, 0, err);
+        return open_stream(output, err);
     if (output->mode == FT_OUTPUT_APPEND)
-        return open_in_place(output, O_CREAT | O_APPEND, err) && take_lock(output, err);
+        return open_appended(output, err);
     return open_part(output, err);
 }
 
@@ -176,14 +195,28 @@ ft_output *ft_output_open(const char *path, ft_output_mode mode, uint64_t *out_e
     return NULL;
 }
 
+// A failed run leaves nothing behind. A fault in doing so has no one to be told to.
+static void undo(const ft_output *output)
+{
+    switch (output->way) {
+    case WAY_STREAM:
+        return;
+    case WAY_PART:
+        unlink(output->part);
+        return;
+    case WAY_APPENDED:
+        if (output->fd >= 0)
+            ft_ignore(ftruncate(output->fd, (off_t)output->existing) == 0);
+        return;
+    }
+}
+
 void ft_output_close(ft_output *output)
 {
     if (!output)
         return;
-    if (!output->is_committed && output->part)
-        unlink(output->part);  // A failed run leaves nothing behind; there is no one to tell.
-    if (!output->is_committed && !output->part && output->is_regular && output->fd >= 0)
-        ft_ignore(ftruncate(output->fd, (off_t)output->existing) == 0);
+    if (!output->is_committed)
+        undo(output);
     if (output->fd > STDERR_FILENO)
         close(output->fd);
     ft_packer_close(output->packer);
@@ -195,7 +228,10 @@ void ft_output_close(ft_output *output)
 
 static bool fail_write(const ft_output *output, int saved, ft_error *err)
 {
-    ft_fail_errno(err, saved, "cannot write `%s`", output->path);
+    if (is_standard(output->path))
+        ft_fail_errno(err, saved, "cannot write to standard output");
+    else
+        ft_fail_errno(err, saved, "cannot write `%s`", output->path);
     if (saved == EPIPE)
         ft_hint(err, "The program that reads it has ended.");
     return false;
@@ -246,8 +282,7 @@ bool ft_output_rewrite(ft_output *output, ft_slice bytes, ft_error *err)
 
 static bool close_file(ft_output *output, ft_error *err)
 {
-    // What cannot be synced (a device) says EINVAL, and a pipe EINVAL or EROFS.
-    if (output->is_regular && fsync(output->fd) != 0)
+    if (output->way != WAY_STREAM && fsync(output->fd) != 0)
         return fail_write(output, errno, err);
     if (output->fd <= STDERR_FILENO)
         return true;
@@ -289,22 +324,23 @@ static bool sync_folder(const ft_output *output, ft_error *err)
     return ok;
 }
 
+// Gives the .part its name.
+static bool rename_part(const ft_output *output, ft_error *err)
+{
+    if (output->mode == FT_OUTPUT_CREATE)
+        return link_name(output, err);
+    return rename(output->part, output->path) == 0 ||
+           ft_fail_errno(err, errno, "cannot rename `%s` to `%s`", output->part, output->path);
+}
+
 bool ft_output_commit(ft_output *output, ft_error *err)
 {
     if (output->packer && !ft_packer_end(output->packer, write_all, output, err))
         return false;
     if (!close_file(output, err))
         return false;
-    if (!output->part) {
-        output->is_committed = true;
-        return true;
-    }
-    if (output->mode == FT_OUTPUT_CREATE) {
-        if (!link_name(output, err))
-            return false;
-    } else if (rename(output->part, output->path) != 0) {
-        return ft_fail_errno(err, errno, "cannot rename `%s` to `%s`", output->part, output->path);
-    }
+    if (output->way == WAY_PART && !rename_part(output, err))
+        return false;
     output->is_committed = true;
-    return sync_folder(output, err);
+    return output->way != WAY_PART || sync_folder(output, err);
 }

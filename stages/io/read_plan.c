@@ -129,8 +129,8 @@ static bool name_columns(ft_read_config *config, const ft_sample *sample, ft_are
         return ft_error_at(err, "path", 0, 0);
     }
     if (sample->count && sample->count != given) {
-        ft_fail(err, FT_ERROR_USAGE, "`fields` has %zu columns, and `%s` has %zu", given,
-                config->files.items[0], sample->count);
+        ft_fail(err, FT_ERROR_USAGE, "`fields` names %zu column%s, and `%s` has %zu", given,
+                given == 1 ? "" : "s", config->files.items[0], sample->count);
         return ft_error_at(err, "fields", 0, 0);
     }
     ft_sample none = {0};

@@ -1,11 +1,15 @@
 // Input streams: see stream.h. Packed bytes pass through one buffer of 128 KiB; unpacked ones go
 // straight to the caller's. The state of the unpackers is some 40 KiB for gzip and, for zstd, the
 // window that the frame asks for, at most 128 MiB.
+//
+// The first bytes of a stream whose name does not say that it is packed are read into `head`,
+// looked at, and then given out or unpacked with the rest, so that a pipe loses nothing.
 #include "stages/io/stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,19 +22,24 @@
 
 #include "runtime/memory/alloc.h"
 
-enum { PACKED_BYTES = 128 * 1024 };
+enum { PACKED_BYTES = 128 * 1024, HEAD_BYTES = 4 };
 
 struct ft_stream {
     const char *path;
+    char *shown;  // For messages: the path in backticks, or standard input.
     int fd;
     bool is_live;
     ft_packing packing;
-    uint64_t text_bytes;  // Given out so far.
-    char *packed;         // [PACKED_BYTES]; packed_at..packed_size is not used up.
+    bool is_known;  // How it is packed: by its name or by its head.
+    char head[HEAD_BYTES];
+    size_t head_size, head_at;  // Of a text: what has not been given out of it.
+    uint64_t text_bytes;        // Given out so far.
+    char *packed;               // [PACKED_BYTES]; packed_at..packed_size is not used up.
     size_t packed_size, packed_at;
     bool packed_end;  // The file has no more.
     bool in_frame;    // Inside a gzip member or a zstd frame: the file must not end here.
     bool any_frame;   // One has been begun: an empty file has none and is an empty text.
+    bool was_full;    // The last read filled its room: the unpacker may hold more.
 #ifdef FT_HAVE_ZLIB
     z_stream gzip;
     bool gzip_is_open;
@@ -97,12 +106,12 @@ static bool gzip_begin(ft_stream *stream, bool *out_begun, ft_error *err)
     if (packed[stream->packed_at] != 0x1f)
         return stream->any_frame
                    ? ft_fail(err, FT_ERROR_IO,
-                             "`%s`: something that is not gzip follows the compressed data, after "
+                             "%s: something that is not gzip follows the compressed data, after "
                              "%llu bytes of text",
-                             stream->path, (unsigned long long)stream->text_bytes)
-                   : ft_fail(err, FT_ERROR_IO, "`%s` is not a gzip file", stream->path);
+                             stream->shown, (unsigned long long)stream->text_bytes)
+                   : ft_fail(err, FT_ERROR_IO, "%s is not a gzip file", stream->shown);
     if (inflateReset(&stream->gzip) != Z_OK)
-        return ft_fail(err, FT_ERROR_IO, "`%s`: cannot begin a gzip member", stream->path);
+        return ft_fail(err, FT_ERROR_IO, "%s: cannot begin a gzip member", stream->shown);
     stream->in_frame = stream->any_frame = true;
     return true;
 }
@@ -129,8 +138,8 @@ static bool gzip_step(ft_stream *stream, char *out, size_t capacity, size_t *out
     else if (result == Z_MEM_ERROR)
         return ft_fail_nomem(err, 1 << 15);
     else if (result != Z_OK && result != Z_BUF_ERROR)
-        return ft_fail(err, FT_ERROR_IO, "`%s`: wrong gzip data after %llu bytes of text (%s)",
-                       stream->path, (unsigned long long)(stream->text_bytes + *out_size),
+        return ft_fail(err, FT_ERROR_IO, "%s: wrong gzip data after %llu bytes of text (%s)",
+                       stream->shown, (unsigned long long)(stream->text_bytes + *out_size),
                        gzip->msg ? gzip->msg : "no details");
     return true;
 }
@@ -150,8 +159,8 @@ static bool zstd_step(ft_stream *stream, char *out, size_t capacity, size_t *out
     stream->packed_at = in.pos;
     *out_size = to.pos;
     if (ZSTD_isError(result))
-        return ft_fail(err, FT_ERROR_IO, "`%s`: wrong zstd data after %llu bytes of text (%s)",
-                       stream->path, (unsigned long long)(stream->text_bytes + to.pos),
+        return ft_fail(err, FT_ERROR_IO, "%s: wrong zstd data after %llu bytes of text (%s)",
+                       stream->shown, (unsigned long long)(stream->text_bytes + to.pos),
                        ZSTD_getErrorName(result));
     stream->in_frame = result != 0;
     stream->any_frame = true;
@@ -177,27 +186,44 @@ static bool open_unpacker(ft_stream *stream, ft_error *err)
     }
 #endif
     const bool is_gzip = stream->packing == FT_PACKING_GZIP;
-    ft_fail(err, FT_ERROR_USAGE, "`%s` is compressed with %s, which this ftpipe was built without",
-            stream->path, is_gzip ? "gzip" : "zstd");
+    ft_fail(err, FT_ERROR_USAGE, "%s is compressed with %s, which this ftpipe was built without",
+            stream->shown, is_gzip ? "gzip" : "zstd");
     ft_hint(err, "Unpack it first, or build ftpipe where the headers of %s are installed.",
             is_gzip ? "zlib" : "libzstd");
     return false;
 }
 
+static bool set_shown(ft_stream *stream, bool is_standard, ft_error *err)
+{
+    static const char standard[] = "standard input";
+    const size_t size = is_standard ? sizeof(standard) : strlen(stream->path) + 3;
+    stream->shown = ft_alloc(size);
+    if (!stream->shown)
+        return ft_fail_nomem(err, size);
+    if (is_standard)
+        memcpy(stream->shown, standard, size);
+    else
+        snprintf(stream->shown, size, "`%s`", stream->path);
+    return true;
+}
+
 static bool open_file(ft_stream *stream, ft_error *err)
 {
     struct stat found;
-    if (strcmp(stream->path, "-") == 0) {
+    const bool is_standard = strcmp(stream->path, "-") == 0;
+    if (!set_shown(stream, is_standard, err))
+        return false;
+    if (is_standard) {
         stream->fd = STDIN_FILENO;
-        stream->path = "standard input";
     } else {
         stream->fd = open(stream->path, O_RDONLY | O_CLOEXEC);
         if (stream->fd < 0)
             return ft_fail_errno(err, errno, "cannot open `%s`", stream->path);
         stream->packing = ft_packing_find(ft_slice_of(stream->path), NULL);
+        stream->is_known = stream->packing != FT_PACKING_NONE;
     }
     if (fstat(stream->fd, &found) != 0)
-        return ft_fail_errno(err, errno, "cannot look at `%s`", stream->path);
+        return ft_fail_errno(err, errno, "cannot look at %s", stream->shown);
     if (S_ISDIR(found.st_mode)) {
         ft_fail(err, FT_ERROR_IO, "`%s` is a directory, not a file", stream->path);
         ft_hint(err, "To read all files in it, write `%s/*`.", stream->path);
@@ -236,6 +262,7 @@ void ft_stream_close(ft_stream *stream)
     if (stream->fd > STDIN_FILENO)
         close(stream->fd);  // Nothing was written: there is nothing to lose.
     ft_free(stream->packed);
+    ft_free(stream->shown);
     ft_free(stream);
 }
 
@@ -253,7 +280,8 @@ int64_t ft_stream_taken_bytes(const ft_stream *stream)
 
 bool ft_stream_is_ready(ft_stream *stream, int timeout_ms)
 {
-    if (!stream->is_live || stream->packed_at < stream->packed_size)
+    if (!stream->is_live || stream->packed_at < stream->packed_size || stream->was_full ||
+        stream->head_at < stream->head_size)
         return true;
     struct pollfd wanted = {.fd = stream->fd, .events = POLLIN};
     // Errors and hang-ups are for the read to tell.
@@ -268,10 +296,70 @@ static bool read_some(ft_stream *stream, char *out, size_t capacity, size_t *out
         got = read(stream->fd, out, capacity);
     while (got < 0 && errno == EINTR);
     if (got < 0)
-        return ft_fail_errno(err, errno, "cannot read `%s`", stream->path);
+        return ft_fail_errno(err, errno, "cannot read %s", stream->shown);
     *out_size = (size_t)got;
     return true;
 }
+
+// ---- what has no telling name ----
+
+static const struct {
+    ft_packing packing;
+    const char *magic;  // Neither can begin a text in UTF-8.
+} magics[] = {{FT_PACKING_GZIP, "\x1f\x8b"}, {FT_PACKING_ZSTD, "\x28\xb5\x2f\xfd"}};
+
+// Whether the head begins as packed data does; `*out_more` when further bytes must tell.
+static ft_packing look_at_head(const ft_stream *stream, bool *out_more)
+{
+    *out_more = false;
+    for (size_t i = 0; i < FT_COUNT_OF(magics); i++) {
+        const size_t wanted = strlen(magics[i].magic);
+        const size_t size = stream->head_size < wanted ? stream->head_size : wanted;
+        if (memcmp(stream->head, magics[i].magic, size) != 0)
+            continue;
+        if (size == wanted)
+            return magics[i].packing;
+        *out_more = true;
+    }
+    return FT_PACKING_NONE;
+}
+
+static bool find_packing(ft_stream *stream, ft_error *err)
+{
+    bool more = true;
+    while (more) {
+        size_t got;
+        if (!read_some(stream, stream->head + stream->head_size, HEAD_BYTES - stream->head_size,
+                       &got, err))
+            return false;
+        stream->head_size += got;
+        stream->packing = look_at_head(stream, &more);
+        more = more && got > 0;
+    }
+    stream->is_known = true;
+    if (stream->packing == FT_PACKING_NONE)
+        return true;
+    if (!open_unpacker(stream, err))
+        return false;
+    memcpy(stream->packed, stream->head, stream->head_size);
+    stream->packed_size = stream->head_size;
+    stream->head_size = 0;
+    return true;
+}
+
+static bool read_plain(ft_stream *stream, char *out, size_t capacity, size_t *out_size,
+                       ft_error *err)
+{
+    const size_t left = stream->head_size - stream->head_at;
+    if (left == 0)
+        return read_some(stream, out, capacity, out_size, err);
+    *out_size = left < capacity ? left : capacity;
+    memcpy(out, stream->head + stream->head_at, *out_size);
+    stream->head_at += *out_size;
+    return true;
+}
+
+// ---- reading ----
 
 static bool refill(ft_stream *stream, ft_error *err)
 {
@@ -296,14 +384,16 @@ static bool unpack_step(ft_stream *stream, char *out, size_t capacity, size_t *o
 #endif
     (void)out;
     (void)capacity;
-    return ft_fail(err, FT_ERROR_USAGE, "`%s` cannot be unpacked", stream->path);
+    return ft_fail(err, FT_ERROR_USAGE, "%s cannot be unpacked", stream->shown);
 }
 
 bool ft_stream_read(ft_stream *stream, char *out, size_t capacity, size_t *out_size, ft_error *err)
 {
     *out_size = 0;
+    if (!stream->is_known && !find_packing(stream, err))
+        return false;
     if (stream->packing == FT_PACKING_NONE)
-        return read_some(stream, out, capacity, out_size, err);
+        return read_plain(stream, out, capacity, out_size, err);
     for (;;) {
         // Some text may still be inside the unpacker, so it is asked before the file.
         size_t size;
@@ -311,6 +401,7 @@ bool ft_stream_read(ft_stream *stream, char *out, size_t capacity, size_t *out_s
             return false;
         stream->text_bytes += size;
         *out_size = size;
+        stream->was_full = size == capacity;
         if (size > 0)
             return true;
         if (stream->packed_at < stream->packed_size)
@@ -322,7 +413,7 @@ bool ft_stream_read(ft_stream *stream, char *out, size_t capacity, size_t *out_s
         if (!stream->in_frame)
             return true;
         return ft_fail(err, FT_ERROR_IO,
-                       "`%s`: the compressed data ends early, after %llu bytes of text",
-                       stream->path, (unsigned long long)stream->text_bytes);
+                       "%s: the compressed data ends early, after %llu bytes of text",
+                       stream->shown, (unsigned long long)stream->text_bytes);
     }
 }

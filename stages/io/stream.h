@@ -1,4 +1,5 @@
-// Bytes from a file or standard input, unpacked on the way when the name ends in .gz or .zst.
+// Bytes from a file or standard input, unpacked on the way when the name ends in .gz or .zst, or
+// when they begin as such data does.
 //
 // gzip may have several members and zero bytes behind them, zstd several frames and skippable
 // ones. Data that ends early or has something else behind it fails; what came before is given out.
@@ -14,7 +15,7 @@ typedef struct ft_stream ft_stream;
 // By the end of the name; `*out_rest` (may be NULL) is the name without it.
 ft_packing ft_packing_find(ft_slice path, ft_slice *out_rest);
 
-// `path` must live as long as the stream; `-` is standard input, which is not unpacked.
+// `path` must live as long as the stream; `-` is standard input.
 ft_stream *ft_stream_open(const char *path, ft_error *err) FT_MUST_CHECK;
 void ft_stream_close(ft_stream *stream);  // NULL is fine.
 // Gives at least one byte, or 0 at the end. From a pipe it gives what is there.

@@ -278,8 +278,7 @@ static bool find_unescaped(ft_writer *writer, ft_slice string, ft_slice *out)
     ft_text_append(cell, string);
     *out = (ft_slice){cell->data, 0};
     // Without memory the cell stays failed, which the caller looks at.
-    return cell->failed ||
-           ft_json_unescape(ft_text_get(cell), cell->data, &out->size, &ignored);
+    return cell->failed || ft_json_unescape(ft_text_get(cell), cell->data, &out->size, &ignored);
 }
 
 // Whether a value has a text of its own, which needs no JSON around it: a string, bytes, or a

@@ -213,7 +213,71 @@ TEST(stream_zero_padding_behind_gzip)
     ft_text_finish(&packed);
 }
 
+// Data without a telling name, from standard input, in the smallest portions that a pipe can give.
+static void check_from_a_pipe(const char *name, ft_slice bytes, const char *want)
+{
+    char back[100];
+    ft_error err = FT_ERROR_INIT;
+    size_t size = 0, got = 1;
+    int ends[2];
+    const int saved = dup(STDIN_FILENO);
+    check_int_eq(pipe(ends), 0);
+    check_int_eq(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
+    close(ends[0]);
+    ft_stream *stream = ft_stream_open(name, &err);
+    check_true(stream != NULL);
+    check_true(ft_stream_is_live(stream));
+    // All of it is in the pipe before the first read, which must not wait.
+    check_int_eq(write(ends[1], bytes.data, bytes.size), bytes.size);
+    close(ends[1]);
+    while (got > 0) {
+        check_true(ft_stream_is_ready(stream, 0));
+        check_ok(ft_stream_read(stream, back + size, 1, &got, &err), &err);
+        size += got;
+        check_true(size < sizeof(back));
+    }
+    ft_stream_close(stream);
+    check_int_eq(dup2(saved, STDIN_FILENO), STDIN_FILENO);
+    close(saved);
+    back[size] = '\0';
+    check_text_eq(back, want);
+}
+
+TEST(stream_standard_input_is_recognised)
+{
+    ft_text packed;
+    if (!is_built_in("a.gz") || !is_built_in("a.zst"))
+        check_skip("not built in");
+    ft_text_init(&packed, 1 << 20);
+    pack("a.gz", FT_SLICE("some text\n"), 2, &packed);
+    check_from_a_pipe("-", ft_text_get(&packed), "some text\nsome text\n");
+    ft_text_clear(&packed);
+    pack("a.zst", FT_SLICE("some text\n"), 2, &packed);
+    check_from_a_pipe("-", ft_text_get(&packed), "some text\nsome text\n");
+    check_from_a_pipe("-", FT_SLICE("(\xc2\xb5) plain"), "(\xc2\xb5) plain");
+    check_from_a_pipe("-", FT_SLICE("("), "(");
+    check_from_a_pipe("-", FT_SLICE(""), "");
+    ft_text_finish(&packed);
+}
+
 // ---- output ----
+
+TEST(output_append_refused_cuts_nothing)
+{
+    ft_error err = FT_ERROR_INIT;
+    char back[100];
+    const char *path = in_folder("both.txt");
+    write_file(path, "old", 3);
+    ft_output *one = ft_output_open(path, FT_OUTPUT_APPEND, NULL, &err);
+    check_true(one != NULL);
+    check_ok(ft_output_put(one, FT_SLICE("new"), &err), &err);
+    check_true(ft_output_open(path, FT_OUTPUT_APPEND, NULL, &err) == NULL);
+    check_contains(err.message, "is being written by another stage or run");
+    err = (ft_error)FT_ERROR_INIT;
+    check_ok(ft_output_commit(one, &err), &err);
+    ft_output_close(one);
+    check_int_eq(read_file(path, back, sizeof(back)), 6);
+}
 
 TEST(output_appears_at_the_commit)
 {
