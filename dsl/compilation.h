@@ -100,5 +100,8 @@ extern const char *const ft_common_keys[];                                   // 
 bool ft_compile_names(ft_compiler *c);
 void ft_compile_links(ft_compiler *c);
 
+// compile_shared.c: what only one stage may have, standard input and a file to write.
+void ft_compile_shared(ft_compiler *c);
+
 // compile_check.c
 void ft_compile_check(ft_compiler *c);

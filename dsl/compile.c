@@ -281,6 +281,7 @@ static void compile_root(ft_compiler *c)
     apply_command_line(c);
     if (!has_stages || !ft_compile_stages(c, stages) || !ft_compile_names(c))
         return;
+    ft_compile_shared(c);
     ft_compile_links(c);
     ft_compile_check(c);
 }

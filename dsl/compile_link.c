@@ -194,6 +194,39 @@ static const char **names_above(ft_compiler *c, const ft_stage_entry *entry)
     return names;
 }
 
+// "`a`, `b`, `c` and 4 more"; `names` ends with `errors`, which is none of them.
+static const char *list_above(ft_compiler *c, const char *const *names)
+{
+    enum { SHOWN = 5 };
+    size_t count = 0;
+    const char *text = "";
+
+    while (names[count + 1])
+        count++;
+    for (size_t i = 0; text && i < count && (i < SHOWN || count == SHOWN + 1); i++)
+        text = FT_SAY(c, "%s%s`%s`", text,
+                      i == 0           ? ""
+                      : i + 1 == count ? " and "
+                                       : ", ",
+                      names[i]);
+    if (text && count > SHOWN + 1)
+        text = FT_SAY(c, "%s and %zu more", text, count - SHOWN);
+    return text ? FT_SAY(c, count == 1 ? "the stage above is called %s"
+                                       : "the stages above are called %s", text)
+                : NULL;
+}
+
+// `docs` may mean `read_docs`: a name that has the word in it, or stands in it.
+static const char *find_kin(ft_compiler *c, ft_slice word, const char *const *names)
+{
+    const char *text = ft_arena_text(c->arena, word);
+
+    for (size_t i = 0; text && word.size >= 3 && names[i + 1]; i++)
+        if (strstr(names[i], text) || (strlen(names[i]) >= 3 && strstr(text, names[i])))
+            return names[i];
+    return NULL;
+}
+
 static bool refuse_unknown(ft_compiler *c, const ft_stage_entry *entry, const link_text *link)
 {
     const char **names = names_above(c, entry);
@@ -214,10 +247,9 @@ static bool refuse_unknown(ft_compiler *c, const ft_stage_entry *entry, const li
             fault.replacement =
                 link->port.size ? FT_SAY(c, "%s.%.*s", best, (int)link->port.size, link->port.data)
                                 : best;
-    } else if (names[0] && strcmp(names[0], "errors") != 0) {
-        fault.help =
-            FT_SAY(c, "the stages above are called %s%s%s%s", names[0], names[1] ? ", " : "",
-                   names[1] ? names[1] : "", names[1] && names[2] ? " ..." : "");
+    } else if (names[1]) {
+        const char *kin = find_kin(c, link->name, names);
+        fault.help = kin ? FT_SAY(c, "did you mean `%s`?", kin) : list_above(c, names);
     }
     return refuse_link(c, link, fault);
 }

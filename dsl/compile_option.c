@@ -261,6 +261,22 @@ static bool set_map(const value *v)
 
 // ---- one text ----
 
+// What to do about a model that is not there, beside trying another name.
+static const char *help_for_model(const value *v, bool is_path)
+{
+    ft_compiler *c = v->c;
+    const char *name = is_path ? NULL : ft_arena_text(c->arena, v->node->text);
+    bool (*can_pull)(const char *) = c->plan->environment.can_pull;
+
+    if (name && can_pull && can_pull(name))
+        return FT_SAY(c, "fetch it: `ftpipe pull %s`", name);
+    if (strcmp(v->entry->def->name, "infer") == 0)
+        return "name a safetensors file, or make trial weights: `ftpipe new weights PATH --layers "
+               "512,10`";
+    return "name a folder with the files of a model, or a model that `ftpipe pull` fetches "
+           "(`ftpipe pull --list`)";
+}
+
 static bool refuse_model(const value *v)
 {
     ft_compiler *c = v->c;
@@ -268,19 +284,13 @@ static bool refuse_model(const value *v)
     bool is_path = memchr(v->node->text.data, '/', v->node->text.size) != NULL;
     const char *const *words = v->option->choices;
     const char *near = words ? ft_nearest(v->node->text, words) : NULL;
+    const char *help = help_for_model(v, is_path);
     ft_diagnostic fault = {.number = 604, .mark = v->node->mark};
 
-    if (is_path) {
-        fault.message = FT_SAY(c, "there is no model at `%s`", name);
-        fault.help = "name a folder with the files of a model, or a model that `ftpipe pull NAME` "
-                     "has fetched";
-    } else {
-        fault.message =
-            FT_SAY(c, "there is no model `%s`, neither here nor in the model store", name);
-        fault.help = near ? FT_SAY(c, "did you mean `%s`? Else fetch the model: `ftpipe pull %s`",
-                                   near, name)
-                          : FT_SAY(c, "fetch it: `ftpipe pull %s`", name);
-    }
+    fault.message = is_path ? FT_SAY(c, "there is no model at `%s`", name)
+                            : FT_SAY(c, "there is no model `%s`, neither here nor in the model "
+                                        "store", name);
+    fault.help = near && help ? FT_SAY(c, "did you mean `%s`? Else %s", near, help) : help;
     ft_params_add_origin(c, v->pair->value, &fault);
     return ft_compiler_refuse(c, &fault);
 }

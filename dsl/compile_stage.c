@@ -401,6 +401,44 @@ static void apply_defaults(ft_compiler *c, ft_stage_entry *entry)
     }
 }
 
+// In a one-liner, `map y=x*2 z=1` is `map: {y: x*2, z: 1}`: where the main setting is a map, words
+// that name nothing else are its entries.
+static bool gather_entries(ft_compiler *c, ft_stage_entry *entry)
+{
+    const ft_option *main_option = ft_option_find_main(entry->def->options);
+    const ft_yaml_node *from = entry->yaml, *given = entry->type->value;
+    size_t own = given->kind == FT_YAML_MAP ? given->count : 0;
+
+    if (strcmp(c->source->path, "-e") != 0 || !main_option || main_option->type != FT_OPTION_MAP ||
+        entry->is_long || (is_given(given) && given->kind != FT_YAML_MAP))
+        return true;
+    ft_yaml_node *nodes = ft_arena_zero(c->arena, 2, sizeof(*nodes));
+    ft_yaml_pair *pairs = ft_arena_zero(c->arena, from->count, sizeof(*pairs));
+    ft_yaml_pair *made = ft_arena_zero(c->arena, own + from->count, sizeof(*made));
+    if (!nodes || !pairs || !made)
+        return ft_compiler_nomem(c);
+    ft_yaml_node *stage = &nodes[0], *map = &nodes[1];
+    *stage = *from;
+    stage->pairs = pairs;
+    stage->count = 0;
+    *map = (ft_yaml_node){
+        .kind = FT_YAML_MAP, .mark = entry->type_at->mark, .pairs = made, .count = own};
+    if (own > 0)
+        memcpy(made, given->pairs, own * sizeof(*made));
+    for (size_t i = 0; i < from->count; i++) {
+        const ft_yaml_pair *pair = &from->pairs[i];
+        bool known = pair == entry->type || is_common(pair->key->text) ||
+                     ft_option_find(entry->def->options, pair->key->text);
+        *(known ? &pairs[stage->count++] : &made[map->count++]) = *pair;
+    }
+    if (map->count == own)
+        return true;
+    pairs[0].value = map;  // The type is the first word of a stage.
+    entry->yaml = stage;
+    entry->type = &pairs[0];
+    return true;
+}
+
 static bool compile_entry(ft_compiler *c, ft_stage_entry *entry)
 {
     ft_error err = FT_ERROR_INIT;
@@ -412,7 +450,7 @@ static bool compile_entry(ft_compiler *c, ft_stage_entry *entry)
             c, &(ft_diagnostic){.number = 9,
                                 .mark = entry->yaml->mark,
                                 .message = "this stage has more than 1000 keys"});
-    if (!find_type(c, entry))
+    if (!find_type(c, entry) || !gather_entries(c, entry))
         return false;
     entry->index = (uint32_t)c->plan->node_count;
     entry->node = ft_plan_add_node(c->plan, entry->def, entry->def->name, &err);

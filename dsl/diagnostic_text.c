@@ -231,13 +231,18 @@ static int digits_of(uint32_t number)
     return digits;
 }
 
+static bool is_line(const ft_source *source)
+{
+    return strcmp(source->path, "-e") == 0;
+}
+
 static void print_spans(ft_text *out, const paint *p, int width, const ft_diagnostic *d)
 {
     const char *color = d->severity == FT_SEVERITY_ERROR ? p->red : p->yellow;
     const char *label = d->label;
 
     // A one-liner is no file that could be fixed.
-    if (!label && d->replacement && !d->has_other && strcmp(d->source->path, "-e") != 0)
+    if (!label && d->replacement && !d->has_other && !is_line(d->source))
         label = "(fixed by `ftpipe check --fix`)";
     span here = {&d->mark, label, color, '^'}, there = {&d->other, d->other_label, p->blue, '-'};
     bool other_first = d->has_other && d->other.offset < d->mark.offset;
@@ -283,7 +288,9 @@ static void print_one(ft_text *out, const paint *p, const ft_diagnostic *d)
                    is_error ? "error" : "warning", is_error ? 'E' : 'W', d->number, p->off, p->bold,
                    d->message, p->off);
     if (d->source) {
-        print_bar(out, p, width);
+        print_gutter(out, p, width, 0);
+        // Nobody typed what stands below.
+        ft_text_append_string(out, is_line(d->source) ? " (the line, written as YAML)\n" : "\n");
         print_spans(out, p, width, d);
     }
     print_help(out, p, width, d);

@@ -111,6 +111,32 @@
      "    input: [a, a]\n"
      RIGHT
      "    input: [a]\n"},
+    {213, "two stages read standard input",
+     "What comes in on standard input can be read once: two readers would each get a part of it. "
+     "Let both lines of stages read from one."
+     WRONG
+     "    - name: a\n"
+     "      read: \"-\"\n"
+     "    - name: b\n"
+     "      read: \"-\"\n"
+     RIGHT
+     "    - name: a\n"
+     "      read: \"-\"\n"
+     "    - write: all.jsonl\n"
+     "      input: a\n"
+     "    - write: ids.jsonl\n"
+     "      input: a\n"},
+    {214, "two stages write one file",
+     "Each sink writes a file of its own. To gather what several stages give in one file, let one "
+     "sink read from them all."
+     WRONG
+     "    - write: out.jsonl\n"
+     "      input: a\n"
+     "    - write: out.jsonl\n"
+     "      input: b\n"
+     RIGHT
+     "    - write: out.jsonl\n"
+     "      input: [a, b]\n"},
     {311, "a field that no stage above makes",
      "The stage reads a field that does not come in. The message lists what does. `tokens` "
      "is made by `tokenize`, `embedding` by `embed`."

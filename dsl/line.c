@@ -2,9 +2,9 @@
 // YAML that says the same.
 //
 // Stages are parted by `!`; a stage is its type, at most one main setting, and `option=value`
-// words. Quotes, '...' and
-// "...", keep spaces, `!` and `=`; `\` keeps the next character. Every value is written in single
-// quotes, as text: so nothing in it can be YAML. Lists are values in [ ], parted by commas.
+// words. Quotes, '...' and "...", keep spaces, `!` and `=`; `\` keeps the next character. A value
+// that is a whole [ ] or { } is YAML's list or map, and kept as it is typed. Every other value is
+// written in single quotes, as text: so nothing in it can be YAML.
 #include <string.h>
 
 #include "dsl/compile.h"
@@ -17,6 +17,8 @@ typedef struct word {
     size_t equals;      // Of the first `=` outside quotes, in `text`; SIZE_MAX: none.
     bool is_bang;
     bool was_quoted;
+    size_t flow_end;  // In `text`, behind the ] or } that closes what the value begins with; 0: it
+                      // begins with none.
 } word;
 
 typedef struct reader {
@@ -54,6 +56,39 @@ static bool read_quoted(reader *r, word *out, ft_error *err)
     return true;
 }
 
+// A value that begins with [ or {: up to the bracket that closes it, as it is.
+static bool read_flow(reader *r, word *out, ft_error *err)
+{
+    size_t start = r->at;
+    int depth = 0;
+    char quote = 0;
+
+    for (; r->at < r->line.size; r->at++) {
+        char c = r->line.data[r->at];
+
+        ft_text_append_char(&out->text, is_space(c) ? ' ' : c);
+        if (quote == '"' && c == '\\' && r->at + 1 < r->line.size)
+            ft_text_append_char(&out->text, r->line.data[++r->at]);
+        else if (quote)
+            quote = c == quote ? 0 : quote;
+        else if (c == '"' || c == '\'')
+            quote = c;
+        else
+            depth += c == '[' || c == '{' ? 1 : c == ']' || c == '}' ? -1 : 0;
+        if (depth == 0)
+            break;
+    }
+    if (r->at >= r->line.size) {
+        ft_fail(err, FT_ERROR_USAGE, "a %s is not closed",
+                quote ? "quote" : r->line.data[start] == '[' ? "`[`" : "`{`");
+        ft_hint(err, "Close it, or put the value in quotes if it is text.");
+        return fail_at(err, start, r->line.size);
+    }
+    r->at++;
+    out->flow_end = out->text.size;
+    return true;
+}
+
 // Within [ ] and ( ) spaces and `!` belong to the word.
 static bool read_word(reader *r, word *out, ft_error *err)
 {
@@ -65,6 +100,12 @@ static bool read_word(reader *r, word *out, ft_error *err)
         char c = r->line.data[r->at];
         if (depth == 0 && (is_space(c) || c == '!'))
             break;
+        if ((c == '[' || c == '{') && !out->was_quoted &&
+            (r->at == out->start || (depth == 0 && out->equals == out->text.size - 1))) {
+            if (!read_flow(r, out, err))
+                return false;
+            continue;
+        }
         if (c == '"' || c == '\'') {
             // Within a list or call, quotes are its own.
             if (depth > 0)
@@ -94,6 +135,7 @@ static bool next_word(reader *r, word *out, bool *out_more, ft_error *err)
 {
     ft_text_clear(&out->text);
     out->is_bang = out->was_quoted = false;
+    out->flow_end = 0;
     while (r->at < r->line.size && is_space(r->line.data[r->at]))
         r->at++;
     *out_more = r->at < r->line.size;
@@ -134,23 +176,40 @@ static bool is_plain(ft_slice text)
     return text.size > 0;
 }
 
-static void put_value(ft_text *yaml, ft_slice text, bool was_quoted)
+// [a, b] of plain words: each is text, as a value of its own would be.
+static bool is_simple_list(ft_slice text)
 {
-    if (text.size >= 2 && text.data[0] == '[' && text.data[text.size - 1] == ']' && !was_quoted) {
+    for (size_t i = 1; i + 1 < text.size; i++)
+        if (strchr("'\"[]{}", text.data[i]))
+            return false;
+    return text.data[0] == '[';
+}
+
+static void put_text(ft_text *yaml, ft_slice text)
+{
+    if (is_plain(text))
+        ft_text_append(yaml, text);
+    else
+        put_quoted(yaml, text);
+}
+
+static void put_value(ft_text *yaml, ft_slice text, bool is_flow)
+{
+    if (is_flow && is_simple_list(text)) {
         ft_slice rest = {text.data + 1, text.size - 2}, part;
         bool first = true;
 
         ft_text_append_char(yaml, '[');
         while (ft_slice_cut(&rest, ',', &part)) {
             ft_text_append_string(yaml, first ? "" : ", ");
-            put_value(yaml, ft_slice_trim(part), true);
+            put_text(yaml, ft_slice_trim(part));
             first = false;
         }
         ft_text_append_char(yaml, ']');
-    } else if (is_plain(text)) {
+    } else if (is_flow) {
         ft_text_append(yaml, text);
     } else {
-        put_quoted(yaml, text);
+        put_text(yaml, text);
     }
 }
 
@@ -201,7 +260,7 @@ static bool put_word(ft_text *yaml, const word *w, stage_state *stage, ft_error 
         ft_text_append(yaml, key);
         ft_text_append_string(yaml, ": ");
         put_value(yaml, (ft_slice){text.data + w->equals + 1, text.size - w->equals - 1},
-                  w->was_quoted);
+                  w->flow_end == text.size);
         stage->any_option = true;
         return true;
     }
@@ -213,7 +272,7 @@ static bool put_word(ft_text *yaml, const word *w, stage_state *stage, ft_error 
         return fail_at(err, w->start, w->end);
     }
     ft_text_append_char(yaml, ' ');
-    put_value(yaml, text, w->was_quoted);
+    put_value(yaml, text, text.size > 0 && w->flow_end == text.size);
     stage->has_main = true;
     return true;
 }

@@ -137,18 +137,32 @@ static bool refuse_at(const ft_source *source, ft_diagnostics *all, size_t at, f
     return false;
 }
 
+// ASCII in two or four bytes, without a byte order mark: of every four bytes, each place is always
+// zero or never.
+static bool looks_wide(ft_slice text)
+{
+    size_t count = (text.size < 64 ? text.size : 64) / 4, places = 0;
+
+    for (size_t place = 0; place < 4; place++) {
+        size_t zeros = 0;
+        for (size_t i = 0; i < count; i++)
+            zeros += !text.data[i * 4 + place];
+        if (zeros > 0 && zeros < count)
+            return false;
+        places += zeros > 0;
+    }
+    return places == 2 || places == 3;
+}
+
 static bool check_encoding(const ft_source *source, ft_diagnostics *all)
 {
     ft_slice text = source->text;
-    bool utf16 = ft_slice_starts_with(text, FT_SLICE("\xFF\xFE")) ||
-                 ft_slice_starts_with(text, FT_SLICE("\xFE\xFF"));
 
-    // Without a byte order mark: ASCII in two or four bytes.
-    if (!utf16 && text.size >= 4)
-        utf16 = (!text.data[0] && text.data[1]) ||
-                (text.data[0] && !text.data[1] && !text.data[3]) ||
-                (!text.data[0] && !text.data[1] && text.data[3]);
-    if (!utf16)
+    bool has_mark = ft_slice_starts_with(text, FT_SLICE("\xFF\xFE")) ||
+                    ft_slice_starts_with(text, FT_SLICE("\xFE\xFF"));
+
+    // No pipeline is without ASCII, so no wide one without a zero.
+    if (!looks_wide(text) && (!has_mark || (text.size > 2 && !memchr(text.data, 0, text.size))))
         return true;
     return refuse_at(source, all, 0,
                      (ft_diagnostic){
@@ -163,19 +177,20 @@ static bool check_bytes(const ft_source *source, ft_diagnostics *all)
     ft_slice text = source->text;
     size_t valid = ft_utf8_valid_prefix(text);
     ft_arena *arena = ft_diagnostics_arena(all);
+    const char *nul = text.size > 0 ? memchr(text.data, 0, text.size) : NULL;
 
+    if (nul)
+        return refuse_at(source, all, (size_t)(nul - text.data),
+                         (ft_diagnostic){
+                             .number = 3,
+                             .message = "this is not a text file, or it was cut off while being "
+                                        "written: there is a NUL byte in it",
+                         });
     for (size_t i = 0; i < valid; i++) {
         unsigned char c = (unsigned char)text.data[i];
 
         if ((c >= 0x20 && c != 0x7F) || c == '\n' || c == '\r' || c == '\t')
             continue;
-        if (c == 0)
-            return refuse_at(source, all, i,
-                             (ft_diagnostic){
-                                 .number = 3,
-                                 .message = "there is a NUL byte in this file: it is not text, or "
-                                            "it was cut off while being written",
-                             });
         return refuse_at(
             source, all, i,
             (ft_diagnostic){

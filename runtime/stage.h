@@ -82,6 +82,7 @@ typedef struct ft_environment {
     uint64_t seed;
     bool deep;      // `check --deep`: also look whether outputs can be written.
     bool will_run;  // False in `check` and `graph`: do not refuse an output file that exists.
+    bool (*can_pull)(const char *name);  // Does `ftpipe pull` know the model? NULL: it knows none.
 } ft_environment;
 
 struct ft_stage_plan {

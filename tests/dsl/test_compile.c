@@ -252,6 +252,18 @@ TEST(one_liners)
                "stages:\n  - write: a\n    fields: [id, text]\n    mode: append\n");
     check_line("read \"it's: {a}\"", "stages:\n  - read: 'it''s: {a}'\n");
     check_line("read a\\ b", "stages:\n  - read: 'a b'\n");
+    check_line("generate 5 fields={x: index} ! gather fields={n: count()} ! print",
+               "stages:\n  - generate: 5\n    fields: {x: index}\n  - gather:\n    fields: {n: "
+               "count()}\n  - print:\n");
+    check_line("map {a: \"x ! }\", b: 'it''s', c: [1, {d: 2}]} x=[\"a, b\", c]",
+               "stages:\n  - map: {a: \"x ! }\", b: 'it''s', c: [1, {d: 2}]}\n    x: [\"a, b\", "
+               "c]\n");
+    check_line("read {a,b}.txt x='{a: b}'",
+               "stages:\n  - read: '{a,b}.txt'\n    x: '{a: b}'\n");
+    check_line("write x fields=[@raw, id]", "stages:\n  - write: x\n    fields: ['@raw', id]\n");
+    check_no_line("map {y: x*2", "`{` is not closed");
+    check_no_line("map {y: \"x} ! drop", "quote is not closed");
+    check_no_line("map x=[a, b", "`[` is not closed");
     check_no_line("", "missing");
     check_no_line("read a !", "missing");
     check_no_line("! read a", "missing");

@@ -268,8 +268,17 @@ TEST(bytes_that_are_no_text)
     check_refused("a: b\x01\n", 3, 1, 5);
     check_refused("\xff\xfe"
                   "a",
-                  2, 1, 1);
-    compiled done = compile_slice_with((ft_slice){"a\0:\0", 4}, NULL, NULL);
+                  3, 1, 1);
+    compiled done = compile_slice_with((ft_slice){"\xff\xfe"
+                                                  "a\0:\0",
+                                                  6},
+                                       NULL, NULL);
+    check_int_eq(ft_diagnostics_get(done.diagnostics, 0)->number, 2);
+    compiled_finish(&done);
+    done = compile_slice_with((ft_slice){"\0\1\2\3\4\5\6\7", 8}, NULL, NULL);
+    check_int_eq(ft_diagnostics_get(done.diagnostics, 0)->number, 3);
+    compiled_finish(&done);
+    done = compile_slice_with((ft_slice){"a\0:\0", 4}, NULL, NULL);
     check_int_eq(ft_diagnostics_get(done.diagnostics, 0)->number, 2);
     compiled_finish(&done);
     done = compile_slice_with((ft_slice){"abcd: \0c", 8}, NULL, NULL);
