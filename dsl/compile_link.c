@@ -204,15 +204,13 @@ static const char *list_above(ft_compiler *c, const char *const *names)
     while (names[count + 1])
         count++;
     for (size_t i = 0; text && i < count && (i < SHOWN || count == SHOWN + 1); i++)
-        text = FT_SAY(c, "%s%s`%s`", text,
-                      i == 0           ? ""
-                      : i + 1 == count ? " and "
-                                       : ", ",
-                      names[i]);
+        text = FT_SAY(c, "%s%s`%s`", text, i == 0 ? "" : i + 1 == count ? " and " : ", ", names[i]);
     if (text && count > SHOWN + 1)
         text = FT_SAY(c, "%s and %zu more", text, count - SHOWN);
-    return text ? FT_SAY(c, count == 1 ? "the stage above is called %s"
-                                       : "the stages above are called %s", text)
+    return text ? FT_SAY(c,
+                         count == 1 ? "the stage above is called %s"
+                                    : "the stages above are called %s",
+                         text)
                 : NULL;
 }
 

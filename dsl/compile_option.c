@@ -288,8 +288,10 @@ static bool refuse_model(const value *v)
     ft_diagnostic fault = {.number = 604, .mark = v->node->mark};
 
     fault.message = is_path ? FT_SAY(c, "there is no model at `%s`", name)
-                            : FT_SAY(c, "there is no model `%s`, neither here nor in the model "
-                                        "store", name);
+                            : FT_SAY(c,
+                                     "there is no model `%s`, neither here nor in the model "
+                                     "store",
+                                     name);
     fault.help = near && help ? FT_SAY(c, "did you mean `%s`? Else %s", near, help) : help;
     ft_params_add_origin(c, v->pair->value, &fault);
     return ft_compiler_refuse(c, &fault);

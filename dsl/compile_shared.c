@@ -31,8 +31,9 @@ static ft_mark place_of(const ft_stage_entry *entry)
     const ft_option *option = ft_option_find_main(entry->def->options);
     const ft_yaml_pair *by_name = ft_yaml_find(entry->yaml, option->name);
 
-    return by_name ? by_name->value->mark : entry->is_long ? entry->type_at->mark
-                                                           : entry->type->value->mark;
+    return by_name          ? by_name->value->mark
+           : entry->is_long ? entry->type_at->mark
+                            : entry->type->value->mark;
 }
 
 static bool is_standard_input(const char *path)
@@ -48,8 +49,8 @@ static const ft_stage_entry *find_same(const ft_compiler *c, size_t at, const ch
         return NULL;
     for (size_t i = 0; i < at; i++) {
         const char *other = path_of(&c->entries[i], type);
-        if (other && (strcmp(type, "read") == 0 ? is_standard_input(other)
-                                                : strcmp(path, other) == 0))
+        if (other &&
+            (strcmp(type, "read") == 0 ? is_standard_input(other) : strcmp(path, other) == 0))
             return ft_file_find(path) == FT_FILE_OTHER && strcmp(type, "write") == 0
                        ? NULL
                        : &c->entries[i];
@@ -78,17 +79,19 @@ void ft_compile_shared(ft_compiler *c)
                           (ft_diagnostic){.number = NUMBER_ONE_READER,
                                           .message = "two stages read standard input, and each "
                                                      "would get a part of it",
-                                          .help = FT_SAY(c, "read it once; other stages can have "
-                                                            "`input: %s`", first->name)});
+                                          .help = FT_SAY(c,
+                                                         "read it once; other stages can have "
+                                                         "`input: %s`",
+                                                         first->name)});
         first = find_same(c, i, "write");
         if (first)
             refuse_second(
                 c, entry, first,
-                (ft_diagnostic){.number = NUMBER_ONE_WRITER,
-                                .message = FT_SAY(c, "two stages write `%s`",
-                                                  ft_compiler_quote(
-                                                      c, ft_slice_of(path_of(entry, "write")))),
-                                .help = "give each a file of its own, or let one of them read from "
-                                        "both: `input: [A, B]`"});
+                (ft_diagnostic){
+                    .number = NUMBER_ONE_WRITER,
+                    .message = FT_SAY(c, "two stages write `%s`",
+                                      ft_compiler_quote(c, ft_slice_of(path_of(entry, "write")))),
+                    .help = "give each a file of its own, or let one of them read from "
+                            "both: `input: [A, B]`"});
     }
 }

@@ -80,7 +80,9 @@ static bool read_flow(reader *r, word *out, ft_error *err)
     }
     if (r->at >= r->line.size) {
         ft_fail(err, FT_ERROR_USAGE, "a %s is not closed",
-                quote ? "quote" : r->line.data[start] == '[' ? "`[`" : "`{`");
+                quote                        ? "quote"
+                : r->line.data[start] == '[' ? "`[`"
+                                             : "`{`");
         ft_hint(err, "Close it, or put the value in quotes if it is text.");
         return fail_at(err, start, r->line.size);
     }

@@ -102,7 +102,7 @@ def scaling(_):
                 file.write("stages:\n  - read: in.jsonl\n    fields: {text: string}\n  - tokenize: %s\n  - embed: %s\n"
                            "  - write: %s.npy\n    fields: [embedding]\n    mode: replace\n" % (MINILM, MINILM, name))
         ratios = []
-        for rep in range(6):
+        for rep in range(4):
             start = time.perf_counter()
             both = [subprocess.Popen(["taskset", "-c", str(cpu), FTPIPE, "run", "-q", name + ".yaml", "--threads", "1"],
                                      cwd=scratch, stderr=subprocess.DEVNULL) for cpu, name in ((0, "a"), (1, "b"))]

@@ -258,8 +258,7 @@ TEST(one_liners)
     check_line("map {a: \"x ! }\", b: 'it''s', c: [1, {d: 2}]} x=[\"a, b\", c]",
                "stages:\n  - map: {a: \"x ! }\", b: 'it''s', c: [1, {d: 2}]}\n    x: [\"a, b\", "
                "c]\n");
-    check_line("read {a,b}.txt x='{a: b}'",
-               "stages:\n  - read: '{a,b}.txt'\n    x: '{a: b}'\n");
+    check_line("read {a,b}.txt x='{a: b}'", "stages:\n  - read: '{a,b}.txt'\n    x: '{a: b}'\n");
     check_line("write x fields=[@raw, id]", "stages:\n  - write: x\n    fields: ['@raw', id]\n");
     check_no_line("map {y: x*2", "`{` is not closed");
     check_no_line("map {y: \"x} ! drop", "quote is not closed");
