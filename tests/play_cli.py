@@ -252,9 +252,8 @@ class Terminal:
         if self.pid == 0:
             os.chdir(player.folder)
             os.environ.update({"TERM": "xterm", **(env or {})})
-            time.sleep(0.2)  # The size is set meanwhile.
+            fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
             os.execv(player.program, [player.program, *arguments])
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 
     def read(self, seconds, until=None):
         end = time.monotonic() + seconds
