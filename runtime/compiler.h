@@ -14,6 +14,14 @@
 #define FT_LIKELY(x) __builtin_expect(!!(x), 1)
 #define FT_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define FT_PREFETCH(p) __builtin_prefetch(p)
+// Inside a loop that waits for another core: lets go of the pipeline for a moment.
+#if defined(__x86_64__)
+#define FT_PAUSE() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define FT_PAUSE() __asm__ volatile("yield")
+#else
+#define FT_PAUSE() ((void)0)
+#endif
 #define FT_THREAD_LOCAL _Thread_local
 
 // True when the sum or the product does not fit `*out`; every size that comes from a file goes
