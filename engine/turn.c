@@ -290,6 +290,18 @@ void ft_turn_begin(ft_worker *worker, ft_instance *instance, ft_stream *stream)
     ft_atomic_store(&instance->stats.is_running, 1, FT_RELAXED);
 }
 
+void ft_turn_move(ft_instance *instance, ft_worker *worker)
+{
+    ft_worker *before = instance->turn.worker;
+
+    if (before == worker)
+        return;
+    if (before->at == instance)
+        before->at = NULL;
+    worker->at = instance;
+    instance->turn.worker = worker;
+}
+
 // Only the worker that runs the instance writes its statistics, so a load and a store do.
 static void count_up(ft_atomic_u64 *counter, uint64_t by)
 {
@@ -478,31 +490,31 @@ static bool is_skipped(const ft_node *node, ft_ticket ticket)
            ft_failure_is_before(node->run, ticket);
 }
 
-// Runs the pieces of one ticket through the stage and sends what came of it.
-static void run_pieces(ft_worker *worker, ft_node *node, ft_packet *first)
+void ft_packet_turn_begin(ft_worker *worker, ft_node *node, ft_packet *first, ft_packet_turn *out)
 {
-    ft_run *run = node->run;
-    ft_error err = FT_ERROR_INIT;
-    ft_ticket ticket = first->ticket;
-    bool skip = is_skipped(node, ticket);
-    ft_instance *instance = ft_instance_get(worker, node, &err);
-    bool ok = instance != NULL;
+    *out = (ft_packet_turn){.node = node, .first = first, .err = FT_ERROR_INIT};
+    out->skip = is_skipped(node, first->ticket);
+    out->instance = ft_instance_get(worker, node, &out->err);
+    out->ok = out->instance != NULL;
+    if (!out->ok)
+        return;
+    ft_turn_begin(worker, out->instance, NULL);
+    out->instance->turn.ticket = first->ticket;
+    out->instance->turn.flight = first->flight;
+    out->instance->turn.birth = first->flight->birth;
+}
+
+void ft_packet_turn_process(ft_packet_turn *turn)
+{
+    for (ft_packet *piece = turn->first; turn->ok && piece; piece = piece->next_piece)
+        turn->ok = run_piece(turn->instance, piece, turn->skip, &turn->err);
+}
+
+// Lets go of what is left of the packets that came, but for the first; returns how many there were.
+static int64_t use_up(ft_run *run, ft_packet *first)
+{
     int64_t pieces = 0;
 
-    if (ok) {
-        ft_turn_begin(worker, instance, NULL);
-        instance->turn.ticket = ticket;
-        instance->turn.flight = first->flight;
-        instance->turn.birth = first->flight->birth;
-    }
-    for (ft_packet *piece = first; ok && piece; piece = piece->next_piece)
-        ok = run_piece(instance, piece, skip, &err);
-    if (!ok) {
-        ft_run_fail(run, node, &ticket, &err);
-        for (size_t i = 0; instance && i < node->port_count; i++)
-            ft_flow_drop_list(&instance->turn.out[i], 0);
-        err = (ft_error)FT_ERROR_INIT;
-    }
     for (ft_packet *piece = first, *next; piece; piece = next) {
         next = piece->next_piece;
         pieces++;
@@ -512,11 +524,55 @@ static void run_pieces(ft_worker *worker, ft_node *node, ft_packet *first)
         if (piece != first)
             ft_flow_free_packet(run, piece);
     }
-    if (!ft_flow_send(worker, node, instance ? instance->turn.out : NULL, first, &err))
-        ft_run_fail(run, node, NULL, &err);
+    return pieces;
+}
+
+void ft_packet_turn_finish(ft_worker *worker, ft_packet_turn *turn)
+{
+    ft_node *node = turn->node;
+    ft_instance *instance = turn->instance;
+
+    if (instance)
+        ft_turn_move(instance, worker);
+    if (!turn->ok) {
+        ft_run_fail(node->run, node, &turn->first->ticket, &turn->err);
+        for (size_t i = 0; instance && i < node->port_count; i++)
+            ft_flow_drop_list(&instance->turn.out[i], 0);
+        turn->err = (ft_error)FT_ERROR_INIT;
+    }
+    int64_t pieces = use_up(node->run, turn->first);
+    if (!ft_flow_send(worker, node, instance ? instance->turn.out : NULL, turn->first, &turn->err))
+        ft_run_fail(node->run, node, NULL, &turn->err);
     if (instance)
         ft_turn_end(instance);
     ft_node_release(worker, node, pieces);
+}
+
+// Runs the pieces of one ticket through the stage and sends what came of it.
+static void run_pieces(ft_worker *worker, ft_node *node, ft_packet *first)
+{
+    ft_packet_turn turn;
+
+    ft_packet_turn_begin(worker, node, first, &turn);
+    ft_packet_turn_process(&turn);
+    ft_packet_turn_finish(worker, &turn);
+}
+
+// CAPPED: the instance is free for the next packet that waits for one.
+static void pass_on(ft_worker *worker, ft_node *node)
+{
+    ft_mutex_lock(&node->lock);
+    ft_task *next = node->ready_first;
+    if (next) {
+        node->ready_first = next->next;
+        if (!node->ready_first)
+            node->ready_last = NULL;
+    } else {
+        node->running--;
+    }
+    ft_mutex_unlock(&node->lock);
+    if (next)
+        ft_dispatch(worker, next);
 }
 
 static void run_serial(ft_worker *worker, ft_node *node)
@@ -538,21 +594,19 @@ static void run_serial(ft_worker *worker, ft_node *node)
     }
 }
 
-static void run_capped(ft_worker *worker, ft_node *node, ft_packet *packet)
+void ft_packet_turn_follow(ft_worker *worker, ft_node *node)
+{
+    if (node->mode == FT_MODE_CAPPED)
+        pass_on(worker, node);
+    else if (node->mode == FT_MODE_SERIAL)
+        run_serial(worker, node);
+}
+
+static void run_packet(ft_worker *worker, ft_node *node, ft_packet *packet)
 {
     run_pieces(worker, node, packet);
-    ft_mutex_lock(&node->lock);
-    ft_task *next = node->ready_first;
-    if (next) {
-        node->ready_first = next->next;
-        if (!node->ready_first)
-            node->ready_last = NULL;
-    } else {
-        node->running--;
-    }
-    ft_mutex_unlock(&node->lock);
-    if (next)
-        ft_dispatch(worker, next);
+    if (node->mode == FT_MODE_CAPPED)
+        pass_on(worker, node);
 }
 
 void ft_task_run(ft_worker *worker, ft_task *task)
@@ -561,10 +615,7 @@ void ft_task_run(ft_worker *worker, ft_task *task)
 
     switch (task->kind) {
     case FT_TASK_PACKET:
-        if (node->mode == FT_MODE_CAPPED)
-            run_capped(worker, node, (ft_packet *)task);
-        else
-            run_pieces(worker, node, (ft_packet *)task);
+        run_packet(worker, node, (ft_packet *)task);
         break;
     case FT_TASK_SERIAL:
         run_serial(worker, node);
