@@ -2,11 +2,12 @@
 // signals, so it runs on the first thread, which waits in ft_run_wait.
 #include "cli/interrupt.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <unistd.h>
 
 static ft_run *volatile watched;
-static volatile sig_atomic_t first_signal, signal_count;
+static volatile sig_atomic_t first_signal, signal_count, bell = -1;
 
 static void handle(int number)
 {
@@ -17,6 +18,13 @@ static void handle(int number)
         _exit(128 + number);
     if (watched)
         ft_run_cancel(watched);
+    if (bell >= 0) {
+        int saved = errno;
+        // A full pipe wakes the reader as well as one more byte would.
+        ssize_t ignored = write(bell, "!", 1);
+        (void)ignored;
+        errno = saved;
+    }
 }
 
 void ft_interrupt_watch(ft_run *run)
@@ -38,6 +46,11 @@ void ft_interrupt_end(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     watched = NULL;
+}
+
+void ft_interrupt_set_bell(int fd)
+{
+    bell = fd;
 }
 
 int ft_interrupt_signal(void)

@@ -10,3 +10,5 @@ void ft_interrupt_watch(ft_run *run);
 void ft_interrupt_end(void);
 int ft_interrupt_signal(void);  // The first that came; 0: none.
 int ft_interrupt_count(void);
+// Each signal writes a byte to this descriptor, which does not block; -1: to none.
+void ft_interrupt_set_bell(int fd);

@@ -1,9 +1,13 @@
 // The report's thread and its one lock. Everything is written with one fwrite, so that lines of
 // several threads never mix.
+#define _GNU_SOURCE  // pipe2
 #include "cli/report.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/interrupt.h"
 #include "cli/report_shapes.h"
@@ -17,14 +21,17 @@ static const int64_t event_every_ns = INT64_C(1000000000);
 void ft_report_init(ft_report *report)
 {
     ft_mutex_init(&report->lock);
-    ft_condition_init(&report->changed);
+    if (pipe2(report->bell, O_CLOEXEC | O_NONBLOCK) != 0)
+        report->bell[0] = report->bell[1] = -1;
     ft_text_init(&report->block, OUTPUT_BYTES_MAX);
 }
 
 void ft_report_finish(ft_report *report)
 {
     ft_text_finish(&report->block);
-    ft_condition_finish(&report->changed);
+    for (int i = 0; i < 2; i++)
+        if (report->bell[i] >= 0)
+            close(report->bell[i]);
     ft_mutex_finish(&report->lock);
 }
 
@@ -192,15 +199,43 @@ static void tell_interrupt(ft_report *report)
     say(report, &text);
 }
 
+// For how long there is nothing to show; -1: for ever.
+static int quiet_ms(const ft_report *report)
+{
+    if (report->terminal.is_terminal && !report->json && !report->quiet)
+        return TICK_MS;
+    if (report->json)
+        return (int)(event_every_ns / 1000000);
+    return report->quiet ? -1 : (int)(line_every_ns / 1000000);
+}
+
+static void wait_for_bell(const ft_report *report)
+{
+    struct pollfd wanted = {.fd = report->bell[0], .events = POLLIN};
+    char bytes[16];
+    int ms = quiet_ms(report);
+
+    // Without a bell the next tick must do.
+    poll(&wanted, 1, report->bell[0] < 0 ? TICK_MS : ms);
+    while (report->bell[0] >= 0 && read(report->bell[0], bytes, sizeof(bytes)) > 0)
+        continue;
+}
+
+static void ring(const ft_report *report)
+{
+    // A full pipe has rung already.
+    ssize_t ignored = report->bell[1] >= 0 ? write(report->bell[1], "!", 1) : 0;
+    (void)ignored;
+}
+
 static void watch(void *host)
 {
     ft_report *report = host;
     ft_run_stats stats;
 
     while (true) {
+        wait_for_bell(report);
         ft_mutex_lock(&report->lock);
-        if (!report->stopping)
-            ft_condition_wait_ms(&report->changed, &report->lock, TICK_MS);
         bool stopping = report->stopping;
         ft_mutex_unlock(&report->lock);
         if (stopping)
@@ -223,6 +258,7 @@ void ft_report_start(ft_report *report, ft_run *run)
         ft_report_put_start_event(report, &text);
         say(report, &text);
     }
+    ft_interrupt_set_bell(report->bell[1]);
     ft_ignore(ft_thread_start(&report->thread, "ftpipe-report", watch, report, &ignored));
 }
 
@@ -230,9 +266,10 @@ void ft_report_stop(ft_report *report)
 {
     ft_mutex_lock(&report->lock);
     report->stopping = true;
-    ft_condition_wake_all(&report->changed);
     ft_mutex_unlock(&report->lock);
+    ring(report);
     ft_thread_join(&report->thread);
+    ft_interrupt_set_bell(-1);
     ft_mutex_lock(&report->lock);
     clear_block(report);
     ft_mutex_unlock(&report->lock);

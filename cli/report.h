@@ -1,9 +1,10 @@
 // What a person (or with --json a program) sees of a run on stderr: log lines, failed items,
 // progress, the end.
 //
-// A thread of its own looks at the run five times a second. On a terminal it redraws a block in
-// place; else it writes a line each ten seconds. Whatever else is to be written takes the block
-// away first and lets it come back.
+// A thread of its own looks at the run: five times a second on a terminal, where it redraws a block
+// in place; else when the next line is due, each ten seconds; with `quiet` never, so that an idle
+// run stays asleep. A bell wakes it for signals and for the end. Whatever else is to be written
+// takes the block away first and lets it come back.
 #pragma once
 
 #include "cli/terminal.h"
@@ -22,8 +23,8 @@ typedef struct ft_report {
     bool quiet, json;
     // Guarded by `lock`, but for the thread's own.
     ft_mutex lock;
-    ft_condition changed;
     bool stopping;
+    int bell[2];           // A pipe: read end, write end; -1: there is none.
     int block_lines;       // Of the block that stands on the terminal; 0: none.
     uint64_t item_errors;  // That came.
     ft_text block;         // What stands there, to be put back.

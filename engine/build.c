@@ -2,6 +2,7 @@
 // lanes.
 #include "engine/build.h"
 
+#include "engine/sources.h"
 #include "runtime/memory/alloc.h"
 
 enum { SPARES_MIN = 8, SPARES_PER_THREAD = 4 };
@@ -73,9 +74,10 @@ static bool init_node(ft_run *run, size_t index, ft_error *err)
     node->serial_task.kind = FT_TASK_SOURCE;
     ft_atomic_store(&node->open, 1, FT_RELAXED);  // Until it has nothing more to give.
     node->source = room(run, 1, sizeof(ft_source), err);
-    if (node->source)
-        run->sources[run->source_count++] = node;
-    return node->source != NULL;
+    if (!node->source)
+        return false;
+    run->sources[run->source_count++] = node;
+    return ft_source_init(node, err);
 }
 
 // Upstream first; the plan was checked, so there is no circle.
@@ -300,6 +302,8 @@ void ft_graph_finish(ft_run *run)
         ft_node *node = &run->nodes[i];
         if (!node->run)
             continue;
+        if (node->source)
+            ft_source_finish(node);
         for (size_t j = 0; node->instances && j < node->instance_room; j++) {
             ft_instance *instance = ft_atomic_load(&node->instances[j], FT_ACQUIRE);
             if (!instance)

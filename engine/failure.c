@@ -242,6 +242,8 @@ void ft_run_stop(ft_run *run, ft_stop how)
     while (before < (uint32_t)how &&
            !ft_atomic_cas_weak(&run->stop, &before, (uint32_t)how, FT_SEQ_CST))
         continue;
+    for (size_t i = 0; i < run->source_count; i++)
+        ft_source_wake(run->sources[i]);
     if (how == FT_STOP_NOW) {
         ft_gate_cancel(run);
         ft_run_ring(run);

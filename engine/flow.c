@@ -379,8 +379,10 @@ void ft_flow_enough(ft_node *node)
         if (!is_enough(each))
             continue;
         ft_atomic_store(&each->enough, 1, FT_RELAXED);
-        if (each->source)
+        if (each->source) {
             ft_atomic_store(&each->source->told_to_stop, 1, FT_SEQ_CST);
+            ft_source_wake(each);
+        }
     }
     ft_mutex_unlock(&run->enough_lock);
     ft_source_poke(run);

@@ -111,6 +111,7 @@ typedef struct ft_source {
     ft_atomic_u32 told_to_stop;
     ft_atomic_i64 progress;  // 1 + share of the input in FT_PROGRESS_ALL parts; 0: not known.
     uint64_t sequence;       // Of the next lineage.
+    int wake_fd;             // Readable from when it is told to stop; -1: not a source that blocks.
     size_t
         *waits_for;  // [waits_count]: ranks of streams that must have ended before this one starts.
     size_t waits_count;

@@ -8,6 +8,11 @@
 // huge item waits in the gate until it is the oldest, and then may use all there is.
 #include "engine/sources.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include "engine/gate.h"
 #include "engine/scheduler.h"
 #include "engine/turn.h"
@@ -137,6 +142,43 @@ void ft_source_landed(ft_node *node, bool alone)
     if (alone)
         ft_atomic_store(&node->source->alone, 0, FT_SEQ_CST);
     ft_source_poke(node->run);
+}
+
+// ---- waiting for the outside ----
+
+bool ft_source_init(ft_node *node, ft_error *err)
+{
+    node->source->wake_fd = -1;
+    if (!node->plan->blocks)
+        return true;
+    node->source->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return node->source->wake_fd >= 0 || ft_fail_errno(err, errno, "cannot make an event");
+}
+
+void ft_source_finish(ft_node *node)
+{
+    if (node->source->wake_fd >= 0)
+        close(node->source->wake_fd);
+    node->source->wake_fd = -1;
+}
+
+void ft_source_wake(ft_node *node)
+{
+    uint64_t one = 1;
+
+    // It fails only when the event is full: then it has long been readable.
+    if (node->source->wake_fd >= 0 && write(node->source->wake_fd, &one, sizeof(one)) < 0)
+        FT_ASSERT(errno == EAGAIN);
+}
+
+void ft_source_wait_readable(ft_node *node, int fd)
+{
+    struct pollfd wanted[2] = {{.fd = fd, .events = POLLIN},
+                               {.fd = node->source->wake_fd, .events = POLLIN}};
+
+    // Whoever tells it to stop does so before it wakes it, so no stop is missed.
+    while (poll(wanted, 2, -1) < 0 && errno == EINTR)
+        continue;
 }
 
 // ---- what a source calls ----

@@ -3,6 +3,8 @@
 
 #include "engine/graph.h"
 
+bool ft_source_init(ft_node *node, ft_error *err) FT_MUST_CHECK;
+void ft_source_finish(ft_node *node);
 // A source that may run and does not block, claimed for the caller; NULL when there is none.
 ft_task *ft_source_claim_any(ft_run *run);
 bool ft_source_any_ready(const ft_run *run);
@@ -10,6 +12,10 @@ bool ft_source_any_ready(const ft_run *run);
 void ft_source_poke(ft_run *run);
 // Nothing else can go on: starts a source that was held back, if there is one.
 void ft_source_force(ft_run *run);
+// Wakes a source that waits for the outside: it is to stop.
+void ft_source_wake(ft_node *node);
+// The host's `wait_readable`.
+void ft_source_wait_readable(ft_node *node, int fd);
 // A batch of it is done.
 void ft_source_landed(ft_node *node, bool alone);
 // One turn: produces one batch, or ends.

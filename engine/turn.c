@@ -129,6 +129,14 @@ static void host_progress(ft_stage *self, double share)
                         FT_RELAXED);
 }
 
+static void host_wait_readable(ft_stage *self, int fd)
+{
+    ft_node *node = ((ft_instance *)(void *)self)->node;
+
+    if (node->source)
+        ft_source_wait_readable(node, fd);
+}
+
 static const ft_stage_host host = {
     .emit = host_emit,
     .item_fail = ft_item_failed,
@@ -137,6 +145,7 @@ static const ft_stage_host host = {
     .start = host_start,
     .port_is_read = host_port_is_read,
     .progress = host_progress,
+    .wait_readable = host_wait_readable,
 };
 
 // ---- instances ----

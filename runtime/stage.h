@@ -149,6 +149,7 @@ typedef struct ft_stage_host {
     bool (*port_is_read)(const ft_stage *self,
                          size_t port);               // May be NULL: then every port may be.
     void (*progress)(ft_stage *self, double share);  // May be NULL.
+    void (*wait_readable)(ft_stage *self, int fd);   // May be NULL.
 } ft_stage_host;
 
 struct ft_stage {
@@ -206,6 +207,13 @@ static inline void ft_source_progress(ft_stage *self, double share)
 {
     if (self->host->progress)
         self->host->progress(self, share);
+}
+// A source that blocks: waits, without waking up meanwhile, until `fd` can be read (or has ended,
+// or failed: the read tells) or the source is to stop, which ft_is_cancelled tells.
+static inline void ft_source_wait(ft_stage *self, int fd)
+{
+    if (self->host->wait_readable)
+        self->host->wait_readable(self, fd);
 }
 // Nothing more is wanted: upstream may stop (limit).
 static inline void ft_enough(ft_stage *self)

@@ -201,6 +201,8 @@ static bool read_produce(ft_stage *self, bool *out_done, ft_error *err)
         tell_progress(self, files);
         if (state->block.count)
             ft_count(self, COUNTER_BYTES, (uint64_t)state->block.column.values->shape[0]);
+        if (more && wait && !ft_is_cancelled(self))
+            ft_source_wait(self, ft_cutter_fd(&state->cutter));
         *out_done = !more || ft_is_cancelled(self);
         if (*out_done)
             return true;

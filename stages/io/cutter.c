@@ -8,7 +8,6 @@
 
 enum {
     ITEMS_FIRST = 256,          // Room for items to begin with.
-    LIVE_WAIT_MS = 100,         // How long a look at a silent pipe takes.
     WASTE_BYTES_MAX = 1 << 20,  // More than this is given back in any case.
 };
 
@@ -228,7 +227,7 @@ static bool fill_block(ft_cutter *cutter, bool *out_wait, ft_error *err)
             return false;
         if (cutter->filled == cutter->values->size_bytes && cutter->count > 0)
             return true;
-        if (!ft_stream_is_ready(cutter->stream, cutter->count > 0 ? 0 : LIVE_WAIT_MS)) {
+        if (!ft_stream_is_ready(cutter->stream)) {
             *out_wait = cutter->count == 0;
             return true;
         }
@@ -307,6 +306,11 @@ bool ft_cutter_next(ft_cutter *cutter, ft_block *out, bool *out_more, bool *out_
     ft_buffer_unref(cutter->values);
     cutter->values = NULL;
     return true;
+}
+
+int ft_cutter_fd(const ft_cutter *cutter)
+{
+    return cutter->stream ? ft_stream_fd(cutter->stream) : -1;
 }
 
 void ft_cutter_finish(ft_cutter *cutter)

@@ -48,8 +48,10 @@ typedef struct ft_cutter {
 } ft_cutter;
 
 // The next block, or `*out_more` false when all files are done. A block may be empty of items only
-// when `*out_wait`: a pipe has nothing for the moment (call again, after a look at cancellation).
+// when `*out_wait`: a pipe has nothing for the moment (wait for ft_cutter_fd, look at cancellation,
+// call again).
 bool ft_cutter_next(ft_cutter *cutter, ft_block *out, bool *out_more, bool *out_wait,
                     ft_error *err) FT_MUST_CHECK;
+int ft_cutter_fd(const ft_cutter *cutter);  // Of the open file; -1 when none is.
 void ft_cutter_finish(ft_cutter *cutter);
 void ft_block_finish(ft_block *block);  // A zeroed one is fine.

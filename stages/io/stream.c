@@ -271,6 +271,11 @@ bool ft_stream_is_live(const ft_stream *stream)
     return stream->is_live;
 }
 
+int ft_stream_fd(const ft_stream *stream)
+{
+    return stream->fd;
+}
+
 int64_t ft_stream_taken_bytes(const ft_stream *stream)
 {
     off_t at = lseek(stream->fd, 0, SEEK_CUR);
@@ -278,14 +283,14 @@ int64_t ft_stream_taken_bytes(const ft_stream *stream)
     return at < 0 ? 0 : (int64_t)at;
 }
 
-bool ft_stream_is_ready(ft_stream *stream, int timeout_ms)
+bool ft_stream_is_ready(ft_stream *stream)
 {
     if (!stream->is_live || stream->packed_at < stream->packed_size || stream->was_full ||
         stream->head_at < stream->head_size)
         return true;
     struct pollfd wanted = {.fd = stream->fd, .events = POLLIN};
     // Errors and hang-ups are for the read to tell.
-    return poll(&wanted, 1, timeout_ms) != 0;
+    return poll(&wanted, 1, 0) != 0;
 }
 
 static bool read_some(ft_stream *stream, char *out, size_t capacity, size_t *out_size,

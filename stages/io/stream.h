@@ -21,8 +21,9 @@ void ft_stream_close(ft_stream *stream);  // NULL is fine.
 // Gives at least one byte, or 0 at the end. From a pipe it gives what is there.
 bool ft_stream_read(ft_stream *stream, char *out, size_t capacity, size_t *out_size,
                     ft_error *err) FT_MUST_CHECK;
-// Waits until a read will not block, or for `timeout_ms`; files are always ready.
-bool ft_stream_is_ready(ft_stream *stream, int timeout_ms);
+// A read will not block; files are always ready.
+bool ft_stream_is_ready(ft_stream *stream);
+int ft_stream_fd(const ft_stream *stream);  // To wait for.
 // Bytes of the file that have been taken so far, packed ones if it is packed; 0 for a pipe.
 int64_t ft_stream_taken_bytes(const ft_stream *stream);
 // Not a file: a pipe, a terminal; waiting for more would hold back what is there.

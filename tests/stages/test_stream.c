@@ -231,7 +231,7 @@ static void check_from_a_pipe(const char *name, ft_slice bytes, const char *want
     check_int_eq(write(ends[1], bytes.data, bytes.size), bytes.size);
     close(ends[1]);
     while (got > 0) {
-        check_true(ft_stream_is_ready(stream, 0));
+        check_true(ft_stream_is_ready(stream));
         check_ok(ft_stream_read(stream, back + size, 1, &got, &err), &err);
         size += got;
         check_true(size < sizeof(back));
