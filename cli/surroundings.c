@@ -30,6 +30,16 @@ const char *ft_surroundings_store(ft_arena *arena)
     return home ? ft_arena_format(arena, "%s/.cache/ftpipe/models", home) : NULL;
 }
 
+const char *ft_surroundings_peers(ft_arena *arena)
+{
+    const char *peers = variable_or_null("FTPIPE_PEERS");
+    const char *home = variable_or_null("HOME");
+
+    if (peers)
+        return peers;
+    return home ? ft_arena_format(arena, "%s/.cache/ftpipe-peers", home) : NULL;
+}
+
 bool ft_surroundings_apply(ft_error *err)
 {
     const char *isa = variable_or_null("FTPIPE_ISA");

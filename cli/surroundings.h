@@ -2,6 +2,7 @@
 //
 //   FTPIPE_STORE      the model store; else XDG_CACHE_HOME/ftpipe/models, else
 //   HOME/.cache/ftpipe/models FTPIPE_ISA        generic, avx2 or avx512: caps what the kernels use
+//   FTPIPE_PEERS      programs that `bench` compares with; else HOME/.cache/ftpipe-peers
 //   FT_FAIL_ALLOC     n or n,sticky: the nth allocation fails (and all after it), for tests
 //   and whatever a pipeline names in ${NAME:-default}
 #pragma once
@@ -11,5 +12,7 @@
 const char *ft_surroundings_variable(const char *name);
 // The model store's folder, which need not exist; NULL when nothing says where.
 const char *ft_surroundings_store(ft_arena *arena);
+// The folder of the programs that `bench` compares with; NULL when nothing says where.
+const char *ft_surroundings_peers(ft_arena *arena);
 // Makes FTPIPE_ISA and FT_FAIL_ALLOC take effect.
 bool ft_surroundings_apply(ft_error *err) FT_MUST_CHECK;

@@ -1,0 +1,154 @@
+// Texts and pipelines for measurements, made by this program itself: the same everywhere.
+#include "cli/bench_rows.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/process.h"
+#include "cli/surroundings.h"
+
+static const char *const files[] = {"texts-a.jsonl", "texts-b.jsonl", "more.jsonl", "make.yaml",
+                                    "tokenize.yaml", "embed.yaml",    "twice.yaml"};
+
+static bool put_file(const ft_bench_scratch *scratch, const char *name, const char *text,
+                     ft_error *err)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/%s", scratch->folder, name);
+    FILE *file = fopen(path, "we");
+    bool ok = file && fputs(text, file) >= 0;
+    ok = file && fclose(file) == 0 && ok;
+    return ok || ft_fail(err, FT_ERROR_IO, "cannot write `%s`", path);
+}
+
+static bool make_texts(ft_bench *bench, const ft_bench_scratch *scratch, const char *count,
+                       const char *name, ft_error *err)
+{
+    const char *text = ft_arena_format(bench->arena,
+                                       "stages:\n  - generate: %s\n    fields: {text: "
+                                       "'words(10, 120)'}\n  - write: %s\n",
+                                       count, name);
+    const char *const argv[] = {bench->program, "run", "-q", "make.yaml", NULL};
+    ft_process process = {.argv = argv, .folder = scratch->folder};
+
+    if (!text)
+        return ft_fail_nomem(err, 256);
+    return put_file(scratch, "make.yaml", text, err) && ft_process_run(&process, NULL, err);
+}
+
+static const char *embed_pipeline(ft_bench *bench, const ft_bench_scratch *scratch,
+                                  const char *which)
+{
+    return ft_arena_format(bench->arena,
+                           "stages:\n  - read: %s/texts-%s.jsonl\n    fields: {text: string}\n"
+                           "  - tokenize: %s\n  - embed: %s\n  - drop: [embedding]\n",
+                           scratch->folder, which, scratch->model, scratch->model);
+}
+
+// The essay's first workload, as in pipelines/essay-tokenize.yaml.
+static const char essay_tokens[] =
+    "run: {threads: 4}\nstages:\n  - generate: 100k\n    batch: 10000\n    fields:\n"
+    "      text: '\"The Global Interpreter Lock is finally optional in CPython.\"'\n"
+    "  - tokenize: words\n    workers: 4\n  - gather:\n    fields: {total: sum(len(tokens))}\n"
+    "  - print: total\n";
+
+static bool make_pipelines(ft_bench *bench, const ft_bench_scratch *scratch, ft_error *err)
+{
+    const char *model = scratch->model;
+
+    if (!put_file(scratch, "essay-tokens.yaml", essay_tokens, err))
+        return false;
+    if (!model)
+        return true;
+    const char *tokenize =
+        ft_arena_format(bench->arena,
+                        "stages:\n  - read: %s/more.jsonl\n    fields: {text: string}\n"
+                        "  - tokenize: %s\n  - gather:\n    fields: {n: sum(len(tokens))}\n"
+                        "  - print: n\n",
+                        scratch->folder, model);
+    const char *embed = embed_pipeline(bench, scratch, "a");
+    const char *twice = embed_pipeline(bench, scratch, "*");
+    if (!tokenize || !embed || !twice)
+        return ft_fail_nomem(err, 512);
+    return put_file(scratch, "tokenize.yaml", tokenize, err) &&
+           put_file(scratch, "embed.yaml", embed, err) &&
+           put_file(scratch, "twice.yaml", twice, err);
+}
+
+bool ft_bench_scratch_make(ft_bench *bench, ft_bench_scratch *scratch, ft_error *err)
+{
+    const char *store = ft_surroundings_store(bench->arena);
+    const char *model = store ? ft_arena_format(bench->arena, "%s/all-MiniLM-L6-v2", store) : NULL;
+
+    snprintf(scratch->folder, sizeof(scratch->folder), "/tmp/ftpipe-bench-XXXXXX");
+    if (!mkdtemp(scratch->folder))
+        return ft_fail(err, FT_ERROR_IO, "cannot make a folder in /tmp");
+    scratch->model = model && access(model, R_OK) == 0 ? model : NULL;
+    return make_texts(bench, scratch, "200", "texts-a.jsonl", err) &&
+           make_texts(bench, scratch, "200", "texts-b.jsonl", err) &&
+           make_texts(bench, scratch, "150k", "more.jsonl", err) &&
+           make_pipelines(bench, scratch, err);
+}
+
+void ft_bench_scratch_remove(const ft_bench_scratch *scratch)
+{
+    char path[128];
+
+    for (size_t i = 0; i < FT_COUNT_OF(files); i++) {
+        snprintf(path, sizeof(path), "%s/%s", scratch->folder, files[i]);
+        unlink(path);
+    }
+    rmdir(scratch->folder);
+}
+
+const char *const *ft_bench_run_argv(ft_bench *bench, const ft_bench_scratch *scratch,
+                                     const char *pipeline, const char *flag, const char *value)
+{
+    const char **argv = ft_arena_zero(bench->arena, 8, sizeof(char *));
+    const char *path = ft_arena_format(bench->arena, "%s/%s", scratch->folder, pipeline);
+    size_t at = 0;
+
+    if (!argv || !path)
+        return NULL;
+    argv[at++] = bench->program;
+    argv[at++] = "run";
+    argv[at++] = "-q";
+    argv[at++] = path;
+    if (flag)
+        argv[at++] = flag;
+    if (value)
+        argv[at++] = value;
+    return argv;
+}
+
+bool ft_bench_add(ft_bench *bench, const ft_bench_row *row, ft_error *err)
+{
+    // The results keep the row.
+    ft_bench_row *kept = ft_arena_zero(bench->arena, 1, sizeof(*kept));
+
+    if (!kept)
+        return ft_fail_nomem(err, sizeof(*kept));
+    *kept = *row;
+    return ft_bench_measure(bench, kept, err);
+}
+
+ft_bench_side ft_bench_run_side(ft_bench *bench, const ft_bench_scratch *scratch, const char *name,
+                                const ft_bench_run *run)
+{
+    ft_bench_side side = {.name = name};
+    ft_bench_program *program = ft_arena_zero(bench->arena, 1, sizeof(*program));
+
+    if (!program || (run->needs_model && !scratch->model))
+        return side;
+    program->argv = ft_bench_run_argv(bench, scratch, run->pipeline, run->flag, run->value);
+    program->what = run->what;
+    program->folder = scratch->folder;
+    if (program->argv) {
+        side.function = ft_bench_run_program;
+        side.host = program;
+    }
+    return side;
+}

@@ -1,0 +1,113 @@
+// ftpipe bench: the claims of the runtime as measured rows, beside the programs it is compared
+// with.
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/bench_rows.h"
+#include "cli/command.h"
+#include "runtime/data/json.h"
+#include "runtime/system/topology.h"
+#include "stages/nn/isa.h"
+
+enum { REPEAT_MAX = 1000, PATH_BYTES = 4096 };
+
+static const ft_flag flags[] = {
+    {"json", 0, NULL, NULL, "one JSON object a row"},
+    {"repeat", 0, "N", NULL, "repetitions of each side (7)"},
+    {"only", 0, "TEXT", NULL, "only rows with TEXT in their name"},
+    {"plot", 0, "FILE", NULL, "essay: throughput over threads as SVG (ftpipe-essay.svg)"},
+    {"script", 0, "FILE", NULL, "essay: the essay's own workloads in Python, run beside ours"},
+    {NULL},
+};
+
+static void print_machine(const ft_bench *bench)
+{
+    ft_topology machine;
+    double load = 0;
+    FILE *file = fopen("/proc/loadavg", "re");
+    char text[32] = "";
+
+    ft_topology_read("", &machine);
+    if (file && fgets(text, sizeof(text), file))
+        ft_parse_float((ft_slice){text, strcspn(text, " ")}, &load);
+    if (file)
+        fclose(file);
+    if (bench->is_json)
+        printf("{\"cpu\":\"%s\",\"cpus\":%d,\"isa\":\"%s\",\"load\":%.2f,\"repeat\":%d}\n",
+               machine.cpu_model, machine.cpus_allowed, ft_isa_name(ft_isa_level()), load,
+               bench->repeat);
+    else
+        printf("%s, %d CPUs, %s kernels; median of %d rounds (least-most)%s\n\n", machine.cpu_model,
+               machine.cpus_allowed, ft_isa_name(ft_isa_level()), bench->repeat,
+               load > 0.5 ? "; the machine is busy: figures of 2 threads are worth little" : "");
+    fflush(stdout);
+}
+
+static bool read_arguments(const ft_arguments *arguments, ft_bench *bench, ft_error *err)
+{
+    int64_t repeat = FT_BENCH_REPEAT;
+    char path[PATH_BYTES];
+    ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+    if (!ft_arguments_get_count(arguments, "repeat", 1, &repeat, err))
+        return false;
+    if (repeat > REPEAT_MAX)
+        return ft_fail(err, FT_ERROR_USAGE, "`--repeat` is at most %d", REPEAT_MAX);
+    if (size <= 0)
+        return ft_fail(err, FT_ERROR_IO, "cannot find this program: /proc is not mounted");
+    bench->arena = arguments->arena;
+    bench->repeat = (int)repeat;
+    bench->is_json = ft_arguments_has(arguments, "json");
+    bench->only = ft_arguments_get(arguments, "only");
+    bench->program = ft_arena_text(arguments->arena, (ft_slice){path, (size_t)size});
+    return bench->program || ft_fail_nomem(err, (size_t)size);
+}
+
+static int bench_command(const ft_arguments *arguments)
+{
+    const char *what = arguments->operands[0];
+    bool is_essay = strcmp(what, "essay") == 0;
+    ft_bench bench = {0};
+    ft_bench_scratch scratch = {0};
+    ft_error err = FT_ERROR_INIT;
+
+    if (!is_essay && strcmp(what, "runtime") != 0) {
+        ft_fail(&err, FT_ERROR_USAGE, "`bench` takes `runtime` or `essay`, not `%s`", what);
+        return ft_command_fail(FT_EXIT_USAGE, &err);
+    }
+    if (!read_arguments(arguments, &bench, &err))
+        return ft_command_fail(FT_EXIT_USAGE, &err);
+    print_machine(&bench);
+    const char *plot = ft_arguments_get(arguments, "plot");
+    bool ok = ft_bench_scratch_make(&bench, &scratch, &err);
+    if (ok && is_essay)
+        ok = ft_bench_essay(&bench, &scratch, plot ? plot : "ftpipe-essay.svg",
+                            ft_arguments_get(arguments, "script"), &err);
+    else if (ok)
+        ok = ft_bench_runtime(&bench, &scratch, &err);
+    if (scratch.folder[0])
+        ft_bench_scratch_remove(&scratch);
+    if (!bench.is_json)
+        ft_bench_print(&bench);
+    return ok ? FT_EXIT_DONE : ft_command_fail(FT_EXIT_FAILED, &err);
+}
+
+const ft_command ft_command_bench = {
+    .name = "bench",
+    .operands = "runtime|essay",
+    .summary = "measure the runtime beside the programs it is compared with",
+    .details =
+        "examples:\n"
+        "  ftpipe bench runtime                    every claim with its goal; an idle machine, "
+        "please\n"
+        "  ftpipe bench runtime --only counter     some rows\n"
+        "  ftpipe bench essay --plot essay.svg     threads, global lock and processes\n\n"
+        "Sides take turns, each repetition in a process of its own; what counts is the median of "
+        "the\nratios. Peers are looked for beside this program in `peers/` and in bin/ of "
+        "FTPIPE_PEERS.\n",
+    .flags = flags,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = bench_command,
+};
