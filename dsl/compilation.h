@@ -18,10 +18,11 @@ typedef struct ft_stage_entry {
     const ft_yaml_pair
         *type;  // The pair whose key (or, in the long form, value) is the type; NULL: none found.
     const ft_yaml_node *type_at;  // Where the type is written.
-    bool is_long;                 // `type: read`
+    bool is_long;  // `type: read`, `plugin: x.so`: the main option stands under its own name.
     const ft_stage_def *def;      // NULL: unknown, already reported.
     const char *name;             // Given or made; NULL: none.
     const ft_yaml_node *name_at;  // NULL when made.
+    const void *domain;           // Of an undeclared plug-in; NULL: none.
     ft_plan_node *node;           // NULL: not in the plan.
     uint32_t index;
     bool failed;               // Something about it was reported.
@@ -87,6 +88,10 @@ bool ft_compile_stages(ft_compiler *c, const ft_yaml_node *stages);
 // A key that is none of `names`: by the table of words, else by its nearest names.
 bool ft_compile_unknown_key(ft_compiler *c, ft_word_place place, const ft_yaml_pair *pair,
                             const char *const *names, const char *where);
+
+// compile_plugin.c: `plugin: PATH#STAGE`. The library stays as long as the plan.
+#define FT_PLUGIN_KEY "plugin"
+bool ft_compile_plugin(ft_compiler *c, ft_stage_entry *entry, const ft_yaml_pair *pair);
 
 // compile_option.c
 bool ft_compile_option(ft_compiler *c, ft_stage_entry *entry, const ft_option *option,

@@ -295,9 +295,11 @@ static bool list_names(ft_compiler *c)
 
     while (stages[count])
         count++;
-    c->stage_names = ft_arena_zero(c->arena, count + 1, sizeof(*c->stage_names));
+    c->stage_names = ft_arena_zero(c->arena, count + 2, sizeof(*c->stage_names));
     for (size_t i = 0; c->stage_names && i < count; i++)
         c->stage_names[i] = stages[i]->name;
+    if (c->stage_names)
+        c->stage_names[count] = FT_PLUGIN_KEY;
     return c->stage_names ? true : ft_compiler_nomem(c);
 }
 

@@ -5,6 +5,13 @@
 #include "dsl/diagnostic.h"
 #include "engine/plan.h"
 
+// What `ftpipe doctor --plugin` found out about a library, by its content.
+typedef enum ft_plugin_verdict {
+    FT_PLUGIN_UNTESTED,
+    FT_PLUGIN_PASSED,
+    FT_PLUGIN_FAILED,
+} ft_plugin_verdict;
+
 typedef struct ft_compile_settings {
     const ft_stage_def *const *stages;  // All there are; NULL-terminated.
     const ft_environment *environment;
@@ -12,7 +19,8 @@ typedef struct ft_compile_settings {
     const char *const *param_names, *const *param_texts;
     size_t param_count;
     const char *(*environment_variable)(
-        const char *name);      // For ${NAME:-default}; cli/ gives getenv.
+        const char *name);  // For ${NAME:-default}; cli/ gives getenv.
+    ft_plugin_verdict (*plugin_verdict)(const char *path);  // NULL: none is known.
     const ft_run_options *run;  // Of the command line: threads, memory and `order: any` before the
                                 // file's; NULL: none.
 } ft_compile_settings;

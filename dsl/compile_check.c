@@ -150,7 +150,7 @@ static void add_other(ft_compiler *c, ft_stage_entry *other, const ft_plan_node 
 // The source text of a stage's model, to offer the stage that is missing with the same one.
 static const ft_yaml_node *model_of(const ft_stage_entry *entry)
 {
-    for (const ft_option *option = entry->def->options; option->name; option++) {
+    for (const ft_option *option = entry->def->options; option && option->name; option++) {
         const ft_yaml_pair *pair =
             option->type == FT_OPTION_MODEL ? pair_of(entry, option->name) : NULL;
         if (pair && pair->value->kind == FT_YAML_SCALAR && pair->value->style != FT_YAML_LITERAL)

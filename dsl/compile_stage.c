@@ -123,8 +123,9 @@ bool ft_compile_unknown_key(ft_compiler *c, ft_word_place place, const ft_yaml_p
 }
 
 // Options and common keys, NULL-terminated.
-static const char *const *all_keys(ft_compiler *c, const ft_stage_def *def)
+static const char *const *all_keys(ft_compiler *c, const ft_stage_entry *entry)
 {
+    const ft_stage_def *def = entry->def;
     size_t count = ft_option_count(def->options), at = 0;
     const char **names = ft_arena_zero(c->arena, count + 16, sizeof(*names));
 
@@ -133,7 +134,7 @@ static const char *const *all_keys(ft_compiler *c, const ft_stage_def *def)
         return NULL;
     }
     for (size_t i = 0; i < count; i++)
-        if (!def->options[i].is_main)
+        if (!def->options[i].is_main || entry->is_long)
             names[at++] = def->options[i].name;
     for (size_t i = 0; ft_common_keys[i] && at < count + 15; i++)
         names[at++] = ft_common_keys[i];
@@ -142,7 +143,7 @@ static const char *const *all_keys(ft_compiler *c, const ft_stage_def *def)
 
 static void refuse_stage_key(ft_compiler *c, ft_stage_entry *entry, const ft_yaml_pair *pair)
 {
-    const char *const *names = all_keys(c, entry->def);
+    const char *const *names = all_keys(c, entry);
 
     entry->failed = true;
     if (names)
@@ -256,15 +257,21 @@ static bool find_type(ft_compiler *c, ft_stage_entry *entry)
     const ft_yaml_pair *long_form = ft_yaml_find(map, "type");
 
     for (size_t i = 0; i < map->count; i++) {
-        const ft_stage_def *def = find_def(c, map->pairs[i].key->text);
-        if (!def)
+        ft_slice key = map->pairs[i].key->text;
+        const ft_stage_def *def = find_def(c, key);
+        bool is_plugin = ft_slice_is(key, FT_PLUGIN_KEY);
+        if (!def && !is_plugin)
             continue;
-        if (entry->def && ft_option_find(entry->def->options, map->pairs[i].key->text))
+        if (entry->def && ft_option_find(entry->def->options, key))
             continue;
         if (entry->def) {
             refuse_two_types(c, entry->type, &map->pairs[i]);
             return false;
         }
+        if (is_plugin && !ft_compile_plugin(c, entry, &map->pairs[i]))
+            return false;
+        if (is_plugin)
+            continue;
         entry->def = def;
         entry->type = &map->pairs[i];
         entry->type_at = map->pairs[i].key;
@@ -371,7 +378,7 @@ static bool compile_key(ft_compiler *c, ft_stage_entry *entry, const ft_yaml_pai
 
 static void check_required(ft_compiler *c, ft_stage_entry *entry)
 {
-    for (const ft_option *option = entry->def->options; option->name; option++) {
+    for (const ft_option *option = entry->def->options; option && option->name; option++) {
         const ft_yaml_pair *pair = ft_yaml_find(entry->yaml, option->name);
 
         if (!option->required || pair || (option->is_main && !entry->is_long))
@@ -457,6 +464,7 @@ static bool compile_entry(ft_compiler *c, ft_stage_entry *entry)
     if (!entry->node)
         return ft_compiler_nomem(c);
     entry->node->order_any = c->plan->run.order_any;
+    entry->node->domain = entry->domain;
     apply_defaults(c, entry);
     if (!compile_type_key(c, entry))
         entry->failed = true;

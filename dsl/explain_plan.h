@@ -298,6 +298,34 @@
      "Something is larger than its bound. Raise the bound, or send less.\n"},
     {608, "out of memory",
      "There was not enough memory to compile the pipeline, or to say more about it.\n"},
+    {701, "a plug-in cannot be loaded",
+     "`plugin:` names a shared library, beside the pipeline or in the working directory. It is "
+     "not there, is no library for this machine, or calls what the program does not export."
+     WRONG
+     "    - plugin: upper.c\n"
+     RIGHT
+     "    - plugin: ./upper.so\n"},
+    {702, "a library that is no plug-in",
+     "The library was loaded, but does not have the symbol `ftpipe_plugin`, which `FT_PLUGIN` "
+     "of <ftpipe/stage.h> makes at the end of one of its files."
+     WRONG
+     "    const ft_stage_def upper = {...};\n"
+     RIGHT
+     "    static const ft_stage_def upper = {...};\n"
+     "    FT_PLUGIN(&upper);\n"},
+    {703, "a plug-in of another version",
+     "A plug-in is made with the headers of one version of the program. The numbers `abi` and "
+     "`layout` of both must be equal: build the plug-in anew.\n"},
+    {704, "a plug-in with a wrong definition",
+     "Before anything of a plug-in is called, its definitions are looked at: functions that are "
+     "missing, options outside of the config, tables without an end, defaults out of range.\n"},
+    {705, "a plug-in without that stage",
+     "What stands behind the `#` names one of the library's stages. It may be left out only when "
+     "there is one."
+     WRONG
+     "    - plugin: ./text.so\n"
+     RIGHT
+     "    - plugin: ./text.so#upper\n"},
     {901, "errors may happen, and nobody reads them",
      "`max_errors` allows some items to fail, but without a reader of `errors` or `on_error: "
      "skip` the first one stops the run."
@@ -309,3 +337,16 @@
      "      ...\n"
      "      - write: rejected.jsonl\n"
      "        input: errors\n"},
+    {902, "a plug-in that does not declare its concurrency",
+     "Its stage runs in the lock domain of its library: at most one core works in all stages of "
+     "the library that declare nothing. Other stages are not held up. The author declares `any` "
+     "or `one` in the definition; `ftpipe doctor --plugin x.so` runs it from many threads, and "
+     "when that passes this warning is not shown again for the same file."
+     WRONG
+     "    .name = \"upper\",\n"
+     RIGHT
+     "    .name = \"upper\",\n"
+     "    .concurrency = FT_CONCURRENCY_ANY,\n"},
+    {903, "a plug-in that failed its test with many threads",
+     "`ftpipe doctor --plugin` found results that differ from those of one thread, a crash, a "
+     "leak or a race. Without a new build it is shown at every use.\n"},

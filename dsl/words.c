@@ -133,7 +133,6 @@ static const ft_missing_feature missing_stages[] = {
     {FT_WORD_STAGE, "rate", "Leave it out: stages are slowed by what stands below them."},
     {FT_WORD_STAGE, "exec",
      "Use a `lua` stage, or run the program on the file that `write` makes."},
-    {FT_WORD_STAGE, "plugin", "Use a `lua` stage."},
     {FT_WORD_STAGE, "call", "Use a `lua` stage."},
     {FT_WORD_STAGE, "use", "Write the stages out: templates are not there yet."},
     {FT_WORD_STAGE, "join", "Use a `lua` stage."},

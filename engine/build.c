@@ -2,6 +2,7 @@
 // lanes.
 #include "engine/build.h"
 
+#include "engine/domain.h"
 #include "engine/sources.h"
 #include "runtime/memory/alloc.h"
 
@@ -46,6 +47,8 @@ static bool init_node(ft_run *run, size_t index, ft_error *err)
     node->plan = plan;
     node->index = (uint32_t)index;
     node->mode = mode_of(run, plan);
+    if (plan->domain && !(node->domain = ft_domain_get(run, plan->domain, err)))
+        return false;
     node->is_last = plan->def->kind == FT_STAGE_SINK && !plan->def->then;
     node->keeps_order = !plan->order_any && !run->plan->run.order_any;
     node->cap = 1;

@@ -80,6 +80,7 @@ static ft_plan_node *make_hidden(ft_plan *plan, const ft_plan_node *owner, const
     node->to = owner->to;
     node->on_error = owner->on_error;
     node->order_any = owner->order_any;
+    node->domain = owner->domain;
     node->is_hidden = true;
     node->concurrency = def->concurrency;
     node->blocks = def->blocks;

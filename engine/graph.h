@@ -21,6 +21,7 @@
 #include "runtime/concurrent/lock.h"
 #include "runtime/system/thread.h"
 
+typedef struct ft_domain ft_domain;
 typedef struct ft_edge ft_edge;
 typedef struct ft_flight ft_flight;
 typedef struct ft_instance ft_instance;
@@ -132,8 +133,9 @@ struct ft_node {
     ft_mode mode;
     bool is_last;  // A sink: what it takes is written.
     bool keeps_order;
-    bool joins;   // Not serial, and puts the pieces of a ticket together.
-    int64_t cap;  // Instances at once.
+    bool joins;         // Not serial, and puts the pieces of a ticket together.
+    int64_t cap;        // Instances at once.
+    ft_domain *domain;  // NULL: none; domain.h.
     const void *shared;
     ft_port *ports;  // [port_count]: main, named ones, errors (the last).
     size_t port_count, edge_count;
@@ -267,7 +269,8 @@ struct ft_run {
     size_t stream_count;
     ft_node **sources;  // [source_count]
     size_t source_count;
-    uint32_t *order;  // [node_count]: upstream first.
+    ft_domain *domains;  // All there are.
+    uint32_t *order;     // [node_count]: upstream first.
 
     ft_worker *workers;  // [worker_room]: the threads of the run, then spares.
     ft_deque *deques;    // [worker_room]

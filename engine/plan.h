@@ -32,7 +32,8 @@ typedef struct ft_plan_node {
     int64_t workers;        // 0: auto.
     int64_t batch_items;    // 0: auto.
     ft_on_error on_error;
-    bool order_any;  // `order: any` here or in `run`.
+    bool order_any;      // `order: any` here or in `run`.
+    const void *domain;  // Nodes with the same one are never at work at once; NULL: none.
     bool is_hidden;  // Made by the checker: a def's `then`. Shown as part of the stage above it.
     // ---- made by ft_plan_check ----
     ft_schema input, output;

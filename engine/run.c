@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "engine/build.h"
+#include "engine/domain.h"
 #include "engine/failure.h"
 #include "engine/flow.h"
 #include "engine/gate.h"
@@ -130,6 +131,7 @@ static void drop_packets(ft_run *run)
     ft_packet *packet;
 
     ft_scheduler_drain(run, drop_task);
+    ft_domains_drain(run, drop_task);
     for (size_t i = 0; i < run->node_count; i++) {
         ft_node *node = &run->nodes[i];
         while ((packet = ft_inbox_drop(node)))
@@ -165,6 +167,7 @@ void ft_run_destroy(ft_run *run)
     ft_mutex_finish(&run->enough_lock);
     if (run->bell)
         sem_destroy(run->bell);
+    ft_domains_finish(run);
     ft_arena_destroy(run->arena);
     ft_arena_destroy(run->immortal);
     ft_free(run);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "engine/domain.h"
 #include "engine/failure.h"
 #include "engine/flow.h"
 #include "engine/gate.h"
@@ -621,7 +622,10 @@ static void run_packet(ft_worker *worker, ft_node *node, ft_packet *packet)
 void ft_task_run(ft_worker *worker, ft_task *task)
 {
     ft_node *node = task->node;
+    ft_domain *domain = node->domain;
 
+    if (domain && !ft_domain_enter(domain, task))
+        return;
     switch (task->kind) {
     case FT_TASK_PACKET:
         run_packet(worker, node, (ft_packet *)task);
@@ -636,4 +640,7 @@ void ft_task_run(ft_worker *worker, ft_task *task)
         ft_flow_end(worker, node);
         break;
     }
+    ft_task *next = domain ? ft_domain_leave(domain) : NULL;
+    if (next)
+        ft_dispatch(worker, next);
 }

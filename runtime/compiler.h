@@ -7,6 +7,8 @@
 
 #define FT_MUST_CHECK __attribute__((warn_unused_result))
 #define FT_PRINTF(text_at, first_at) __attribute__((format(printf, text_at, first_at)))
+// What plug-ins may call: the program exports exactly these.
+#define FT_API __attribute__((visibility("default")))
 #define FT_NOINLINE __attribute__((noinline))
 #define FT_ALWAYS_INLINE static inline __attribute__((always_inline))
 #define FT_NORETURN __attribute__((noreturn))

@@ -42,33 +42,33 @@ typedef struct ft_error {
 #define FT_ERROR_INIT {.code = FT_ERROR_NONE}
 
 // Fills `err` and returns false, so that `return ft_fail(err, ...)` is the one way to fail.
-bool ft_fail(ft_error *err, ft_error_code code, const char *format, ...) FT_PRINTF(3, 4);
+FT_API bool ft_fail(ft_error *err, ft_error_code code, const char *format, ...) FT_PRINTF(3, 4);
 
 // As ft_fail with FT_ERROR_IO, the text of `saved_errno` behind the message: "cannot open x: No
 // such file or directory".
-bool ft_fail_errno(ft_error *err, int saved_errno, const char *format, ...) FT_PRINTF(3, 4);
+FT_API bool ft_fail_errno(ft_error *err, int saved_errno, const char *format, ...) FT_PRINTF(3, 4);
 
 // "out of memory: wanted N bytes". Returns false.
-bool ft_fail_nomem(ft_error *err, size_t wanted_bytes);
+FT_API bool ft_fail_nomem(ft_error *err, size_t wanted_bytes);
 
 // Adds what to do. Keeps a hint that is there.
-void ft_hint(ft_error *err, const char *format, ...) FT_PRINTF(2, 3);
+FT_API void ft_hint(ft_error *err, const char *format, ...) FT_PRINTF(2, 3);
 
 // Puts "while ...: " context in front of the message; the code stays.
-void ft_error_while(ft_error *err, const char *format, ...) FT_PRINTF(2, 3);
+FT_API void ft_error_while(ft_error *err, const char *format, ...) FT_PRINTF(2, 3);
 
 // Says which option is at fault, for the caret; `length` 0 means the whole text. Returns false, to
 // be chained.
-bool ft_error_at(ft_error *err, const char *option, size_t offset, size_t length);
+FT_API bool ft_error_at(ft_error *err, const char *option, size_t offset, size_t length);
 
 // "usage", "data" ...
-const char *ft_error_code_name(ft_error_code code);
+FT_API const char *ft_error_code_name(ft_error_code code);
 
 // A broken invariant of ours: prints place and condition, then aborts; on in release too. Never for
 // input, never for lack of memory.
 #define FT_ASSERT(condition) \
     (FT_LIKELY(condition) ? (void)0 : ft_assert_failed(#condition, __FILE__, __LINE__))
-FT_NORETURN void ft_assert_failed(const char *condition, const char *file, int line);
+FT_API FT_NORETURN void ft_assert_failed(const char *condition, const char *file, int line);
 
 #ifdef FT_DEBUG
 #define FT_DEBUG_ASSERT(condition) FT_ASSERT(condition)

@@ -10,43 +10,44 @@ typedef struct ft_slice {
 
 #define FT_SLICE(literal) ((ft_slice){"" literal, sizeof(literal) - 1})
 
-ft_slice ft_slice_of(const char *text);  // Of a NUL-terminated string; NULL gives an empty slice.
-bool ft_slice_equal(ft_slice a, ft_slice b);
-bool ft_slice_is(ft_slice a, const char *text);
-int ft_slice_compare(ft_slice a, ft_slice b);  // By bytes, then by length.
-bool ft_slice_starts_with(ft_slice text, ft_slice prefix);
-bool ft_slice_ends_with(ft_slice text, ft_slice suffix);
-ft_slice ft_slice_trim(ft_slice text);  // Without ASCII white space at both ends.
+FT_API ft_slice
+ft_slice_of(const char *text);  // Of a NUL-terminated string; NULL gives an empty slice.
+FT_API bool ft_slice_equal(ft_slice a, ft_slice b);
+FT_API bool ft_slice_is(ft_slice a, const char *text);
+FT_API int ft_slice_compare(ft_slice a, ft_slice b);  // By bytes, then by length.
+FT_API bool ft_slice_starts_with(ft_slice text, ft_slice prefix);
+FT_API bool ft_slice_ends_with(ft_slice text, ft_slice suffix);
+FT_API ft_slice ft_slice_trim(ft_slice text);  // Without ASCII white space at both ends.
 
 // Cuts `*rest` at the first `separator`: returns what stands before it and leaves what stands
 // behind it. False when nothing is left.
-bool ft_slice_cut(ft_slice *rest, char separator, ft_slice *out_part);
+FT_API bool ft_slice_cut(ft_slice *rest, char separator, ft_slice *out_part);
 
 // Whole text, range checked, no locale; false (without an error) when the text is not such a
 // number.
-bool ft_parse_int(ft_slice text, int64_t *out);
-bool ft_parse_float(
+FT_API bool ft_parse_int(ft_slice text, int64_t *out);
+FT_API bool ft_parse_float(
     ft_slice text,
     double *out);  // Correctly rounded; takes inf, nan and their signs, as YAML spells them too.
-bool ft_parse_size(ft_slice text, int64_t *out_bytes);   // 4096, 64KiB, 2GiB, 1MB
-bool ft_parse_count(ft_slice text, int64_t *out);        // 10, 10k, 1M
-bool ft_parse_duration(ft_slice text, int64_t *out_ms);  // 10ms, 2s, 5m, 1h
+FT_API bool ft_parse_size(ft_slice text, int64_t *out_bytes);   // 4096, 64KiB, 2GiB, 1MB
+FT_API bool ft_parse_count(ft_slice text, int64_t *out);        // 10, 10k, 1M
+FT_API bool ft_parse_duration(ft_slice text, int64_t *out_ms);  // 10ms, 2s, 5m, 1h
 
 // The shortest decimal text that reads back equal; returns its length (at most FT_NUMBER_BYTES -
 // 1), NUL-terminated. Whole numbers print without a point; 10^16 and more, and below 0.0001, with
 // an exponent.
 enum { FT_NUMBER_BYTES = 32 };
-size_t ft_print_f32(float value, char out[FT_NUMBER_BYTES]);
-size_t ft_print_f64(double value, char out[FT_NUMBER_BYTES]);
-size_t ft_print_int(int64_t value, char out[FT_NUMBER_BYTES]);
+FT_API size_t ft_print_f32(float value, char out[FT_NUMBER_BYTES]);
+FT_API size_t ft_print_f64(double value, char out[FT_NUMBER_BYTES]);
+FT_API size_t ft_print_int(int64_t value, char out[FT_NUMBER_BYTES]);
 
 // Bytes of a valid UTF-8 prefix of `text`; equals text.size when all of it is valid (no surrogates,
 // no overlong forms).
-size_t ft_utf8_valid_prefix(ft_slice text);
-size_t ft_utf8_count(ft_slice text);  // Code points of valid UTF-8.
+FT_API size_t ft_utf8_valid_prefix(ft_slice text);
+FT_API size_t ft_utf8_count(ft_slice text);  // Code points of valid UTF-8.
 // Decodes the code point at `*at` of valid UTF-8 and moves `*at` behind it.
-uint32_t ft_utf8_next(ft_slice text, size_t *at);
-size_t ft_utf8_put(uint32_t code_point, char out[4]);  // Returns the bytes written.
+FT_API uint32_t ft_utf8_next(ft_slice text, size_t *at);
+FT_API size_t ft_utf8_put(uint32_t code_point, char out[4]);  // Returns the bytes written.
 
 // A growing text with a bound that is stated at init. Appending past the bound or without memory
 // fails once and for all: `failed` stays set and later appends do nothing, so that only the end
@@ -58,21 +59,21 @@ typedef struct ft_text {
     bool at_bound;  // It failed at the bound, not for lack of memory.
 } ft_text;
 
-void ft_text_init(ft_text *text, size_t bound_bytes);
-void ft_text_finish(ft_text *text);
-void ft_text_clear(ft_text *text);  // Size 0; keeps the memory.
-void ft_text_append(ft_text *text, ft_slice piece);
-void ft_text_append_char(ft_text *text, char c);
-void ft_text_append_string(ft_text *text, const char *piece);
-void ft_text_format(ft_text *text, const char *format, ...) FT_PRINTF(2, 3);
-ft_slice ft_text_get(const ft_text *text);  // Valid until the next append.
-bool ft_text_check(const ft_text *text,
-                   ft_error *err) FT_MUST_CHECK;  // False with NOMEM or LIMIT when failed.
+FT_API void ft_text_init(ft_text *text, size_t bound_bytes);
+FT_API void ft_text_finish(ft_text *text);
+FT_API void ft_text_clear(ft_text *text);  // Size 0; keeps the memory.
+FT_API void ft_text_append(ft_text *text, ft_slice piece);
+FT_API void ft_text_append_char(ft_text *text, char c);
+FT_API void ft_text_append_string(ft_text *text, const char *piece);
+FT_API void ft_text_format(ft_text *text, const char *format, ...) FT_PRINTF(2, 3);
+FT_API ft_slice ft_text_get(const ft_text *text);  // Valid until the next append.
+FT_API bool ft_text_check(const ft_text *text,
+                          ft_error *err) FT_MUST_CHECK;  // False with NOMEM or LIMIT when failed.
 
 // Edit distance with transpositions, capped; for "did you mean".
-size_t ft_edit_distance(ft_slice a, ft_slice b, size_t cap);
+FT_API size_t ft_edit_distance(ft_slice a, ft_slice b, size_t cap);
 // The nearest of `names` (NULL-terminated) to `word`, or NULL when none is near enough to be meant.
-const char *ft_nearest(ft_slice word, const char *const *names);
+FT_API const char *ft_nearest(ft_slice word, const char *const *names);
 
 // 64-bit hash with a seed (wyhash family); not for hostile tables without a random seed.
-uint64_t ft_hash(ft_slice text, uint64_t seed);
+FT_API uint64_t ft_hash(ft_slice text, uint64_t seed);

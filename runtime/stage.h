@@ -107,19 +107,19 @@ struct ft_stage_plan {
 // such field) or E0312 (other type), saying what comes in and, for tokens and embedding, which
 // stage makes it. `option` is where the name was written, NULL when it is the stage's own default.
 // A field of type any is accepted: check it when the item comes.
-bool ft_plan_read(ft_stage_plan *plan, const char *option, const char *name, ft_type want,
-                  size_t *out_index, ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_plan_read(ft_stage_plan *plan, const char *option, const char *name, ft_type want,
+                         size_t *out_index, ft_error *err) FT_MUST_CHECK;
 // The stage gives `name`: a new field, or a new value for one there is. `out_index` is its column
 // in the output.
-bool ft_plan_add(ft_stage_plan *plan, const char *name, ft_type type, size_t *out_index,
-                 ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_plan_add(ft_stage_plan *plan, const char *name, ft_type type, size_t *out_index,
+                        ft_error *err) FT_MUST_CHECK;
 // Nothing of the input goes on (gather, generate): starts the output schema afresh.
-void ft_plan_clear(ft_stage_plan *plan);
+FT_API void ft_plan_clear(ft_stage_plan *plan);
 // Reads all fields, as a writer without `fields:` does.
-void ft_plan_read_all(ft_stage_plan *plan);
+FT_API void ft_plan_read_all(ft_stage_plan *plan);
 // Compiles an expression that stands in `option` against the input, and marks what it reads.
-bool ft_plan_expr(ft_stage_plan *plan, const char *option, const char *text, ft_expr_use use,
-                  const ft_expr **out, ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_plan_expr(ft_stage_plan *plan, const char *option, const char *text, ft_expr_use use,
+                         const ft_expr **out, ft_error *err) FT_MUST_CHECK;
 
 // ---- load: once a run ----
 
@@ -133,9 +133,10 @@ struct ft_stage_load {
 
 // The object for `key` (a kind and a path: "tokenizer /models/x"), made by `create` the first time
 // it is asked for, so that all stages that name one model share one copy.
-bool ft_load_share(ft_stage_load *load, const char *key,
-                   bool (*create)(ft_stage_load *load, const void *host, void **out, ft_error *err),
-                   const void *host, void **out, ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_load_share(ft_stage_load *load, const char *key,
+                          bool (*create)(ft_stage_load *load, const void *host, void **out,
+                                         ft_error *err),
+                          const void *host, void **out, ft_error *err) FT_MUST_CHECK;
 
 // ---- run ----
 

@@ -23,27 +23,27 @@ typedef struct ft_batch {
 
 // A batch of `count` items with `width` absent columns. Takes its own reference on `lineage` (may
 // be NULL).
-ft_batch *ft_batch_create(ft_account *account, size_t count, size_t width, ft_lineage *lineage,
-                          ft_error *err) FT_MUST_CHECK;
-ft_batch *ft_batch_ref(ft_batch *batch);
-void ft_batch_unref(ft_batch *batch);  // NULL is fine.
+FT_API ft_batch *ft_batch_create(ft_account *account, size_t count, size_t width,
+                                 ft_lineage *lineage, ft_error *err) FT_MUST_CHECK;
+FT_API ft_batch *ft_batch_ref(ft_batch *batch);
+FT_API void ft_batch_unref(ft_batch *batch);  // NULL is fine.
 // Makes `*batch` unshared and at least `width` columns wide. Columns are shared with the old batch,
 // never copied.
-bool ft_batch_make_writable(ft_batch **batch, size_t width, ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_batch_make_writable(ft_batch **batch, size_t width, ft_error *err) FT_MUST_CHECK;
 // Replaces a column of an unshared batch; takes the column's references (it is zeroed).
-void ft_batch_set(ft_batch *batch, size_t index, ft_column *column);
+FT_API void ft_batch_set(ft_batch *batch, size_t index, ft_column *column);
 // Items [from, from + count): another batch, nothing of the values is copied.
-ft_batch *ft_batch_slice(const ft_batch *batch, size_t from, size_t count,
-                         ft_error *err) FT_MUST_CHECK;
+FT_API ft_batch *ft_batch_slice(const ft_batch *batch, size_t from, size_t count,
+                                ft_error *err) FT_MUST_CHECK;
 // The items `indices[0..count)`; repeats allowed (one item becomes several). All of them in order:
 // another reference.
-ft_batch *ft_batch_select(ft_batch *batch, const uint32_t *indices, size_t count,
-                          ft_error *err) FT_MUST_CHECK;
+FT_API ft_batch *ft_batch_select(ft_batch *batch, const uint32_t *indices, size_t count,
+                                 ft_error *err) FT_MUST_CHECK;
 // A new batch with the lineage and rows of the items `indices` of `from` (NULL: all of them) and
 // `width` absent columns.
-ft_batch *ft_batch_derive(const ft_batch *from, const uint32_t *indices, size_t count, size_t width,
-                          ft_error *err) FT_MUST_CHECK;
-size_t ft_batch_size_bytes(const ft_batch *batch);
+FT_API ft_batch *ft_batch_derive(const ft_batch *from, const uint32_t *indices, size_t count,
+                                 size_t width, ft_error *err) FT_MUST_CHECK;
+FT_API size_t ft_batch_size_bytes(const ft_batch *batch);
 static inline size_t ft_batch_row(const ft_batch *batch, size_t item)
 {
     return batch->rows ? batch->rows[item] : item;
@@ -53,7 +53,8 @@ static inline bool ft_batch_has(const ft_batch *batch, size_t column)
     return column < batch->width && batch->columns[column].values != NULL;
 }
 // "docs.jsonl, byte 5120" or "item 17": where an item comes from. Returns `out`.
-const char *ft_batch_print_place(const ft_batch *batch, size_t item, char *out, size_t out_bytes);
+FT_API const char *ft_batch_print_place(const ft_batch *batch, size_t item, char *out,
+                                        size_t out_bytes);
 // Aborts when offsets, counts, bitmaps or types disagree (debug and stress builds check each batch
 // that is emitted).
-void ft_batch_assert_valid(const ft_batch *batch);
+FT_API void ft_batch_assert_valid(const ft_batch *batch);

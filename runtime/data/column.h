@@ -23,21 +23,21 @@ typedef struct ft_column {
     size_t validity_offset;  // In bits; slices keep the bitmap.
 } ft_column;
 
-void ft_column_finish(ft_column *column);          // Drops the references; a zeroed column is fine.
-ft_column ft_column_ref(const ft_column *column);  // Another holder of the same tensors.
-bool ft_column_slice(const ft_column *column, size_t from, size_t count, ft_column *out,
-                     ft_error *err) FT_MUST_CHECK;
+FT_API void ft_column_finish(ft_column *column);  // Drops the references; a zeroed column is fine.
+FT_API ft_column ft_column_ref(const ft_column *column);  // Another holder of the same tensors.
+FT_API bool ft_column_slice(const ft_column *column, size_t from, size_t count, ft_column *out,
+                            ft_error *err) FT_MUST_CHECK;
 // A new column with the items `indices[0..count)` in that order (repeats allowed). Copies.
-bool ft_column_select(const ft_column *column, const uint32_t *indices, size_t count,
-                      ft_account *account, ft_column *out, ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_column_select(const ft_column *column, const uint32_t *indices, size_t count,
+                             ft_account *account, ft_column *out, ft_error *err) FT_MUST_CHECK;
 // Items of all `parts` (same type) end to end. `counts[i]` items each.
-bool ft_column_join(const ft_column *parts, const size_t *counts, size_t part_count,
-                    ft_account *account, ft_column *out, ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_column_join(const ft_column *parts, const size_t *counts, size_t part_count,
+                           ft_account *account, ft_column *out, ft_error *err) FT_MUST_CHECK;
 // A column of `count` nulls.
-bool ft_column_nulls(ft_type type, size_t count, ft_account *account, ft_column *out,
-                     ft_error *err) FT_MUST_CHECK;
-size_t ft_column_size_bytes(const ft_column *column,
-                            size_t count);  // What the items take, shared or not.
+FT_API bool ft_column_nulls(ft_type type, size_t count, ft_account *account, ft_column *out,
+                            ft_error *err) FT_MUST_CHECK;
+FT_API size_t ft_column_size_bytes(const ft_column *column,
+                                   size_t count);  // What the items take, shared or not.
 
 static inline bool ft_column_is_null(const ft_column *column, size_t item)
 {
@@ -86,29 +86,31 @@ typedef struct ft_builder {
 } ft_builder;
 
 // `expected_items`, `expected_bytes` (of values) size the first allocation; 0 is fine.
-bool ft_builder_init(ft_builder *builder, ft_type type, ft_account *account, size_t expected_items,
-                     size_t expected_bytes, ft_error *err) FT_MUST_CHECK;
-void ft_builder_finish(ft_builder *builder);  // Frees what was not taken.
-bool ft_builder_add_null(ft_builder *builder, ft_error *err) FT_MUST_CHECK;
-bool ft_builder_add_bool(ft_builder *builder, bool value, ft_error *err) FT_MUST_CHECK;
-bool ft_builder_add_int(ft_builder *builder, int64_t value, ft_error *err) FT_MUST_CHECK;
-bool ft_builder_add_float(ft_builder *builder, double value, ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_builder_init(ft_builder *builder, ft_type type, ft_account *account,
+                            size_t expected_items, size_t expected_bytes,
+                            ft_error *err) FT_MUST_CHECK;
+FT_API void ft_builder_finish(ft_builder *builder);  // Frees what was not taken.
+FT_API bool ft_builder_add_null(ft_builder *builder, ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_builder_add_bool(ft_builder *builder, bool value, ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_builder_add_int(ft_builder *builder, int64_t value, ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_builder_add_float(ft_builder *builder, double value, ft_error *err) FT_MUST_CHECK;
 // Item `item` of a column of the same type.
-bool ft_builder_add_item(ft_builder *builder, const ft_column *column, size_t item,
-                         ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_builder_add_item(ft_builder *builder, const ft_column *column, size_t item,
+                                ft_error *err) FT_MUST_CHECK;
 // Items [from, from + count) of a column of the same type; an absent column gives nulls.
-bool ft_builder_add_range(ft_builder *builder, const ft_column *column, size_t from, size_t count,
-                          ft_error *err) FT_MUST_CHECK;
-bool ft_builder_add_nulls(ft_builder *builder, size_t count, ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_builder_add_range(ft_builder *builder, const ft_column *column, size_t from,
+                                 size_t count, ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_builder_add_nulls(ft_builder *builder, size_t count, ft_error *err) FT_MUST_CHECK;
 // Gives the column and leaves the builder empty, to be used again (finish is still fine).
-bool ft_builder_take(ft_builder *builder, ft_column *out, ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_builder_take(ft_builder *builder, ft_column *out, ft_error *err) FT_MUST_CHECK;
 
 // The adds that did not fit: they make room, set the bit of validity, and add.
-bool ft_builder_grow_text(ft_builder *builder, ft_slice value, ft_error *err) FT_MUST_CHECK;
-bool ft_builder_grow_numbers(ft_builder *builder, const void *numbers, size_t elements,
-                             ft_error *err) FT_MUST_CHECK;
-bool ft_builder_grow_element(ft_builder *builder, ft_slice element, ft_error *err) FT_MUST_CHECK;
-bool ft_builder_grow_list(ft_builder *builder, ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_builder_grow_text(ft_builder *builder, ft_slice value, ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_builder_grow_numbers(ft_builder *builder, const void *numbers, size_t elements,
+                                    ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_builder_grow_element(ft_builder *builder, ft_slice element,
+                                    ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_builder_grow_list(ft_builder *builder, ft_error *err) FT_MUST_CHECK;
 
 // string, bytes, json, any. Validity of UTF-8 or JSON is the caller's to know.
 static inline FT_MUST_CHECK bool ft_builder_add_text(ft_builder *builder, ft_slice value,

@@ -40,10 +40,10 @@ typedef struct ft_lineage {
 
 // Charged to `account` (17 bytes an item with positions). `positions` is NULL unless
 // `with_positions`.
-ft_lineage *ft_lineage_create(ft_account *account, size_t count, bool with_positions,
-                              ft_error *err) FT_MUST_CHECK;
-ft_lineage *ft_lineage_ref(ft_lineage *lineage);
-void ft_lineage_unref(ft_lineage *lineage);  // NULL is fine.
+FT_API ft_lineage *ft_lineage_create(ft_account *account, size_t count, bool with_positions,
+                                     ft_error *err) FT_MUST_CHECK;
+FT_API ft_lineage *ft_lineage_ref(ft_lineage *lineage);
+FT_API void ft_lineage_unref(ft_lineage *lineage);  // NULL is fine.
 void ft_lineage_mark(ft_lineage *lineage, size_t row, ft_row_state state);
 typedef struct ft_lineage_totals {
     uint64_t written, dropped, failed, held;

@@ -25,7 +25,7 @@ typedef struct ft_schema {
 
 enum { FT_FIELD_NONE = SIZE_MAX };
 
-size_t ft_schema_find(const ft_schema *schema, ft_slice name);  // Index, or FT_FIELD_NONE.
-bool ft_field_is_hidden(const ft_field *field);
+FT_API size_t ft_schema_find(const ft_schema *schema, ft_slice name);  // Index, or FT_FIELD_NONE.
+FT_API bool ft_field_is_hidden(const ft_field *field);
 // "id: int, text: string", without hidden fields; in the arena. NULL without memory.
-const char *ft_schema_print(const ft_schema *schema, ft_arena *arena);
+FT_API const char *ft_schema_print(const ft_schema *schema, ft_arena *arena);

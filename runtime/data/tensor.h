@@ -16,8 +16,8 @@ typedef struct ft_tensor {
 
 // A new, contiguous tensor; not cleared. Fails when the product of the shape overflows, without
 // memory, or at the limit.
-ft_tensor *ft_tensor_create(ft_account *account, ft_dtype dtype, size_t rank, const int64_t *shape,
-                            ft_error *err) FT_MUST_CHECK;
+FT_API ft_tensor *ft_tensor_create(ft_account *account, ft_dtype dtype, size_t rank,
+                                   const int64_t *shape, ft_error *err) FT_MUST_CHECK;
 static inline ft_tensor *ft_tensor_create_1d(ft_account *account, ft_dtype dtype, size_t count,
                                              ft_error *err)
 {
@@ -26,17 +26,17 @@ static inline ft_tensor *ft_tensor_create_1d(ft_account *account, ft_dtype dtype
 }
 // A contiguous view at `offset_bytes` of the buffer; checks that it fits. Takes its own reference
 // on the buffer.
-ft_tensor *ft_tensor_view(ft_buffer *buffer, size_t offset_bytes, ft_dtype dtype, size_t rank,
-                          const int64_t *shape, ft_error *err) FT_MUST_CHECK;
+FT_API ft_tensor *ft_tensor_view(ft_buffer *buffer, size_t offset_bytes, ft_dtype dtype,
+                                 size_t rank, const int64_t *shape, ft_error *err) FT_MUST_CHECK;
 // Rows [from, from + count) along the first axis.
-ft_tensor *ft_tensor_slice(const ft_tensor *tensor, int64_t from, int64_t count,
-                           ft_error *err) FT_MUST_CHECK;
-ft_tensor *ft_tensor_ref(ft_tensor *tensor);
-void ft_tensor_unref(ft_tensor *tensor);  // NULL is fine.
-int64_t ft_tensor_elements(const ft_tensor *tensor);
-bool ft_tensor_is_contiguous(const ft_tensor *tensor);
+FT_API ft_tensor *ft_tensor_slice(const ft_tensor *tensor, int64_t from, int64_t count,
+                                  ft_error *err) FT_MUST_CHECK;
+FT_API ft_tensor *ft_tensor_ref(ft_tensor *tensor);
+FT_API void ft_tensor_unref(ft_tensor *tensor);  // NULL is fine.
+FT_API int64_t ft_tensor_elements(const ft_tensor *tensor);
+FT_API bool ft_tensor_is_contiguous(const ft_tensor *tensor);
 // Unshared, and its buffer too: may be written.
-bool ft_tensor_is_writable(const ft_tensor *tensor);
+FT_API bool ft_tensor_is_writable(const ft_tensor *tensor);
 
 static inline const float *ft_tensor_f32(const ft_tensor *tensor)
 {

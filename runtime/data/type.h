@@ -44,18 +44,18 @@ typedef struct ft_type {
 #define FT_TYPE_VECTOR(DTYPE, dim) \
     ((ft_type){.kind = FT_KIND_TENSOR, .dtype = FT_DTYPE_##DTYPE, .rank = 1, .shape = {dim}})
 
-size_t ft_dtype_size_bytes(ft_dtype dtype);
-const char *ft_dtype_name(ft_dtype dtype);  // "f32"
-bool ft_type_parse(ft_slice text, ft_type *out, ft_error *err) FT_MUST_CHECK;
-const char *ft_type_print(ft_type type, char out[FT_TYPE_TEXT_BYTES]);  // Returns `out`.
-bool ft_type_equal(ft_type a, ft_type b);
+FT_API size_t ft_dtype_size_bytes(ft_dtype dtype);
+FT_API const char *ft_dtype_name(ft_dtype dtype);  // "f32"
+FT_API bool ft_type_parse(ft_slice text, ft_type *out, ft_error *err) FT_MUST_CHECK;
+FT_API const char *ft_type_print(ft_type type, char out[FT_TYPE_TEXT_BYTES]);  // Returns `out`.
+FT_API bool ft_type_equal(ft_type a, ft_type b);
 // Whether a value of type `have` can be taken where `want` is asked for, without a look at it:
 // equal, or `want` is any, or `want` has -1 where `have` has a size. (`have` any must be checked
 // when the item comes.)
-bool ft_type_accepts(ft_type want, ft_type have);
-int64_t ft_type_elements(
+FT_API bool ft_type_accepts(ft_type want, ft_type have);
+FT_API int64_t ft_type_elements(
     ft_type type);  // Of one item (of one element, for a list): 384 for f32[384]; 1 for scalars.
-size_t ft_type_element_size_bytes(
+FT_API size_t ft_type_element_size_bytes(
     ft_type type);  // Of one number of `values`: 8 for int, 4 for f32[384], 1 for text.
 // How a column of that type is laid out (column.h).
 typedef enum ft_layout {
@@ -64,6 +64,7 @@ typedef enum ft_layout {
     FT_LAYOUT_NUMBERS,  // offsets, values: lists of numbers
     FT_LAYOUT_TEXTS,    // offsets, inner, values: lists of text
 } ft_layout;
-ft_layout ft_type_layout(ft_type type);
-ft_dtype ft_type_dtype(ft_type type);  // Of `values`.
-bool ft_type_is_text(ft_type type);    // string, bytes, json or any, not a list: offsets and bytes.
+FT_API ft_layout ft_type_layout(ft_type type);
+FT_API ft_dtype ft_type_dtype(ft_type type);  // Of `values`.
+FT_API bool
+ft_type_is_text(ft_type type);  // string, bytes, json or any, not a list: offsets and bytes.

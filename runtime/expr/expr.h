@@ -30,10 +30,10 @@ typedef enum ft_expr_use {
 
 // Parses and types `text`. On failure `err->offset` and `length` point into `text`. Lives in the
 // arena.
-bool ft_expr_compile(ft_arena *arena, ft_slice text, const ft_schema *schema, ft_expr_use use,
-                     const ft_expr **out, ft_error *err) FT_MUST_CHECK;
-ft_type ft_expr_type(const ft_expr *expr);
-bool ft_expr_reads(const ft_expr *expr, size_t field);
+FT_API bool ft_expr_compile(ft_arena *arena, ft_slice text, const ft_schema *schema,
+                            ft_expr_use use, const ft_expr **out, ft_error *err) FT_MUST_CHECK;
+FT_API ft_type ft_expr_type(const ft_expr *expr);
+FT_API bool ft_expr_reads(const ft_expr *expr, size_t field);
 // Bytes of one value, roughly: sources size their batches by it.
 size_t ft_expr_guess_bytes(const ft_expr *expr);
 // It reads no field and has no `index`, random function or clock.
@@ -49,13 +49,13 @@ typedef struct ft_expr_run {
     void *scratch;  // Kept between calls by the caller: starts NULL, given back by
                     // ft_expr_free_scratch. One thread's.
 } ft_expr_run;
-void ft_expr_free_scratch(ft_expr_run *run);
+FT_API void ft_expr_free_scratch(ft_expr_run *run);
 
-bool ft_expr_eval(const ft_expr *expr, const ft_batch *batch, ft_expr_run *run, ft_column *out,
-                  ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_expr_eval(const ft_expr *expr, const ft_batch *batch, ft_expr_run *run,
+                         ft_column *out, ft_error *err) FT_MUST_CHECK;
 // A condition: out[i] = 1, or 0 when false or failed.
-bool ft_expr_test(const ft_expr *expr, const ft_batch *batch, ft_expr_run *run, uint8_t *out,
-                  ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_expr_test(const ft_expr *expr, const ft_batch *batch, ft_expr_run *run, uint8_t *out,
+                         ft_error *err) FT_MUST_CHECK;
 
 // FT_EXPR_GATHER: folds batches, in order, into one value. The state belongs to one stage instance.
 typedef struct ft_expr_fold ft_expr_fold;

@@ -26,11 +26,11 @@ struct ft_account {
 };
 
 void ft_account_init(ft_account *account, int64_t limit_bytes);
-bool ft_account_charge(ft_account *account, int64_t size_bytes, ft_error *err) FT_MUST_CHECK;
+FT_API bool ft_account_charge(ft_account *account, int64_t size_bytes, ft_error *err) FT_MUST_CHECK;
 // Charges when used + size stays within `ceiling_bytes`; else changes nothing and returns false.
 // Never waits.
 bool ft_account_try_charge(ft_account *account, int64_t size_bytes,
                            int64_t ceiling_bytes) FT_MUST_CHECK;
-void ft_account_release(ft_account *account, int64_t size_bytes);
+FT_API void ft_account_release(ft_account *account, int64_t size_bytes);
 int64_t ft_account_used_bytes(const ft_account *account);
 int64_t ft_account_peak_bytes(const ft_account *account);

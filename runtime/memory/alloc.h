@@ -8,15 +8,15 @@
 
 // All return NULL when there is no memory, when the limit is reached or when a failure was asked
 // for. Size 0 gives a pointer that may be freed.
-void *ft_alloc(size_t size_bytes) FT_MUST_CHECK;
-void *ft_alloc_zero(size_t count, size_t size_bytes) FT_MUST_CHECK;  // Checks the product.
-void *ft_alloc_array(size_t count,
-                     size_t size_bytes) FT_MUST_CHECK;  // Not cleared; checks the product.
-void *ft_alloc_aligned(size_t size_bytes, size_t alignment) FT_MUST_CHECK;
-void *ft_realloc(void *pointer, size_t size_bytes)
-    FT_MUST_CHECK;            // On failure the old block stays. Not for aligned ones.
-void ft_free(void *pointer);  // NULL is fine; any of the above.
-char *ft_copy_text(const char *data, size_t size) FT_MUST_CHECK;  // NUL-terminated copy.
+FT_API void *ft_alloc(size_t size_bytes) FT_MUST_CHECK;
+FT_API void *ft_alloc_zero(size_t count, size_t size_bytes) FT_MUST_CHECK;  // Checks the product.
+FT_API void *ft_alloc_array(size_t count,
+                            size_t size_bytes) FT_MUST_CHECK;  // Not cleared; checks the product.
+FT_API void *ft_alloc_aligned(size_t size_bytes, size_t alignment) FT_MUST_CHECK;
+FT_API void *ft_realloc(void *pointer, size_t size_bytes)
+    FT_MUST_CHECK;                   // On failure the old block stays. Not for aligned ones.
+FT_API void ft_free(void *pointer);  // NULL is fine; any of the above.
+FT_API char *ft_copy_text(const char *data, size_t size) FT_MUST_CHECK;  // NUL-terminated copy.
 
 typedef struct ft_alloc_stats {
     uint64_t allocations;  // Since the start, successful ones.

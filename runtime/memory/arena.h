@@ -7,17 +7,19 @@
 
 typedef struct ft_arena ft_arena;
 
-ft_arena *ft_arena_create(void);  // NULL without memory.
-void ft_arena_destroy(ft_arena *arena);
+FT_API ft_arena *ft_arena_create(void);  // NULL without memory.
+FT_API void ft_arena_destroy(ft_arena *arena);
 
 // Aligned to 16 bytes (`_aligned`: as asked, up to 4096), not cleared (`_zero`: cleared). NULL
 // without memory.
-void *ft_arena_alloc(ft_arena *arena, size_t size_bytes) FT_MUST_CHECK;
-void *ft_arena_zero(ft_arena *arena, size_t count, size_t size_bytes) FT_MUST_CHECK;
-void *ft_arena_aligned(ft_arena *arena, size_t size_bytes, size_t alignment) FT_MUST_CHECK;
-char *ft_arena_text(ft_arena *arena, ft_slice text) FT_MUST_CHECK;  // NUL-terminated copy.
-char *ft_arena_format(ft_arena *arena, const char *format, ...) FT_PRINTF(2, 3) FT_MUST_CHECK;
+FT_API void *ft_arena_alloc(ft_arena *arena, size_t size_bytes) FT_MUST_CHECK;
+FT_API void *ft_arena_zero(ft_arena *arena, size_t count, size_t size_bytes) FT_MUST_CHECK;
+FT_API void *ft_arena_aligned(ft_arena *arena, size_t size_bytes, size_t alignment) FT_MUST_CHECK;
+FT_API char *ft_arena_text(ft_arena *arena, ft_slice text) FT_MUST_CHECK;  // NUL-terminated copy.
+FT_API char *ft_arena_format(ft_arena *arena, const char *format, ...)
+    FT_PRINTF(2, 3) FT_MUST_CHECK;
 // `finish(object)` runs when the arena is destroyed, last added first. For mapped files. False
 // without memory.
-bool ft_arena_defer(ft_arena *arena, void (*finish)(void *object), void *object) FT_MUST_CHECK;
-size_t ft_arena_size_bytes(const ft_arena *arena);
+FT_API bool ft_arena_defer(ft_arena *arena, void (*finish)(void *object),
+                           void *object) FT_MUST_CHECK;
+FT_API size_t ft_arena_size_bytes(const ft_arena *arena);

@@ -19,11 +19,13 @@ typedef struct ft_buffer {
 } ft_buffer;
 
 // Not cleared. 64 bytes behind the end may be read (not written): kernels load whole vectors.
-ft_buffer *ft_buffer_create(ft_account *account, size_t size_bytes, ft_error *err) FT_MUST_CHECK;
+FT_API ft_buffer *ft_buffer_create(ft_account *account, size_t size_bytes,
+                                   ft_error *err) FT_MUST_CHECK;
 // Borrowed bytes; `release` may be NULL for bytes that outlive everything.
-ft_buffer *ft_buffer_borrow(void *data, size_t size_bytes, void (*release)(void *, void *, size_t),
-                            void *host, ft_error *err) FT_MUST_CHECK;
+FT_API ft_buffer *ft_buffer_borrow(void *data, size_t size_bytes,
+                                   void (*release)(void *, void *, size_t), void *host,
+                                   ft_error *err) FT_MUST_CHECK;
 // Grows or shrinks an unshared, owned buffer; may move it. On failure it is as before.
-bool ft_buffer_resize(ft_buffer *buffer, size_t size_bytes, ft_error *err) FT_MUST_CHECK;
-ft_buffer *ft_buffer_ref(ft_buffer *buffer);  // Returns its argument.
-void ft_buffer_unref(ft_buffer *buffer);      // NULL is fine.
+FT_API bool ft_buffer_resize(ft_buffer *buffer, size_t size_bytes, ft_error *err) FT_MUST_CHECK;
+FT_API ft_buffer *ft_buffer_ref(ft_buffer *buffer);  // Returns its argument.
+FT_API void ft_buffer_unref(ft_buffer *buffer);      // NULL is fine.

@@ -1,0 +1,23 @@
+# cmake -DROOT=... -DOUT=... -P PublicHeader.cmake: include/ftpipe/stage.h and all that it includes as one file.
+
+cmake_minimum_required(VERSION 3.22)
+function(emit path)
+  get_property(done GLOBAL PROPERTY EMITTED)
+  if(path IN_LIST done)
+    return()
+  endif()
+  set_property(GLOBAL APPEND PROPERTY EMITTED ${path})
+  file(READ ${ROOT}/${path} text)
+  string(REGEX MATCHALL "#include \"[a-z_/]+\\.h\"" includes "${text}")
+  foreach(include ${includes})
+    string(REGEX REPLACE "#include \"(.*)\"" "\\1" include ${include})
+    emit(${include})
+  endforeach()
+  string(REGEX REPLACE "#include \"[a-z_/]+\\.h\"\n" "" text "${text}")
+  string(REPLACE "#pragma once\n" "" text "${text}")
+  file(APPEND ${OUT}.new "// ---- ${path} ----\n${text}\n")
+endfunction()
+
+file(WRITE ${OUT}.new "#pragma once\n\n")
+emit(include/ftpipe/stage.h)
+file(RENAME ${OUT}.new ${OUT})

@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""Plug-ins from their C source to a run: built with the public header alone, loaded, refused, kept apart.
+
+    tests/play_plugins.py PROGRAM [NAME]
+
+Needs a C compiler (CC, else cc); without one every case is skipped."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+from program import ROOT, Player
+
+CC = os.environ.get("CC", "cc")
+GOOD, INVALID = 0, 3
+
+
+def build(player, source, name, *defines):
+    """Builds tests/plugins/SOURCE or examples/plugin/SOURCE into the case's folder."""
+    if not shutil.which(CC):
+        raise Player.Skip("no C compiler")
+    include = os.path.join(os.path.dirname(player.program), "include")
+    folder = "examples/plugin" if source == "letters.c" else "tests/plugins"
+    path = os.path.join(player.folder, name)
+    subprocess.run([CC, "-std=c17", "-D_POSIX_C_SOURCE=200809L", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC",
+                    "-shared", "-I", include, *("-D" + define for define in defines),
+                    os.path.join(ROOT, folder, source), "-o", path], check=True, timeout=120)
+    return path
+
+
+def pipeline(player, *stages, head=""):
+    lines = ["stages:", "  - generate: 300", "    batch: 1", "    fields:", "      text: words(1, 3)"]
+    for stage in stages:
+        lines += ["  - " + stage]
+    player.write("p.yaml", head + "\n".join(lines + ["  - write: out.jsonl", ""]))
+
+
+def refused(player, number, *parts, stage="plugin: ./x.so"):
+    pipeline(player, stage)
+    result = player.run("check", "p.yaml")
+    said = result.err.decode()
+    assert result.status == INVALID, result
+    for part in ("E%04d" % number, *parts):
+        assert part in said, "`%s` is missing\n%s" % (part, result)
+
+
+# ---- cases ----
+
+def example(player):
+    build(player, "letters.c", "letters.so")
+    shutil.copy(os.path.join(ROOT, "examples/plugin/letters.yaml"), player.folder)
+    result = player.run("run", "letters.yaml", "--quiet")
+    items = [json.loads(line) for line in result.out.splitlines()]
+    assert result.status == GOOD and len(items) == 3, result
+    for at, item in enumerate(items):
+        assert item["number"] == at + 1 and item["text"] == item["text"].upper() and item["text"].strip(), result
+    assert not result.err, result  # Both stages declare: no warning.
+
+
+def options_and_line(player):
+    build(player, "letters.c", "letters.so")
+    player.write("in.jsonl", '{"title":"Abc é","text":"x"}\n{"title":null,"text":"y"}\n')
+    result = player.run("run", "-q", "-e", "read in.jsonl ! plugin ./letters.so#upper field=title ! write -")
+    assert [json.loads(line) for line in result.out.splitlines()] == [
+        {"title": "ABC é", "text": "x"}, {"title": None, "text": "y"}], result
+    player.write("p.yaml", "stages:\n  - read: in.jsonl\n  - plugin: ./letters.so#upper\n    feild: title\n  - drop:\n")
+    result = player.run("check", "p.yaml")
+    assert result.status == INVALID and b"E0106" in result.err and b"did you mean `field`" in result.err, result
+
+
+def order_and_threads(player):
+    build(player, "letters.c", "letters.so")
+    pipeline(player, "plugin: ./letters.so#upper", "plugin: ./letters.so#numbered")
+    for stress in ("one-item", "shared", "one-batch"):
+        result = player.run("run", "p.yaml", "-q", "--threads", "4", "--stress", stress)
+        assert result.status == GOOD, result
+        numbers = [json.loads(line)["number"] for line in player.read("out.jsonl").splitlines()]
+        assert numbers == list(range(1, 301)), numbers[:10]
+        os.unlink(os.path.join(player.folder, "out.jsonl"))
+
+
+def beside_the_pipeline(player):
+    build(player, "letters.c", "letters.so")
+    os.makedirs(os.path.join(player.folder, "deep"))
+    shutil.move(os.path.join(player.folder, "letters.so"), os.path.join(player.folder, "deep", "letters.so"))
+    player.write("deep/p.yaml", "stages:\n  - generate: 1\n  - plugin: letters.so#numbered\n  - print:\n")
+    result = player.run("run", "deep/p.yaml", "-q")
+    assert result.status == GOOD and b'"number":1' in result.out, result
+
+
+def missing(player):
+    refused(player, 701, "there is no plug-in `./x.so`")
+
+
+def not_a_library(player):
+    player.write("x.so", "#!/bin/sh\necho no\n")
+    refused(player, 701, "cannot load the plug-in")
+    player.write("x.so", b"\x7fELF" + b"\0" * 60)
+    refused(player, 701, "cannot load the plug-in")
+    player.write("x.so", "")
+    refused(player, 701, "cannot load the plug-in")
+
+
+def undefined_symbol(player):
+    player.write("u.c", "int ft_batch_assert_valid_not(void);\nint f(void) { return ft_batch_assert_valid_not(); }\n")
+    if not shutil.which(CC):
+        raise Player.Skip("no C compiler")
+    subprocess.run([CC, "-fPIC", "-shared", "u.c", "-o", "x.so"], cwd=player.folder, check=True, timeout=60)
+    refused(player, 701, "undefined symbol", "does not export")
+
+
+def no_symbol(player):
+    build(player, "faulty.c", "x.so", "NO_SYMBOL")
+    refused(player, 702, "without `ftpipe_plugin`")
+
+
+def other_abi(player):
+    build(player, "faulty.c", "x.so", "OTHER_ABI")
+    refused(player, 703, "has abi 999, and this program has abi 1")
+
+
+def bad_definitions(player):
+    for define, part in (("NO_PROCESS", "needs `process`"), ("OUTSIDE", "outside of `config_size`"),
+                         ("BAD_DEFAULT", "the default of its option `size` is wrong"),
+                         ("SAME_NAME", "two stages `first`"), ("ABI=7", "abi 7, and this program has abi 1")):
+        build(player, "faulty.c", "x.so", define)
+        refused(player, 704, part, stage="plugin: ./x.so#first")
+
+
+def stage_names(player):
+    build(player, "faulty.c", "x.so", "CONCURRENCY=FT_CONCURRENCY_ONE")
+    refused(player, 705, "has several stages", "`first`, `second`")
+    refused(player, 705, "has no stage `third`", stage="plugin: ./x.so#third")
+    build(player, "faulty.c", "x.so", "CONCURRENCY=FT_CONCURRENCY_ONE", "ONE_STAGE")
+    pipeline(player, "plugin: ./x.so")
+    assert player.run("check", "p.yaml").status == GOOD
+    refused(player, 102, "needs the path", stage="plugin: [a]")
+
+
+def undeclared(player):
+    """The stages of a library that declares nothing are never at work at once; a declared one's are."""
+    build(player, "faulty.c", "x.so")
+    pipeline(player, "plugin: ./x.so#first", "plugin: ./x.so#second")
+    result = player.run("run", "p.yaml", "--threads", "4", "--color", "never")
+    said = result.err.decode()
+    assert result.status == GOOD and said.count("warning[W0902]") + said.count("warning[E0902]") == 2, result
+    assert "at most one core" in said, result
+    assert len(player.read("out.jsonl").splitlines()) == 300
+    build(player, "faulty.c", "y.so", "CONCURRENCY=FT_CONCURRENCY_ANY", "LOOPS=100000")
+    os.unlink(os.path.join(player.folder, "out.jsonl"))
+    pipeline(player, "plugin: ./y.so#first", "plugin: ./y.so#second")
+    result = player.run("run", "p.yaml", "--threads", "4", "-q")
+    assert result.status == 1 and b"two threads at once" in result.err, result
+
+
+def undeclared_with_little_memory(player):
+    """Who waits for memory inside of a domain is helped, although others wait for the domain."""
+    build(player, "faulty.c", "x.so")
+    player.write("p.yaml", "run: {memory: 16MiB}\nstages:\n  - generate: 100k\n    fields: {text: 'words(20, 40)'}\n"
+                 "  - plugin: ./x.so#first\n  - map: {more: text .. text}\n  - plugin: ./x.so#second\n  - drop: more\n")
+    result = player.run("run", "p.yaml", "-q", "--threads", "4")
+    assert result.status == GOOD, result
+
+
+def endless(player):
+    """A stage that never ends but asks whether the run is cancelled goes with the second signal."""
+    build(player, "faulty.c", "x.so", "ENDLESS", "CONCURRENCY=FT_CONCURRENCY_ANY")
+    pipeline(player, "plugin: ./x.so#first")
+    run = subprocess.Popen([player.program, "run", "p.yaml", "-q"], cwd=player.folder, stderr=subprocess.PIPE)
+    try:
+        assert b"endless" in run.stderr.readline()
+        run.send_signal(2)
+        run.send_signal(15)
+        end = time.monotonic() + 30
+        while run.poll() is None and time.monotonic() < end:
+            run.send_signal(2)
+            run.stderr.readline()
+        assert run.wait(30) in (130, 143), run.returncode
+    finally:
+        run.kill()
+        run.stderr.close()
+
+
+def crash_in_plan(player):
+    """A plug-in that crashes while the pipeline is compiled takes the program with it."""
+    build(player, "faulty.c", "x.so", "CRASH")
+    pipeline(player, "plugin: ./x.so#first")
+    done = subprocess.run([player.program, "check", "p.yaml"], cwd=player.folder, capture_output=True, timeout=60)
+    assert done.returncode != GOOD, done
+
+
+def exports(player):
+    """Exactly what the header declares as FT_API is exported."""
+    if not shutil.which("nm"):
+        raise Player.Skip("no nm")
+    with open(os.path.join(os.path.dirname(player.program), "include/ftpipe/stage.h"), encoding="utf-8") as file:
+        text = file.read().replace("\\\n", " ")
+    import re
+    declared = set(re.findall(r"^FT_API [\w\s*]*?\b(ft_\w+)\(", text, re.M))
+    out = subprocess.run(["nm", "-D", "--defined-only", player.program], capture_output=True, text=True, check=True)
+    exported = {line.split()[-1] for line in out.stdout.splitlines() if re.search(r" [TDBR] ft_", line)}
+    assert declared and declared == exported, "only declared: %s\nonly exported: %s" % (
+        sorted(declared - exported), sorted(exported - declared))
+
+
+def main():
+    player = Player()
+    for case in (example, options_and_line, order_and_threads, beside_the_pipeline, missing, not_a_library,
+                 undefined_symbol, no_symbol, other_abi, bad_definitions, stage_names, undeclared,
+                 undeclared_with_little_memory, endless, crash_in_plan, exports):
+        player.case(case.__name__, case)
+    return player.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
