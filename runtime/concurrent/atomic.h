@@ -19,6 +19,9 @@ typedef struct ft_atomic_u64 {
 typedef struct ft_atomic_u32 {
     _Atomic(uint32_t) value;
 } ft_atomic_u32;
+typedef struct ft_atomic_u16 {
+    _Atomic(uint16_t) value;
+} ft_atomic_u16;
 typedef struct ft_atomic_u8 {
     _Atomic(uint8_t) value;
 } ft_atomic_u8;

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "runtime/error.h"
+#include "runtime/system/lease.h"
 
 void ft_mutex_init(ft_mutex *mutex)
 {
@@ -50,15 +51,33 @@ void ft_condition_finish(ft_condition *condition)
     FT_ASSERT(pthread_cond_destroy(&condition->condition) == 0);
 }
 
+// A waiter's lease is detached, so that others may merge what comes for it. What has come already
+// is merged first, without the mutex, and that counts as a wake-up: every caller looks again
+// anyway.
+static bool leave_lease(ft_mutex *mutex)
+{
+    if (FT_LIKELY(ft_lease_try_detach()))
+        return true;
+    ft_mutex_unlock(mutex);
+    ft_lease_turn_end();
+    ft_mutex_lock(mutex);
+    return false;
+}
+
 void ft_condition_wait(ft_condition *condition, ft_mutex *mutex)
 {
+    if (!leave_lease(mutex))
+        return;
     FT_ASSERT(pthread_cond_wait(&condition->condition, &mutex->mutex) == 0);
+    ft_lease_resume();
 }
 
 bool ft_condition_wait_ms(ft_condition *condition, ft_mutex *mutex, int64_t timeout_ms)
 {
     struct timespec until;
 
+    if (!leave_lease(mutex))
+        return true;
     clock_gettime(CLOCK_MONOTONIC, &until);
     if (timeout_ms < 0)
         timeout_ms = 0;
@@ -70,6 +89,7 @@ bool ft_condition_wait_ms(ft_condition *condition, ft_mutex *mutex, int64_t time
     }
     int result = pthread_cond_timedwait(&condition->condition, &mutex->mutex, &until);
     FT_ASSERT(result == 0 || result == ETIMEDOUT);
+    ft_lease_resume();
     return result == 0;
 }
 

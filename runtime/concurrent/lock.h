@@ -21,6 +21,8 @@ void ft_mutex_unlock(ft_mutex *mutex);
 
 void ft_condition_init(ft_condition *condition);
 void ft_condition_finish(ft_condition *condition);
+// Both may return without a cause: wait in a loop. Not inside a read section
+// (runtime/memory/epoch.h).
 void ft_condition_wait(ft_condition *condition, ft_mutex *mutex);
 bool ft_condition_wait_ms(ft_condition *condition, ft_mutex *mutex,
                           int64_t timeout_ms);  // False when the time ran out.

@@ -65,7 +65,7 @@ ft_batch *ft_batch_create(ft_account *account, size_t count, size_t width, ft_li
         ft_free(batch);
         return NULL;
     }
-    ft_object_init(&batch->object, &batch_type);
+    ft_object_init_shared(&batch->object, &batch_type);
     batch->count = count;
     batch->lineage = lineage ? ft_lineage_ref(lineage) : NULL;
     batch->account = account;

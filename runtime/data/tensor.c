@@ -42,7 +42,7 @@ static ft_tensor *tensor_new(ft_dtype dtype, size_t rank, const int64_t *shape, 
         ft_fail_nomem(err, sizeof(*tensor));
         return NULL;
     }
-    ft_object_init(&tensor->object, &tensor_type);
+    ft_object_init_shared(&tensor->object, &tensor_type);
     tensor->dtype = dtype;
     tensor->rank = (uint8_t)rank;
     int64_t stride = 1;

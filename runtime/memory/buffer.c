@@ -52,7 +52,7 @@ static ft_buffer *buffer_new(ft_error *err)
         ft_fail_nomem(err, sizeof(*buffer));
         return NULL;
     }
-    ft_object_init(&buffer->object, &buffer_type);
+    ft_object_init_shared(&buffer->object, &buffer_type);
     return buffer;
 }
 

@@ -2,17 +2,20 @@
 #define _GNU_SOURCE
 #include "runtime/system/thread.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "runtime/memory/alloc.h"
+#include "runtime/system/lease.h"
 
 enum { STACK_BYTES = 1024 * 1024, NAME_BYTES = 16 };
 
 typedef struct {
     void (*run)(void *host);
     void *host;
+    ft_lease *lease;
     char name[NAME_BYTES];
 } start;
 
@@ -22,8 +25,20 @@ static void *thread_main(void *argument)
 
     ft_free(argument);
     pthread_setname_np(pthread_self(), own.name);
+    ft_lease_adopt(own.lease);
     own.run(own.host);
+    ft_lease_retire();
     return NULL;
+}
+
+static bool not_started(start *given, int errnum, ft_error *err)
+{
+    ft_fail_errno(err, errnum, "cannot start thread `%s`", given->name);
+    ft_hint(err, "Lower `run.threads`, or raise the limit on processes (`ulimit -u`).");
+    if (given->lease)
+        ft_lease_give_back(given->lease);
+    ft_free(given);
+    return false;
 }
 
 bool ft_thread_start(ft_thread *thread, const char *name, void (*run)(void *host), void *host,
@@ -36,12 +51,12 @@ bool ft_thread_start(ft_thread *thread, const char *name, void (*run)(void *host
     thread->started = false;
     if (!given)
         return ft_fail_nomem(err, sizeof(*given));
-    *given = (start){.run = run, .host = host};
+    *given = (start){.run = run, .host = host, .lease = ft_lease_reserve()};
     snprintf(given->name, sizeof(given->name), "%s", name);
-    if (pthread_attr_init(&attributes) != 0) {
-        ft_free(given);
-        return ft_fail_nomem(err, sizeof(attributes));
-    }
+    if (!given->lease)
+        return not_started(given, EAGAIN, err);
+    if (pthread_attr_init(&attributes) != 0)
+        return not_started(given, ENOMEM, err);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     // A thread inherits the mask of its maker.
     sigfillset(&all);
@@ -49,12 +64,8 @@ bool ft_thread_start(ft_thread *thread, const char *name, void (*run)(void *host
     int result = pthread_create(&thread->thread, &attributes, thread_main, given);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
-    if (result != 0) {
-        ft_free(given);
-        ft_fail_errno(err, result, "cannot start thread `%s`", name);
-        ft_hint(err, "Lower `run.threads`, or raise the limit on processes (`ulimit -u`).");
-        return false;
-    }
+    if (result != 0)
+        return not_started(given, result, err);
     thread->started = true;
     return true;
 }
