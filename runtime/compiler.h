@@ -16,6 +16,8 @@
 #define FT_LIKELY(x) __builtin_expect(!!(x), 1)
 #define FT_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define FT_PREFETCH(p) __builtin_prefetch(p)
+// Keeps the compiler, and only it, from moving accesses across.
+#define FT_COMPILER_BARRIER() __asm__ volatile("" ::: "memory")
 // Inside a loop that waits for another core: lets go of the pipeline for a moment.
 #if defined(__x86_64__)
 #define FT_PAUSE() __builtin_ia32_pause()

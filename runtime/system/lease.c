@@ -13,6 +13,7 @@
 
 #include "runtime/error.h"
 #include "runtime/memory/alloc.h"
+#include "runtime/memory/epoch.h"
 #include "runtime/memory/refcount.h"
 
 enum { BATCH = 32 };
@@ -259,6 +260,8 @@ void ft_lease_turn_end(void)
     // Relaxed: a stray that comes now is seen the next time.
     if (lease && FT_UNLIKELY(ft_atomic_load(&lease->stray_count, FT_RELAXED) > 0))
         drain_own(lease);
+    if (lease && FT_UNLIKELY(lease->retired != NULL))
+        ft_epoch_turn_end();
 }
 
 void ft_lease_retire(void)
@@ -268,6 +271,8 @@ void ft_lease_retire(void)
 
     if (!lease)
         return;
+    if (lease->retired)
+        ft_epoch_lease_retire(lease);
     while (!done) {
         drain_own(lease);
         ft_mutex_lock(&lease->lock);

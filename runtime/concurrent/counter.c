@@ -1,0 +1,117 @@
+// Cells in blocks of CELLS leases, made when the first of them adds. A lease that is retired leaves
+// its cell as it is: the next holder of the id goes on with the value that it finds, and it starts
+// after the old one has stopped, so a cell never has two writers and nothing need be moved.
+#include "runtime/concurrent/counter.h"
+
+#include "runtime/memory/alloc.h"
+
+enum { CELLS = 32, BLOCKS = FT_LEASES_MAX / CELLS, CELL_BYTES = 128 };
+
+typedef struct {
+    ft_atomic_i64 value;
+    char padding[CELL_BYTES - sizeof(ft_atomic_i64)];
+} cell;
+
+struct ft_counter {
+    ft_object object;
+    bool is_exact;
+    ft_atomic_i64 rest;                // Exact counters, and adds that found no memory.
+    ft_atomic_pointer blocks[BLOCKS];  // cell[CELLS] each; NULL until somebody adds.
+};
+
+static void counter_destroy(ft_object *object)
+{
+    ft_counter *counter = (ft_counter *)(void *)object;
+
+    for (size_t i = 0; i < BLOCKS; i++)
+        ft_free(ft_atomic_load(&counter->blocks[i], FT_ACQUIRE));
+    ft_free(counter);
+}
+
+static const ft_object_type counter_type = {.name = "counter", .destroy = counter_destroy};
+
+ft_counter *ft_counter_create(ft_error *err)
+{
+    ft_counter *counter = ft_alloc_zero(1, sizeof(*counter));
+
+    if (!counter) {
+        ft_ignore(ft_fail_nomem(err, sizeof(*counter)));
+        return NULL;
+    }
+    ft_object_init_shared(&counter->object, &counter_type);
+    return counter;
+}
+
+ft_counter *ft_counter_create_exact(ft_error *err)
+{
+    ft_counter *counter = ft_counter_create(err);
+
+    if (counter)
+        counter->is_exact = true;
+    return counter;
+}
+
+ft_counter *ft_counter_ref(ft_counter *counter)
+{
+    ft_object_ref(&counter->object);
+    return counter;
+}
+
+void ft_counter_unref(ft_counter *counter)
+{
+    if (counter)
+        ft_object_unref(&counter->object);
+}
+
+FT_NOINLINE static cell *make_block(ft_counter *counter, size_t index)
+{
+    cell *made = ft_alloc_aligned(CELLS * sizeof(cell), CELL_BYTES);
+    void *expected = NULL;
+
+    if (!made)
+        return NULL;
+    for (size_t i = 0; i < CELLS; i++)
+        ft_atomic_store(&made[i].value, 0, FT_RELAXED);
+    // Release pairs with the acquire of those who use the block.
+    if (ft_atomic_cas(&counter->blocks[index], &expected, made, FT_ACQ_REL))
+        return made;
+    ft_free(made);
+    return ft_atomic_load(&counter->blocks[index], FT_ACQUIRE);
+}
+
+void ft_counter_add(ft_counter *counter, int64_t by)
+{
+    uint32_t id = ft_lease_current()->id;
+    cell *block = NULL;
+
+    if (!counter->is_exact) {
+        block = ft_atomic_load(&counter->blocks[id / CELLS], FT_ACQUIRE);
+        if (FT_UNLIKELY(!block))
+            block = make_block(counter, id / CELLS);
+    }
+    if (FT_UNLIKELY(!block)) {
+        ft_atomic_add(&counter->rest, by, FT_RELAXED);
+        return;
+    }
+    // Relaxed, and no locked operation: only this lease writes the cell.
+    ft_atomic_i64 *value = &block[id % CELLS].value;
+    uint64_t sum = (uint64_t)ft_atomic_load(value, FT_RELAXED) + (uint64_t)by;
+    ft_atomic_store(value, (int64_t)sum, FT_RELAXED);
+}
+
+int64_t ft_counter_sum(const ft_counter *counter)
+{
+    uint64_t sum = (uint64_t)ft_atomic_load(&counter->rest, FT_RELAXED);
+
+    for (size_t i = 0; i < BLOCKS; i++) {
+        const cell *block = ft_atomic_load(&counter->blocks[i], FT_ACQUIRE);
+        for (size_t j = 0; block && j < CELLS; j++)
+            sum += (uint64_t)ft_atomic_load(&block[j].value, FT_RELAXED);
+    }
+    return (int64_t)sum;
+}
+
+bool ft_counter_is_exact(const ft_counter *counter)
+{
+    return counter->is_exact;
+}

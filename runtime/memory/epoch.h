@@ -1,0 +1,50 @@
+// Epoch-based reclamation: memory that readers may still look at is freed when they cannot any
+// more.
+//
+// A reader announces the global epoch when it enters a section and takes that back when it leaves;
+// it writes nothing else. Whoever unlinks something retires it with the epoch of that moment. The
+// epoch advances when every reader that is in a section has announced the current one, so two
+// advances later nobody can hold what was retired: it is destroyed, by its lease, between turns.
+//
+// Entering is asymmetric: a plain store for the reader, and the reclaimer pays with
+// membarrier(PRIVATE_EXPEDITED), at most once a millisecond. Where the kernel refuses it (seccomp),
+// and under ThreadSanitizer and the model checker, entering is one locked exchange.
+// (Fraser 2004; liburcu; ck_epoch; crossbeam-epoch.)
+//
+// What is unreclaimed is bounded by bytes, not by items: at FT_EPOCH_BYTES a lease pushes the epoch
+// on. A section never blocks and never calls a stage or a script, so an endless stage holds nothing
+// back.
+#pragma once
+
+#include "runtime/compiler.h"
+#include "runtime/error.h"
+
+enum { FT_EPOCH_BYTES = 1 << 20 };
+
+// A section. They nest. Inside: no waiting, no ft_retire, no ft_epoch_wait, no code of others.
+void ft_read_begin(void);
+void ft_read_end(void);
+
+// `destroy(pointer)` runs when no reader can have the pointer any more: on this thread between two
+// turns, or on another when this lease is retired. Call it behind the store that unlinked it.
+// `size_bytes`: what that frees. Never fails: without memory to note it down it waits and destroys
+// at once.
+void ft_retire(void *pointer, void (*destroy)(void *pointer), size_t size_bytes);
+// Waits until every section that is open now has ended.
+void ft_epoch_wait(void);
+// Destroys what can be; pushes the epoch on if much is waiting. The engine calls it between turns.
+void ft_epoch_turn_end(void);
+
+// Waits until all that this lease and retired ones have retired is destroyed: at the end of a run.
+void ft_epoch_drain(void);
+
+// Of lease.c, when a thread ends: what still waits goes to whoever looks next.
+struct ft_lease;
+void ft_epoch_lease_retire(struct ft_lease *lease);
+
+typedef struct ft_epoch_stats {
+    uint64_t epoch, advances, membarriers;
+    int64_t unreclaimed_bytes;  // Of all leases, about.
+    bool is_asymmetric;         // Entering is a plain store.
+} ft_epoch_stats;
+ft_epoch_stats ft_epoch_get_stats(void);
