@@ -50,7 +50,8 @@ static bool read_stress(const char *text, unsigned *out, ft_error *err)
         unsigned flag;
     } modes[] = {{"one-item", FT_STRESS_ONE_ITEM},
                  {"shared", FT_STRESS_SHARED},
-                 {"one-batch", FT_STRESS_ONE_BATCH}};
+                 {"one-batch", FT_STRESS_ONE_BATCH},
+                 {"long-trains", FT_STRESS_LONG_TRAINS}};
     ft_slice rest = ft_slice_of(text), part;
 
     while (ft_slice_cut(&rest, ',', &part)) {
@@ -60,7 +61,7 @@ static bool read_stress(const char *text, unsigned *out, ft_error *err)
                 found = modes[i].flag;
         if (!found)
             return ft_fail(err, FT_ERROR_USAGE,
-                           "`--stress` takes one-item, shared, one-batch, not `%.*s`",
+                           "`--stress` takes one-item, shared, one-batch, long-trains, not `%.*s`",
                            (int)part.size, part.data);
         *out |= found;
     }

@@ -240,8 +240,10 @@ static bool find_lanes(ft_run *run, ft_node *node, ft_error *err)
             add_lane(node, from->flushed->rank, 1);
     }
     for (size_t i = 0; i < node->lane_count; i++)
-        if (node->lanes[i].pieces > 1 && node->keeps_order && node->mode != FT_MODE_SERIAL)
-            node->joins = true;
+        if (node->lanes[i].pieces > 1 && node->keeps_order) {
+            node->is_met = true;
+            node->joins = node->mode != FT_MODE_SERIAL;
+        }
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include "engine/scheduler.h"
 #include "engine/schema_union.h"
 #include "engine/sources.h"
+#include "engine/train.h"
 #include "engine/turn.h"
 
 enum { PLACE_BYTES = 512, TEXT_SHOWN_BYTES = 200, SHARE_AFTER_ITEMS = 1000 };
@@ -84,7 +85,7 @@ static bool route(ft_instance *instance, const ft_batch *batch, size_t item,
     }
     if (!one)
         return false;
-    if (instance->turn.stream && !ft_turn_send(instance, err)) {
+    if (instance->turn.stream && !ft_turn_next(instance, true, err)) {
         ft_batch_unref(one);
         return false;
     }

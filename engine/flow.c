@@ -7,43 +7,8 @@
 #include "engine/order.h"
 #include "engine/scheduler.h"
 #include "engine/sources.h"
+#include "engine/train.h"
 #include "engine/turn.h"
-#include "runtime/memory/alloc.h"
-
-enum { ALONE_SHARE = 16 };
-
-// ---- packets ----
-
-ft_packet *ft_flow_packet(size_t capacity, ft_error *err)
-{
-    ft_packet *packet = ft_alloc(sizeof(*packet) + capacity * sizeof(ft_batch *));
-
-    if (!packet) {
-        ft_ignore(ft_fail_nomem(err, sizeof(*packet)));
-        return NULL;
-    }
-    packet->task = (ft_task){.kind = FT_TASK_PACKET};
-    packet->next_piece = NULL;
-    packet->flight = NULL;
-    packet->input = 0;
-    packet->count = 0;
-    packet->capacity = (uint32_t)capacity;
-    return packet;
-}
-
-void ft_flow_free_packet(ft_run *run, ft_packet *packet)
-{
-    for (uint32_t i = 0; i < packet->count; i++)
-        ft_batch_unref(packet->batches[i]);
-    ft_flight_unref(run, packet->flight);
-    ft_free(packet);
-}
-
-void ft_flow_drop_list(ft_batch_list *list, size_t from)
-{
-    while (list->count > from)
-        ft_batch_unref(list->items[--list->count]);
-}
 
 // ---- along an edge ----
 
@@ -110,7 +75,7 @@ static void arrive(ft_worker *worker, const ft_edge *edge, ft_packet *packet)
     packet->input = edge->input;
     // Relaxed: the sender's own `open`, which it lowers afterwards with release, keeps this from
     // being 0.
-    ft_atomic_add(&node->open, 1, FT_RELAXED);
+    ft_atomic_add(&node->open, packet->tickets, FT_RELAXED);
     if (node->mode != FT_MODE_PARALLEL || node->joins) {
         ft_mutex_lock(&node->lock);
         task = receive(node, packet);
@@ -125,17 +90,35 @@ static void arrive(ft_worker *worker, const ft_edge *edge, ft_packet *packet)
 static bool fill(const ft_edge *edge, ft_batch_list *out, bool is_last, ft_packet *packet,
                  ft_error *err)
 {
-    size_t count = out ? out->count : 0;
-
-    for (size_t i = 0; i < count; i++) {
-        ft_batch *batch = is_last ? ft_take(&out->items[i]) : ft_batch_ref(out->items[i]);
-        if (edge->map && !map_batch(edge, &batch, err))
-            return false;
-        packet->batches[packet->count++] = batch;
+    if (!out)
+        return true;
+    if (is_last) {
+        ft_batch_list own = packet->list;
+        packet->list = *out;
+        *out = own;
+    } else if (!ft_batch_list_copy(&packet->list, out, packet->tickets, err)) {
+        return false;
     }
-    if (is_last && out)
-        out->count = 0;
+    for (size_t i = 0; edge->map && i < packet->list.count; i++)
+        if (!map_batch(edge, &packet->list.items[i], err))
+            return false;
     return true;
+}
+
+// Where pieces of tickets are put together each ticket comes alone, as the trains of two branches
+// need not be cut in the same places.
+static bool arrive_singly(ft_worker *worker, const ft_edge *edge, ft_packet *train, ft_error *err)
+{
+    bool ok = true;
+
+    for (uint32_t i = 0; ok && i < train->tickets; i++) {
+        ft_packet *single = ft_packet_single(train, i, err);
+        ok = single != NULL;
+        if (ok)
+            arrive(worker, edge, single);
+    }
+    ft_packet_destroy(edge->to->run, train);
+    return ok;
 }
 
 typedef struct {
@@ -143,29 +126,30 @@ typedef struct {
     ft_node *node;
     ft_packet *spare;  // The packet that came in, until somebody uses it.
     ft_ticket ticket;
+    uint32_t tickets;
     ft_flight *flight;
 } sending;
 
 static bool send_edge(sending *send, const ft_edge *edge, ft_batch_list *out, bool is_last,
                       ft_error *err)
 {
-    size_t count = out ? out->count : 0;
-    ft_packet *packet = NULL;
+    ft_packet *packet = ft_take(&send->spare);
 
-    if (send->spare && count <= send->spare->capacity) {
-        packet = ft_take(&send->spare);
-    } else {
-        packet = ft_flow_packet(count, err);
+    if (!packet) {
+        packet = ft_packet_create(err);
         if (!packet)
             return false;
         packet->ticket = send->ticket;
+        packet->tickets = send->tickets;
         packet->flight = send->flight;
         ft_flight_ref(send->flight, 1);
     }
     if (!fill(edge, out, is_last, packet, err)) {
-        ft_flow_free_packet(send->node->run, packet);
+        ft_packet_destroy(send->node->run, packet);
         return false;
     }
+    if (packet->tickets > 1 && edge->to->is_met)
+        return arrive_singly(send->worker, edge, packet, err);
     arrive(send->worker, edge, packet);
     return true;
 }
@@ -173,7 +157,7 @@ static bool send_edge(sending *send, const ft_edge *edge, ft_batch_list *out, bo
 bool ft_flow_send(ft_worker *worker, ft_node *node, ft_batch_list *out, ft_packet *packet,
                   ft_error *err)
 {
-    sending send = {worker, node, packet, packet->ticket, packet->flight};
+    sending send = {worker, node, packet, packet->ticket, packet->tickets, packet->flight};
     bool ok = true;
 
     // The spare packet may have gone down the pipeline and been freed before the last edge is
@@ -187,9 +171,9 @@ bool ft_flow_send(ft_worker *worker, ft_node *node, ft_batch_list *out, ft_packe
             ok = send_edge(&send, &node->ports[i].edges[j], out ? &out[i] : NULL,
                            j + 1 == node->ports[i].edge_count, err);
     for (size_t i = 0; out && i < node->port_count; i++)
-        ft_flow_drop_list(&out[i], 0);
+        ft_batch_list_drop(&out[i], 0);
     if (send.spare)
-        ft_flow_free_packet(node->run, send.spare);
+        ft_packet_destroy(node->run, send.spare);
     if (many)
         ft_flight_unref(node->run, flight);
     return ok;
@@ -202,60 +186,6 @@ void ft_flow_again(ft_worker *worker, ft_task *task)
     worker->publishes = true;
     ft_dispatch(worker, task);
     worker->publishes = before;
-}
-
-// ---- what opens tickets of its own: sources and flushes ----
-
-static bool has_output(const ft_node *node, const ft_turn *turn)
-{
-    for (size_t i = 0; i < node->port_count; i++)
-        if (turn->out[i].count)
-            return true;
-    return false;
-}
-
-// A batch that takes more than its share of the memory: its source starts no other until it is
-// done.
-static void mark_alone(ft_node *node, const ft_turn *turn, ft_flight *flight)
-{
-    size_t bytes = 0;
-
-    for (size_t i = 0; i < turn->out[0].count; i++)
-        bytes += ft_batch_size_bytes(turn->out[0].items[i]);
-    flight->alone = bytes > (size_t)node->run->account.limit_bytes / ALONE_SHARE;
-    if (flight->alone)
-        ft_atomic_store(&node->source->alone, 1, FT_SEQ_CST);
-}
-
-bool ft_turn_send(ft_instance *instance, ft_error *err)
-{
-    ft_node *node = instance->node;
-    ft_run *run = node->run;
-    ft_turn *turn = &instance->turn;
-    ft_worker *worker = turn->worker;
-
-    if (!has_output(node, turn))
-        return true;
-    ft_packet *packet = ft_flow_packet(1, err);
-    if (!packet)
-        return false;
-    packet->flight = ft_flight_create(run, node->source ? node : NULL, turn->birth, err);
-    if (!packet->flight) {
-        ft_free(packet);
-        return false;
-    }
-    if (node->source) {
-        ft_atomic_add(&node->source->in_flight, 1, FT_SEQ_CST);
-        mark_alone(node, turn, packet->flight);
-        turn->birth = ft_gate_birth(run);
-    }
-    packet->ticket = (ft_ticket){.stream = turn->stream->rank, .sequence = turn->stream->made++};
-    if (worker->is_away)
-        ft_active_enter(run);  // It makes work now, from a thread that is not counted.
-    bool ok = ft_flow_send(worker, node, turn->out, packet, err);
-    if (worker->is_away)
-        ft_active_leave(run);
-    return ok;
 }
 
 // ---- the end ----
@@ -280,8 +210,8 @@ static bool flush_instance(ft_worker *worker, ft_instance *instance, ft_error *e
 
     if (!instance->is_open || !def->flush)
         return true;
-    ft_turn_begin(worker, instance, node->flushed);
-    bool ok = def->flush(&instance->stage, err) && ft_turn_send(instance, err);
+    ft_turn_begin(worker, instance, node->flushed, 1);
+    bool ok = def->flush(&instance->stage, err) && ft_turn_next(instance, true, err);
     ft_turn_end(instance);
     return ok;
 }

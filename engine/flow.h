@@ -3,12 +3,7 @@
 
 #include "engine/graph.h"
 
-ft_packet *ft_flow_packet(size_t capacity, ft_error *err);
-// Frees a packet and lets go of its batches and of its flight.
-void ft_flow_free_packet(ft_run *run, ft_packet *packet);
-// Lets go of the batches from `from` on.
-void ft_flow_drop_list(ft_batch_list *list, size_t from);
-// One packet on every edge of `node`, with the ticket of `packet`, which is used up; `out` (NULL:
+// One packet on every edge of `node`, with the tickets of `packet`, which is used up; `out` (NULL:
 // all empty) gives the batches for each port and is emptied.
 bool ft_flow_send(ft_worker *worker, ft_node *node, ft_batch_list *out, ft_packet *packet,
                   ft_error *err) FT_MUST_CHECK;

@@ -22,6 +22,7 @@
 
 #include "engine/scheduler.h"
 #include "engine/sources.h"
+#include "engine/turn.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/system/clock.h"
 
@@ -152,6 +153,9 @@ static bool gate_wait(ft_account *account, int64_t size_bytes, ft_error *err)
     if (!worker)  // Nothing runs yet, or no longer.
         return ft_account_try_charge(account, size_bytes, account->limit_bytes) ||
                too_big(run, size_bytes, err);
+    // What is done of the train need not wait with what is not: its memory comes free behind it.
+    if (turn)
+        ft_turn_cut(worker->at);
     ft_gate_waiter own = {
         .size_bytes = size_bytes,
         .birth = turn ? turn->birth : UINT64_MAX,
@@ -267,7 +271,7 @@ void ft_flight_unref(ft_run *run, ft_flight *flight)
         admit(run);  // Somebody else may be the oldest now.
     ft_mutex_unlock(&gate->lock);
     if (flight->source)
-        ft_source_landed(flight->source, flight->alone);
+        ft_source_landed(flight->source, flight);
     ft_free(flight);
 }
 

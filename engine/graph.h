@@ -1,8 +1,13 @@
 // The running graph: what a checked plan becomes. Private to the engine.
 //
 //   task      a packet for a node, a serial node that has work, a source, or the end of a node
-//   packet    a ticket and its batches: none, one or some
+//   packet    a train: consecutive tickets of one stream, each with its batches: none, one or some
 //   ticket    a stream and a sequence number
+//
+// Trains. What a packet costs (a task, locks, two looks at the clock, a flight) is paid once for
+// all tickets in it. A source decides how many there are; after that a train is neither cut nor
+// joined, so all packets that descend from it hold the same tickets, and what follows holds for
+// the first of them as for all.
 //
 // Order. Every source is a stream, and so is what a node emits when it is flushed. Streams have a
 // rank: sources in the file's order, each followed by the flushes of the nodes that it is the last
@@ -32,7 +37,12 @@ typedef struct ft_task ft_task;
 typedef struct ft_turn ft_turn;
 typedef struct ft_worker ft_worker;
 
-enum { FT_CACHE_LINE_BYTES = 64, FT_PORTS_MAX = 64, FT_PROGRESS_ALL = 1000000 };
+enum {
+    FT_CACHE_LINE_BYTES = 64,
+    FT_PORTS_MAX = 64,
+    FT_PROGRESS_ALL = 1000000,
+    FT_TRAIN_MAX = 128,  // Tickets.
+};
 
 // ---- what travels ----
 
@@ -55,14 +65,23 @@ typedef struct ft_ticket {
     uint64_t sequence;  // Counts up from 0 in the stream, without gaps.
 } ft_ticket;
 
+// Batches of a train, or of the turn that makes one, in the order of their tickets.
+typedef struct ft_batch_list {
+    ft_batch **items;
+    size_t count, capacity;
+    uint32_t *ends;  // [ends_room]: those of the train's ticket i end before items[ends[i]]. Not
+                     // used for a train of one.
+    size_t ends_room;
+} ft_batch_list;
+
 struct ft_packet {
     ft_task task;           // First: a task of kind PACKET is its packet.
-    ft_packet *next_piece;  // Pieces of one ticket, put together by a merge.
-    ft_ticket ticket;
-    ft_flight *flight;  // One reference.
+    ft_packet *next_piece;  // Pieces of the same tickets, put together by a merge.
+    ft_ticket ticket;       // The first; the others follow without gaps.
+    uint32_t tickets;
     uint32_t input;     // By which of the node's inputs it came.
-    uint32_t count, capacity;
-    ft_batch *batches[];  // [capacity]
+    ft_flight *flight;  // One reference.
+    ft_batch_list list;
 };
 
 // All that descends from one batch of a source (or from one flush): in flight until its last packet
@@ -72,6 +91,8 @@ struct ft_flight {
     uint64_t birth;              // Age: lower is older.
     ft_node *source;             // NULL for a flush.
     bool alone;                  // A big batch: its source starts no other before it is done.
+    uint32_t tickets;            // Of the train.
+    ft_atomic_i64 slowest_ns;    // The longest turn that any of it took.
     ft_flight *older, *younger;  // Under the gate's lock.
 };
 
@@ -107,7 +128,8 @@ typedef enum ft_source_state { FT_SOURCE_IDLE, FT_SOURCE_RUNNING, FT_SOURCE_ENDE
 typedef struct ft_source {
     ft_atomic_u32 state;      // ft_source_state; whoever moves it from IDLE to RUNNING may run it.
     ft_atomic_u32 alone;      // A big batch is under way.
-    ft_atomic_i64 in_flight;  // Batches.
+    ft_atomic_i64 in_flight;  // Trains.
+    ft_atomic_u32 train;      // Tickets that its next train may have.
     ft_atomic_u64 items;      // Started so far.
     ft_atomic_u32 told_to_stop;
     ft_atomic_i64 progress;  // 1 + share of the input in FT_PROGRESS_ALL parts; 0: not known.
@@ -134,6 +156,7 @@ struct ft_node {
     bool is_last;  // A sink: what it takes is written.
     bool keeps_order;
     bool joins;         // Not serial, and puts the pieces of a ticket together.
+    bool is_met;        // Puts them together, serial or not: trains come cut.
     int64_t cap;        // Instances at once.
     ft_domain *domain;  // NULL: none; domain.h.
     const void *shared;
@@ -166,23 +189,24 @@ struct ft_node {
 
 // ---- a turn ----
 
-typedef struct ft_batch_list {
-    ft_batch **items;
-    size_t count, capacity;
-} ft_batch_list;
-
 // One stay of a worker inside a stage, and what the stage gave meanwhile.
 struct ft_turn {
     ft_worker *worker;
-    ft_ticket ticket;
+    ft_ticket first;  // Of the train.
     ft_flight *flight;
     ft_stream *stream;   // Emitted batches open tickets of this stream (source, flush); NULL: they
-                         // belong to `ticket`.
+                         // belong to those of the train.
     ft_batch_list *out;  // [port_count]
-    uint64_t items_in, items_out, items_failed;
-    uint64_t birth;  // For the gate.
-    int64_t started_ns;
+    uint32_t train;      // Tickets that there may be.
+    uint32_t sent;       // Of them, that have been sent ahead of the end of the turn.
+    uint32_t tickets;    // Done with and not sent: out[].ends.
+    size_t bytes;        // A source's: of its output that has not been sent.
+    uint64_t items_in, items_out, items_failed, items_dropped, items_made;
+    uint64_t seen_in, seen_gone;  // Of the tickets that are done with: in, out + failed.
+    uint64_t birth;               // For the gate.
+    int64_t started_ns, ended_ns;
     int64_t waited_ns;  // For memory.
+    bool may_cut;       // The stage is at work: what is done may be sent ahead.
     bool may_undo;      // What the stage is at can be done again.
     bool is_undone;     // And is to be: an older turn needs the memory.
     bool stops;         // An item failed and that stops the run.

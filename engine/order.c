@@ -110,7 +110,7 @@ ft_packet *ft_inbox_take(ft_node *node)
         return NULL;
     if (!node->keeps_order)
         return take_run(node, node->first, 1);
-    node->sequence++;
+    node->sequence += node->first->tickets;
     return take_run(node, node->first, node->lanes[node->lane].pieces);
 }
 

@@ -21,6 +21,7 @@
 #include "engine/sources.h"
 #include "engine/stats.h"
 #include "engine/trace.h"
+#include "engine/train.h"
 #include "engine/turn.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/system/clock.h"
@@ -119,7 +120,7 @@ static void drop_task(ft_task *task)
         return;
     for (ft_packet *packet = (ft_packet *)task, *next; packet; packet = next) {
         next = packet->next_piece;
-        ft_flow_free_packet(task->node->run, packet);
+        ft_packet_destroy(task->node->run, packet);
         if (!next)
             break;
     }
@@ -135,7 +136,7 @@ static void drop_packets(ft_run *run)
     for (size_t i = 0; i < run->node_count; i++) {
         ft_node *node = &run->nodes[i];
         while ((packet = ft_inbox_drop(node)))
-            ft_flow_free_packet(run, packet);
+            ft_packet_destroy(run, packet);
         while (node->ready_first) {
             ft_task *task = node->ready_first;
             node->ready_first = task->next;

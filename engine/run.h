@@ -10,9 +10,10 @@ typedef struct ft_run ft_run;
 
 // Testing modes that must not change any result (style.md 6.2).
 enum {
-    FT_STRESS_ONE_ITEM = 1,   // Every batch of a source holds one item.
-    FT_STRESS_SHARED = 2,     // Every batch is shared when a stage gets it.
-    FT_STRESS_ONE_BATCH = 4,  // One batch in flight.
+    FT_STRESS_ONE_ITEM = 1,     // Every batch of a source holds one item.
+    FT_STRESS_SHARED = 2,       // Every batch is shared when a stage gets it.
+    FT_STRESS_ONE_BATCH = 4,    // One batch in flight.
+    FT_STRESS_LONG_TRAINS = 8,  // Every turn of a source makes as many batches as it may.
 };
 
 // Of one stage, for progress and summary; hidden nodes are added to their owner.

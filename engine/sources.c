@@ -2,10 +2,16 @@
 // begun.
 //
 // A source runs when less than half of `run.memory` is used, nobody waits for memory, and fewer
-// than max(8, 4 x threads) of its batches are in flight; so what is under way has at least the
-// other half to grow into. A batch of more than a sixteenth of the memory travels alone: no other
-// is begun before it is done. While its turn makes it, a source is the youngest in flight, so a
+// than max(8, 4 x threads) of its trains are in flight; so what is under way has at least the other
+// half to grow into. A train of more than a sixteenth of the memory travels alone: no other is
+// begun before it is done. While its turn makes it, a source is the youngest in flight, so a
 // huge item waits in the gate until it is the oldest, and then may use all there is.
+//
+// Trains. A source's turn makes batches until there are enough for a train, 64 KiB, or 50 us of
+// work. How many are enough is found as TCP finds its window: it starts at one, doubles when a full
+// train has landed and no turn of it, in any stage, took more than 25 us, and is cut to what fits
+// when one took more than 50 us. So empty stages get trains of FT_TRAIN_MAX, costly ones of one,
+// and a slow stage is not handed more at once than it can share with other workers.
 #include "engine/sources.h"
 
 #include <errno.h>
@@ -15,9 +21,18 @@
 
 #include "engine/gate.h"
 #include "engine/scheduler.h"
+#include "engine/train.h"
 #include "engine/turn.h"
+#include "runtime/system/clock.h"
 
-enum { IN_FLIGHT_MIN = 8, IN_FLIGHT_PER_THREAD = 4, ALONE_SHARE = 16 };
+enum {
+    IN_FLIGHT_MIN = 8,
+    IN_FLIGHT_PER_THREAD = 4,
+    ALONE_SHARE = 16,
+    TURN_NS = 50000,
+    TRAIN_BYTES = 64 << 10,
+    CLOCK_EVERY = 8,
+};
 
 // How many items --limit still allows this source.
 static uint64_t items_left(const ft_node *node)
@@ -136,10 +151,38 @@ void ft_source_force(ft_run *run)
               ft_atomic_load(&run->stop, FT_SEQ_CST) == FT_STOP_NOW);
 }
 
-void ft_source_landed(ft_node *node, bool alone)
+void ft_source_started(ft_node *node, ft_flight *flight, const ft_turn *turn)
 {
+    ft_atomic_add(&node->source->in_flight, 1, FT_SEQ_CST);
+    // Much memory: the source starts no other train until this one is done.
+    flight->alone = turn->bytes > (size_t)node->run->account.limit_bytes / ALONE_SHARE;
+    if (flight->alone)
+        ft_atomic_store(&node->source->alone, 1, FT_SEQ_CST);
+}
+
+// Trains grow while every turn that they take is short, and shrink when one is long.
+static void adapt(ft_source *source, const ft_flight *flight)
+{
+    // Relaxed: hints. All turns have ended (the references went), and of two trains that land at
+    // once either may have its way.
+    int64_t slowest = ft_atomic_load(&flight->slowest_ns, FT_RELAXED);
+    uint32_t train = ft_atomic_load(&source->train, FT_RELAXED);
+
+    if (slowest > TURN_NS) {
+        uint32_t fits = (uint32_t)(flight->tickets * TURN_NS / slowest);
+        if (fits < train)
+            ft_atomic_store(&source->train, fits > 0 ? fits : 1, FT_RELAXED);
+    } else if (2 * slowest <= TURN_NS && flight->tickets >= train && train < FT_TRAIN_MAX) {
+        ft_atomic_store(&source->train, 2 * train, FT_RELAXED);
+    }
+}
+
+void ft_source_landed(ft_node *node, const ft_flight *flight)
+{
+    if (!(node->run->settings.stress & FT_STRESS_LONG_TRAINS))
+        adapt(node->source, flight);
     ft_atomic_sub(&node->source->in_flight, 1, FT_SEQ_CST);
-    if (alone)
+    if (flight->alone)
         ft_atomic_store(&node->source->alone, 0, FT_SEQ_CST);
     ft_source_poke(node->run);
 }
@@ -148,6 +191,7 @@ void ft_source_landed(ft_node *node, bool alone)
 
 bool ft_source_init(ft_node *node, ft_error *err)
 {
+    ft_atomic_store(&node->source->train, 1, FT_RELAXED);
     node->source->wake_fd = -1;
     if (!node->plan->blocks)
         return true;
@@ -240,25 +284,68 @@ static bool produce(ft_worker *worker, ft_instance *instance, bool *done, ft_err
     return ok;
 }
 
+// How many tickets the next train may have. What a source gives that waits for the outside is not
+// held back.
+static uint32_t train_of(const ft_node *node)
+{
+    unsigned stress = node->run->settings.stress;
+
+    if (node->plan->blocks || (stress & FT_STRESS_ONE_BATCH))
+        return 1;
+    if (stress & FT_STRESS_LONG_TRAINS)
+        return FT_TRAIN_MAX;
+    return ft_atomic_load(&node->source->train, FT_RELAXED);  // A hint.
+}
+
+// Looks at the clock only now and then: trains grow while turns are short.
+static bool is_long(const ft_turn *turn, uint32_t made)
+{
+    return (made == 1 || made % CLOCK_EVERY == 0) && ft_clock_ns() - turn->started_ns > TURN_NS;
+}
+
+static bool produce_train(ft_worker *worker, ft_instance *instance, bool *done, ft_error *err)
+{
+    const ft_turn *turn = &instance->turn;
+    const ft_node *node = instance->node;
+    bool ok = produce(worker, instance, done, err);
+
+    for (uint32_t made = 1; ok && !*done && made < turn->train; made++) {
+        if (turn->bytes >= TRAIN_BYTES || is_long(turn, made) || must_end(node))
+            break;
+        ok = ft_turn_next(instance, true, err) && produce(worker, instance, done, err);
+    }
+    return ok;
+}
+
+static bool run_turn(ft_worker *worker, ft_node *node, bool *done, ft_error *err)
+{
+    ft_error why = FT_ERROR_INIT;
+    ft_instance *instance = ft_instance_get(worker, node, err);
+
+    if (!instance)
+        return false;
+    ft_turn_begin(worker, instance, node->flushed, train_of(node));
+    bool ok = produce_train(worker, instance, done, err);
+    // What came before a failure goes on its way.
+    for (size_t i = 0; !ok && i < node->port_count; i++)
+        ft_batch_list_drop(&instance->turn.out[i], ft_turn_open_from(&instance->turn, i));
+    bool sent = ft_turn_next(instance, false, &why) && ft_turn_send(instance, false, &why);
+    if (ok && !sent)
+        *err = why;
+    ft_turn_end(instance);
+    return ok && sent;
+}
+
 void ft_source_turn(ft_worker *worker, ft_node *node)
 {
     ft_run *run = node->run;
     ft_error err = FT_ERROR_INIT;
     bool done = must_end(node);
-    bool ok = true;
+    bool ok = done || run_turn(worker, node, &done, &err);
 
-    if (!done) {
-        ft_instance *instance = ft_instance_get(worker, node, &err);
-        ok = instance != NULL;
-        if (ok) {
-            ft_turn_begin(worker, instance, node->flushed);
-            ok = produce(worker, instance, &done, &err) && ft_turn_send(instance, &err);
-            ft_turn_end(instance);
-        }
-        if (!ok) {
-            ft_ticket at = {node->flushed->rank, UINT64_MAX};
-            ft_run_fail(run, node, &at, &err);
-        }
+    if (!ok) {
+        ft_ticket at = {node->flushed->rank, UINT64_MAX};
+        ft_run_fail(run, node, &at, &err);
     }
     if (done || !ok) {
         ft_atomic_store(&node->source->state, FT_SOURCE_ENDED, FT_SEQ_CST);

@@ -16,9 +16,11 @@ void ft_source_force(ft_run *run);
 void ft_source_wake(ft_node *node);
 // The host's `wait_readable`.
 void ft_source_wait_readable(ft_node *node, int fd);
-// A batch of it is done.
-void ft_source_landed(ft_node *node, bool alone);
-// One turn: produces one batch, or ends.
+// A train of it is sent: `turn` made it.
+void ft_source_started(ft_node *node, ft_flight *flight, const ft_turn *turn);
+// The train is done.
+void ft_source_landed(ft_node *node, const ft_flight *flight);
+// One turn: produces a train of batches, or ends.
 void ft_source_turn(ft_worker *worker, ft_node *node);
 // The host's `start`.
 bool ft_source_begin(ft_instance *instance, ft_lineage *lineage, ft_error *err) FT_MUST_CHECK;

@@ -27,8 +27,10 @@ void ft_trace_turn(const ft_instance *instance, int64_t from_ns, int64_t to_ns)
     ft_text_format(&text, ",\"tid\":%u,\"ts\":%.3f,\"dur\":%.3f", (unsigned)turn->worker->slot,
                    (double)(from_ns - run->started_ns_own) / 1e3, (double)(to_ns - from_ns) / 1e3);
     ft_text_format(&text,
-                   ",\"args\":{\"sequence\":%" PRIu64 ",\"in\":%" PRIu64 ",\"out\":%" PRIu64 "}}",
-                   turn->ticket.sequence, turn->items_in, turn->items_out);
+                   ",\"args\":{\"sequence\":%" PRIu64 ",\"batches\":%u,\"in\":%" PRIu64
+                   ",\"out\":%" PRIu64 "}}",
+                   turn->first.sequence, (unsigned)(turn->sent + turn->tickets), turn->items_in,
+                   turn->items_out);
     ft_mutex_lock(&run->trace_lock);
     if (!text.failed) {
         fwrite(run->traced_any ? ",\n" : "\n", 1, run->traced_any ? 2 : 1, run->settings.trace);

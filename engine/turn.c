@@ -12,278 +12,16 @@
 #include "engine/scheduler.h"
 #include "engine/sources.h"
 #include "engine/trace.h"
+#include "engine/train.h"
 #include "engine/when.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/system/clock.h"
 
 enum { SERIAL_PACKETS_PER_TURN = 16 };
 
-// ---- what a stage may ask for ----
-
-bool ft_batch_list_add(ft_batch_list *list, ft_batch *batch, ft_error *err)
-{
-    if (list->count == list->capacity) {
-        size_t capacity = list->capacity ? 2 * list->capacity : 4;
-        ft_batch **items = ft_realloc((void *)list->items, capacity * sizeof(ft_batch *));
-        if (!items) {
-            ft_batch_unref(batch);
-            return ft_fail_nomem(err, capacity * sizeof(ft_batch *));
-        }
-        list->items = items;
-        list->capacity = capacity;
-    }
-    list->items[list->count++] = batch;
-    return true;
-}
-
-// Drops the columns that nothing downstream reads.
-static bool drop_dead(const ft_node *node, ft_batch **batch, ft_error *err)
-{
-    const bool *live = node->plan->live;
-    bool any = false;
-
-    for (size_t i = 0; i < node->plan->output.count && i < (*batch)->width; i++)
-        any = any || (!live[i] && (*batch)->columns[i].values);
-    if (!any)
-        return true;
-    if (!ft_batch_make_writable(batch, (*batch)->width, err))
-        return false;
-    for (size_t i = 0; i < node->plan->output.count && i < (*batch)->width; i++)
-        if (!live[i] && (*batch)->columns[i].values) {
-            ft_type type = (*batch)->columns[i].type;
-            ft_column_finish(&(*batch)->columns[i]);
-            (*batch)->columns[i] = (ft_column){.type = type};
-        }
-    return true;
-}
-
-static bool is_stopped(const ft_run *run)
-{
-    return ft_atomic_load(&run->stop, FT_RELAXED) == FT_STOP_NOW;
-}
-
-static bool host_emit(ft_stage *self, size_t port, ft_batch *batch, ft_error *err)
-{
-    ft_instance *instance = (ft_instance *)(void *)self;
-    ft_node *node = instance->node;
-    ft_turn *turn = &instance->turn;
-
-    FT_ASSERT(port < node->port_count - 1);
-    bool ok =
-        !is_stopped(node->run) || ft_fail(err, FT_ERROR_CANCELLED, "the run is being stopped");
-    if (ok && turn->stream && node->source)
-        ok = ft_source_trim(&batch, err);
-#ifdef FT_DEBUG
-    if (ok)
-        ft_batch_assert_valid(batch);
-#endif
-    if (!ok || batch->count == 0 || node->ports[port].edge_count == 0) {
-        ft_batch_unref(batch);
-        return ok;
-    }
-    if (!drop_dead(node, &batch, err)) {
-        ft_batch_unref(batch);
-        return false;
-    }
-    if (turn->stream && !ft_turn_send(instance, err)) {
-        ft_batch_unref(batch);
-        return false;
-    }
-    turn->items_out += batch->count;
-    return ft_batch_list_add(&turn->out[port], batch, err);
-}
-
-static bool host_cancelled(const ft_stage *self)
-{
-    const ft_instance *instance = (const ft_instance *)(const void *)self;
-    const ft_run *run = instance->node->run;
-    uint32_t stop = ft_atomic_load(&run->stop, FT_RELAXED);
-
-    if (instance->node->source)
-        return stop != FT_STOP_NONE ||
-               ft_atomic_load(&instance->node->source->told_to_stop, FT_RELAXED);
-    return stop == FT_STOP_NOW;
-}
-
-static bool host_start(ft_stage *self, ft_lineage *lineage, ft_error *err)
-{
-    return ft_source_begin((ft_instance *)(void *)self, lineage, err);
-}
-
-static void host_enough(ft_stage *self)
-{
-    ft_flow_enough(((ft_instance *)(void *)self)->node);
-}
-
-static bool host_port_is_read(const ft_stage *self, size_t port)
-{
-    const ft_node *node = ((const ft_instance *)(const void *)self)->node;
-    return node->ports[port].edge_count > 0;
-}
-
-static void host_progress(ft_stage *self, double share)
-{
-    ft_node *node = ((ft_instance *)(void *)self)->node;
-
-    if (node->source && share >= 0 && share <= 1)  // Relaxed: for display only.
-        ft_atomic_store(&node->source->progress, (int64_t)(share * FT_PROGRESS_ALL) + 1,
-                        FT_RELAXED);
-}
-
-static void host_wait_readable(ft_stage *self, int fd)
-{
-    ft_node *node = ((ft_instance *)(void *)self)->node;
-
-    if (node->source)
-        ft_source_wait_readable(node, fd);
-}
-
-static const ft_stage_host host = {
-    .emit = host_emit,
-    .item_fail = ft_item_failed,
-    .enough = host_enough,
-    .cancelled = host_cancelled,
-    .start = host_start,
-    .port_is_read = host_port_is_read,
-    .progress = host_progress,
-    .wait_readable = host_wait_readable,
-};
-
-// ---- instances ----
-
-static void fill_stage(ft_stage *stage, const ft_node *node, size_t slot)
-{
-    const ft_plan_node *plan = node->plan;
-    const ft_run *run = node->run;
-    bool one_item = node->source && (run->settings.stress & FT_STRESS_ONE_ITEM);
-
-    stage->def = plan->def;
-    stage->name = plan->name;
-    stage->config = plan->config;
-    stage->shared = node->shared;
-    stage->account = &node->run->account;
-    stage->input = &plan->input;
-    stage->output = &plan->output;
-    stage->live = plan->live;
-    stage->input_width = plan->input.count;
-    stage->output_width = plan->output.count;
-    stage->instance = (int)slot;
-    stage->threads = run->threads;
-    stage->batch_items = one_item ? 1 : plan->batch_items;
-    if (stage->batch_items == 0 && node->source)
-        stage->batch_items = plan->batch_wish;
-    stage->seed = run->plan->run.seed;
-    stage->host = &host;
-}
-
-static size_t counter_count(const ft_stage_def *def)
-{
-    size_t count = 0;
-
-    while (def->counters && def->counters[count])
-        count++;
-    return count;
-}
-
-static bool is_complete(const ft_instance *instance)
-{
-    return instance->turn.out && instance->stage.state && instance->stage.counters &&
-           instance->counters;
-}
-
-bool ft_instance_open(ft_node *node, size_t slot, ft_instance **out, ft_error *err)
-{
-    const ft_stage_def *def = node->plan->def;
-    // Relaxed: only the thread that has the slot makes its instance.
-    ft_instance *instance = ft_atomic_load(&node->instances[slot], FT_RELAXED);
-
-    if (!instance) {
-        instance = ft_alloc_zero(1, sizeof(*instance));
-        if (!instance)
-            return ft_fail_nomem(err, sizeof(*instance));
-        instance->node = node;
-        instance->turn.out = ft_alloc_zero(node->port_count, sizeof(ft_batch_list));
-        instance->stage.state = ft_alloc_zero(1, def->state_size ? def->state_size : 1);
-        instance->counter_count = counter_count(def);
-        instance->stage.counters = ft_alloc_zero(instance->counter_count + 1, sizeof(uint64_t));
-        instance->counters =
-            ft_alloc_zero(instance->counter_count + 1, sizeof(*instance->counters));
-        fill_stage(&instance->stage, node, slot);
-        // Release pairs with the acquire of those who read statistics or end the node.
-        ft_atomic_store(&node->instances[slot], instance, FT_RELEASE);
-        if (!is_complete(instance))
-            return ft_fail_nomem(err, def->state_size);
-    }
-    *out = instance;
-    if (instance->is_open)
-        return true;
-    if (instance->was_opened || !is_complete(instance))
-        return ft_fail(err, FT_ERROR_CANCELLED, "the run is being stopped");
-    instance->was_opened = true;
-    instance->is_open = !def->open || def->open(&instance->stage, err);
-    return instance->is_open;
-}
-
-void ft_instance_close(ft_instance *instance)
-{
-    if (instance->was_opened && instance->node->plan->def->close)
-        instance->node->plan->def->close(&instance->stage);
-    instance->was_opened = instance->is_open = false;
-    for (size_t i = 0; instance->turn.out && i < instance->node->port_count; i++) {
-        ft_flow_drop_list(&instance->turn.out[i], 0);
-        ft_free((void *)instance->turn.out[i].items);
-    }
-    ft_expr_free_scratch(&instance->expr);
-    ft_free(instance->turn.out);
-    ft_free(instance->stage.state);
-    ft_free(instance->conditions);
-    instance->turn.out = NULL;
-    instance->stage.state = NULL;
-    instance->conditions = NULL;
-    instance->condition_room = 0;
-}
-
-ft_instance *ft_instance_get(ft_worker *worker, ft_node *node, ft_error *err)
-{
-    ft_instance *instance = NULL;
-    size_t slot = 0;
-
-    if (node->mode == FT_MODE_PARALLEL) {
-        slot = worker->slot;
-    } else if (node->mode == FT_MODE_CAPPED) {
-        ft_mutex_lock(&node->lock);
-        instance = node->free_instance;
-        if (instance)
-            node->free_instance = instance->next_free;
-        else
-            slot = node->instances_made++;
-        ft_mutex_unlock(&node->lock);
-        if (instance)
-            return instance;
-        if (slot >=
-            node->instance_room) {  // Some could not be opened: the run is being stopped for that.
-            ft_ignore(ft_fail(err, FT_ERROR_CANCELLED, "the run is being stopped"));
-            return NULL;
-        }
-    }
-    return ft_instance_open(node, slot, &instance, err) ? instance : NULL;
-}
-
-static void instance_put(ft_instance *instance)
-{
-    ft_node *node = instance->node;
-
-    if (node->mode != FT_MODE_CAPPED)
-        return;
-    ft_mutex_lock(&node->lock);
-    instance->next_free = node->free_instance;
-    node->free_instance = instance;
-    ft_mutex_unlock(&node->lock);
-}
-
 // ---- begin, send, end ----
 
-void ft_turn_begin(ft_worker *worker, ft_instance *instance, ft_stream *stream)
+void ft_turn_begin(ft_worker *worker, ft_instance *instance, ft_stream *stream, uint32_t train)
 {
     ft_turn *turn = &instance->turn;
     ft_batch_list *out = turn->out;
@@ -291,13 +29,160 @@ void ft_turn_begin(ft_worker *worker, ft_instance *instance, ft_stream *stream)
     // One look at the clock a turn: what lies between two turns is little, and counts to the
     // second.
     int64_t now = worker->last_ns ? worker->last_ns : ft_clock_ns();
-    *turn = (ft_turn){.worker = worker, .stream = stream, .out = out, .started_ns = now};
+    *turn = (ft_turn){.worker = worker,
+                      .stream = stream,
+                      .train = train,
+                      .out = out,
+                      .started_ns = now,
+                      .may_cut = true};
     if (stream)
         turn->birth = ft_gate_birth(instance->node->run);
     worker->at = instance;
-    worker->publishes = stream != NULL && !instance->node->source;
     // Relaxed: statistics.
     ft_atomic_store(&instance->stats.is_running, 1, FT_RELAXED);
+}
+
+// What of the items that came for a ticket was dropped, or made of nothing.
+static void count_ticket(ft_turn *turn)
+{
+    uint64_t in = turn->items_in - turn->seen_in;
+    uint64_t gone = turn->items_out + turn->items_failed - turn->seen_gone;
+
+    turn->items_dropped += in > gone ? in - gone : 0;
+    turn->items_made += gone > in ? gone - in : 0;
+    turn->seen_in += in;
+    turn->seen_gone += gone;
+}
+
+bool ft_turn_close(ft_instance *instance, ft_error *err)
+{
+    ft_turn *turn = &instance->turn;
+
+    count_ticket(turn);
+    for (size_t i = 0; turn->train > 1 && i < instance->node->port_count; i++) {
+        ft_batch_list *out = &turn->out[i];
+        if (!ft_batch_list_room(out, turn->train, err))
+            return false;
+        out->ends[turn->tickets] = (uint32_t)out->count;
+    }
+    turn->tickets++;
+    return true;
+}
+
+bool ft_turn_next(ft_instance *instance, bool more, ft_error *err)
+{
+    ft_turn *turn = &instance->turn;
+    bool any = false;
+
+    for (size_t i = 0; i < instance->node->port_count; i++)
+        any = any || turn->out[i].count > ft_turn_open_from(turn, i);
+    if (!any)
+        return true;
+    return ft_turn_close(instance, err) &&
+           (turn->tickets < turn->train || ft_turn_send(instance, more, err));
+}
+
+// Moves what the ticket that is at work has given so far out of the way.
+static bool take_open(ft_instance *instance, ft_batch_list *open, ft_error *err)
+{
+    ft_turn *turn = &instance->turn;
+
+    for (size_t i = 0; i < instance->node->port_count; i++) {
+        size_t from = ft_turn_open_from(turn, i);
+        open[i] = (ft_batch_list){0};
+        for (size_t j = from; j < turn->out[i].count; j++)
+            if (!ft_batch_list_add(&open[i], ft_batch_ref(turn->out[i].items[j]), err)) {
+                for (size_t k = 0; k <= i; k++)
+                    ft_batch_list_finish(&open[k]);
+                return false;
+            }
+    }
+    for (size_t i = 0; i < instance->node->port_count; i++)
+        ft_batch_list_drop(&turn->out[i], ft_turn_open_from(turn, i));
+    return true;
+}
+
+// A packet for the tickets that are done with.
+static ft_packet *pack(ft_instance *instance, ft_error *err)
+{
+    ft_node *node = instance->node;
+    ft_turn *turn = &instance->turn;
+    ft_packet *packet = ft_packet_create(err);
+
+    if (!packet)
+        return NULL;
+    packet->tickets = turn->tickets;
+    if (!turn->stream) {
+        packet->ticket = turn->first;
+        packet->ticket.sequence += turn->sent;
+        packet->flight = turn->flight;
+        ft_flight_ref(packet->flight, 1);
+        return packet;
+    }
+    packet->flight = ft_flight_create(node->run, node->source ? node : NULL, turn->birth, err);
+    if (!packet->flight) {
+        ft_free(packet);
+        return NULL;
+    }
+    packet->flight->tickets = turn->tickets;
+    ft_atomic_store(&packet->flight->slowest_ns,
+                    turn->ended_ns ? turn->ended_ns - turn->started_ns - turn->waited_ns : 0,
+                    FT_RELAXED);
+    packet->ticket = (ft_ticket){.stream = turn->stream->rank, .sequence = turn->stream->made};
+    turn->stream->made += turn->tickets;
+    if (node->source) {
+        ft_source_started(node, packet->flight, turn);
+        turn->birth = ft_gate_birth(node->run);
+    }
+    return packet;
+}
+
+bool ft_turn_send(ft_instance *instance, bool more, ft_error *err)
+{
+    ft_node *node = instance->node;
+    ft_run *run = node->run;
+    ft_turn *turn = &instance->turn;
+    ft_worker *worker = turn->worker;
+    ft_batch_list open[FT_PORTS_MAX];
+
+    if (turn->tickets == 0)
+        return true;
+    if (!take_open(instance, open, err))
+        return false;
+    if (!more && !worker->is_away)
+        turn->ended_ns = ft_clock_ns();
+    ft_packet *packet = pack(instance, err);
+    bool ok = packet != NULL;
+    if (ok) {
+        turn->may_cut = false;
+        worker->publishes = more;  // It does not come to them itself.
+        if (worker->is_away)
+            ft_active_enter(run);  // It makes work now, from a thread that is not counted.
+        ok = ft_flow_send(worker, node, turn->out, packet, err);
+        if (worker->is_away)
+            ft_active_leave(run);
+        worker->publishes = false;
+        turn->may_cut = true;
+    }
+    for (size_t i = 0; i < node->port_count; i++) {
+        ft_batch_list_drop(&turn->out[i], 0);
+        if (open[i].count == 0)
+            continue;
+        ft_batch_list_finish(&turn->out[i]);
+        turn->out[i] = open[i];
+    }
+    turn->sent += turn->tickets;
+    turn->tickets = 0;
+    turn->bytes = 0;
+    return ok;
+}
+
+void ft_turn_cut(ft_instance *instance)
+{
+    ft_error err = FT_ERROR_INIT;
+
+    if (instance->turn.may_cut && !ft_turn_send(instance, true, &err))
+        ft_run_fail(instance->node->run, instance->node, NULL, &err);
 }
 
 void ft_turn_move(ft_instance *instance, ft_worker *worker)
@@ -323,15 +208,15 @@ void ft_turn_end(ft_instance *instance)
 {
     ft_turn *turn = &instance->turn;
     ft_instance_stats *stats = &instance->stats;
-    int64_t now = ft_clock_ns();
-    uint64_t gone = turn->items_out + turn->items_failed;
+    int64_t now = turn->ended_ns ? turn->ended_ns : ft_clock_ns();
 
+    count_ticket(turn);
     count_up(&stats->items_in, turn->items_in);
     count_up(&stats->items_out, turn->items_out);
     count_up(&stats->items_failed, turn->items_failed);
-    count_up(&stats->items_dropped, turn->items_in > gone ? turn->items_in - gone : 0);
-    count_up(&stats->items_made, gone > turn->items_in ? gone - turn->items_in : 0);
-    count_up(&stats->batches, 1);
+    count_up(&stats->items_dropped, turn->items_dropped);
+    count_up(&stats->items_made, turn->items_made);
+    count_up(&stats->batches, turn->sent + turn->tickets);
     ft_atomic_store(&stats->busy_ns,
                     ft_atomic_load(&stats->busy_ns, FT_RELAXED) +
                         (now - turn->started_ns - turn->waited_ns),
@@ -343,11 +228,11 @@ void ft_turn_end(ft_instance *instance)
     if (instance->node->run->settings.trace)
         ft_trace_turn(instance, turn->started_ns, now);
     for (size_t i = 0; turn->out && i < instance->node->port_count; i++)
-        ft_flow_drop_list(&turn->out[i], 0);
+        ft_batch_list_drop(&turn->out[i], 0);
     turn->worker->at = NULL;
     turn->worker->publishes = false;
     turn->worker = NULL;
-    instance_put(instance);
+    ft_instance_put(instance);
 }
 
 // ---- processing ----
@@ -364,13 +249,29 @@ static void mark_rows(const ft_batch *batch, ft_row_state state, ft_atomic_u32 *
         ft_lineage_mark(batch->lineage, ft_batch_row(batch, i), state);
 }
 
-// Where the outputs stood, so that an attempt can be undone.
-static void undo(ft_instance *instance, const size_t *counts, const ft_turn *before)
+// How much the ticket at work had given, so that an attempt can be undone. Counted from where the
+// ticket begins: what is before it may be sent meanwhile.
+typedef struct {
+    uint64_t items_out, items_failed;
+    size_t counts[FT_PORTS_MAX];
+} mark;
+
+static void set_mark(const ft_instance *instance, mark *out)
+{
+    const ft_turn *turn = &instance->turn;
+
+    out->items_out = turn->items_out;
+    out->items_failed = turn->items_failed;
+    for (size_t i = 0; i < instance->node->port_count; i++)
+        out->counts[i] = turn->out[i].count - ft_turn_open_from(turn, i);
+}
+
+static void undo(ft_instance *instance, const mark *before)
 {
     ft_turn *turn = &instance->turn;
 
     for (size_t i = 0; i < instance->node->port_count; i++)
-        ft_flow_drop_list(&turn->out[i], counts[i]);
+        ft_batch_list_drop(&turn->out[i], ft_turn_open_from(turn, i) + before->counts[i]);
     ft_failure_undo(instance->node->run, turn->items_failed - before->items_failed);
     turn->items_out = before->items_out;
     turn->items_failed = before->items_failed;
@@ -427,17 +328,16 @@ static bool process_one(ft_instance *instance, ft_batch *batch, ft_error *err)
     bool retry = may_retry(node, batch);
     bool shared = node->is_last || (node->run->settings.stress & FT_STRESS_SHARED);
     ft_batch *kept = retry || shared ? ft_batch_ref(batch) : NULL;
-    size_t counts[FT_PORTS_MAX];
-    ft_turn before = instance->turn;
+    mark before;
     bool undone;
 
-    for (size_t i = 0; i < node->port_count; i++)
-        counts[i] = before.out[i].count;
+    if (retry)
+        set_mark(instance, &before);
     if (node->plan->def->absorbs && batch->lineage)
         mark_rows(batch, FT_ROW_HELD, NULL);
     bool ok = attempt(instance, batch, retry, &undone, err);
     while (undone && !instance->turn.stops) {
-        undo(instance, counts, &before);
+        undo(instance, &before);
         *err = (ft_error)FT_ERROR_INIT;
         undone = false;
         ok = ft_gate_retry(instance->turn.worker, err) &&
@@ -446,7 +346,7 @@ static bool process_one(ft_instance *instance, ft_batch *batch, ft_error *err)
     if (ok && node->is_last && !node->plan->def->discards)
         mark_rows(kept, FT_ROW_WRITTEN, &node->run->loose_written);
     if (!ok && err->code == FT_ERROR_LIMIT && retry && !instance->turn.stops) {
-        undo(instance, counts, &before);
+        undo(instance, &before);
         ok = process_halves(instance, kept, err);
     }
     if (!ok)  // Before the batch goes: what is left of it was not dropped by a stage.
@@ -471,13 +371,15 @@ bool ft_turn_process(ft_instance *instance, ft_batch *batch, ft_error *err)
     return ok;
 }
 
-static bool run_piece(ft_instance *instance, ft_packet *packet, bool skip, ft_error *err)
+static bool run_piece(ft_instance *instance, ft_packet *packet, uint32_t ticket, bool skip,
+                      ft_error *err)
 {
     ft_turn *turn = &instance->turn;
+    size_t end = ft_packet_end(packet, ticket);
     bool ok = true;
 
-    for (uint32_t i = 0; i < packet->count; i++) {
-        ft_batch *batch = ft_take(&packet->batches[i]);
+    for (size_t i = ticket ? ft_packet_end(packet, ticket - 1) : 0; i < end; i++) {
+        ft_batch *batch = ft_take(&packet->list.items[i]);
         turn->items_in += batch->count;
         if (skip || !ok)
             ft_batch_unref(batch);
@@ -486,7 +388,6 @@ static bool run_piece(ft_instance *instance, ft_packet *packet, bool skip, ft_er
         else
             ok = ft_turn_process(instance, batch, err);
     }
-    packet->count = 0;
     return ok;
 }
 
@@ -503,62 +404,104 @@ static bool is_skipped(const ft_node *node, ft_ticket ticket)
 void ft_packet_turn_begin(ft_worker *worker, ft_node *node, ft_packet *first, ft_packet_turn *out)
 {
     *out = (ft_packet_turn){.node = node, .first = first, .err = FT_ERROR_INIT};
-    out->skip = is_skipped(node, first->ticket);
+    out->failed = first->ticket;
     out->instance = ft_instance_get(worker, node, &out->err);
     out->ok = out->instance != NULL;
     if (!out->ok)
         return;
-    ft_turn_begin(worker, out->instance, NULL);
-    out->instance->turn.ticket = first->ticket;
-    out->instance->turn.flight = first->flight;
-    out->instance->turn.birth = first->flight->birth;
+    ft_turn_begin(worker, out->instance, NULL, first->tickets);
+    ft_turn *turn = &out->instance->turn;
+    turn->first = first->ticket;
+    turn->flight = first->flight;
+    turn->birth = first->flight->birth;
+}
+
+static void process_ticket(ft_packet_turn *turn, uint32_t number)
+{
+    ft_instance *instance = turn->instance;
+    ft_ticket ticket = {turn->first->ticket.stream, turn->first->ticket.sequence + number};
+    bool skip = !turn->ok || is_skipped(turn->node, ticket);
+    bool ok = true;
+
+    for (ft_packet *piece = turn->first; ok && piece; piece = piece->next_piece)
+        ok = run_piece(instance, piece, number, skip, skip ? NULL : &turn->err);
+    if (ok)
+        return;
+    turn->ok = false;
+    turn->failed = ticket;
+    for (size_t i = 0; i < turn->node->port_count; i++)
+        ft_batch_list_drop(&instance->turn.out[i], ft_turn_open_from(&instance->turn, i));
 }
 
 void ft_packet_turn_process(ft_packet_turn *turn)
 {
-    for (ft_packet *piece = turn->first; turn->ok && piece; piece = piece->next_piece)
-        turn->ok = run_piece(turn->instance, piece, turn->skip, &turn->err);
+    ft_error err = FT_ERROR_INIT;
+
+    for (uint32_t i = 0; turn->instance && i < turn->first->tickets; i++) {
+        process_ticket(turn, i);
+        if (ft_turn_close(turn->instance, &err))
+            continue;
+        turn->ok = false;
+        turn->err = err;
+        for (size_t j = 0; j < turn->node->port_count; j++)
+            ft_batch_list_drop(&turn->instance->turn.out[j], 0);
+        return;
+    }
 }
 
-// Lets go of what is left of the packets that came, but for the first; returns how many there were.
+// Lets go of what is left of the packets that came, but for the first; returns how many tickets
+// came in all of them.
 static int64_t use_up(ft_run *run, ft_packet *first)
 {
-    int64_t pieces = 0;
+    int64_t tickets = 0;
 
     for (ft_packet *piece = first, *next; piece; piece = next) {
         next = piece->next_piece;
-        pieces++;
-        for (uint32_t i = 0; i < piece->count; i++)
-            ft_batch_unref(piece->batches[i]);
-        piece->count = 0;
+        tickets += piece->tickets;
+        ft_batch_list_drop(&piece->list, 0);
         if (piece != first)
-            ft_flow_free_packet(run, piece);
+            ft_packet_destroy(run, piece);
     }
-    return pieces;
+    return tickets;
+}
+
+// The longest turn of a train tells its source how many tickets the next one may have.
+static void note_time(ft_turn *turn)
+{
+    turn->ended_ns = ft_clock_ns();
+    int64_t took = turn->ended_ns - turn->started_ns - turn->waited_ns;
+    // Relaxed: a hint. One of two that run at once may be lost.
+    if (took > ft_atomic_load(&turn->flight->slowest_ns, FT_RELAXED))
+        ft_atomic_store(&turn->flight->slowest_ns, took, FT_RELAXED);
 }
 
 void ft_packet_turn_finish(ft_worker *worker, ft_packet_turn *turn)
 {
     ft_node *node = turn->node;
     ft_instance *instance = turn->instance;
+    ft_packet *packet = turn->first;
 
-    if (instance)
+    if (instance) {
         ft_turn_move(instance, worker);
-    if (!turn->ok) {
-        ft_run_fail(node->run, node, &turn->first->ticket, &turn->err);
-        for (size_t i = 0; instance && i < node->port_count; i++)
-            ft_flow_drop_list(&instance->turn.out[i], 0);
-        turn->err = (ft_error)FT_ERROR_INIT;
+        note_time(&instance->turn);
+        instance->turn.may_cut = false;
     }
-    int64_t pieces = use_up(node->run, turn->first);
-    if (!ft_flow_send(worker, node, instance ? instance->turn.out : NULL, turn->first, &turn->err))
+    if (!turn->ok)
+        ft_run_fail(node->run, node, &turn->failed, &turn->err);
+    turn->err = (ft_error)FT_ERROR_INIT;
+    int64_t tickets = use_up(node->run, packet);
+    if (instance) {
+        packet->ticket.sequence += instance->turn.sent;
+        packet->tickets -= instance->turn.sent;
+    }
+    if (!ft_flow_send(worker, node, instance ? instance->turn.out : NULL, packet, &turn->err))
         ft_run_fail(node->run, node, NULL, &turn->err);
     if (instance)
         ft_turn_end(instance);
-    ft_node_release(worker, node, pieces);
+    ft_node_release(worker, node, tickets);
 }
 
-// Runs the pieces of one ticket through the stage and sends what came of it.
+// Runs a train through the stage and sends what came of it.
 static void run_pieces(ft_worker *worker, ft_node *node, ft_packet *first)
 {
     ft_packet_turn turn;
@@ -589,9 +532,9 @@ static void run_serial(ft_worker *worker, ft_node *node)
 {
     for (int i = 0;; i++) {
         ft_mutex_lock(&node->lock);
-        bool again = i == SERIAL_PACKETS_PER_TURN || worker->next || is_stopped(node->run);
+        bool again = i == SERIAL_PACKETS_PER_TURN || worker->next || ft_run_is_stopped(node->run);
         ft_packet *packet = again ? NULL : ft_inbox_take(node);
-        bool ready = again && ft_inbox_is_ready(node) && !is_stopped(node->run);
+        bool ready = again && ft_inbox_is_ready(node) && !ft_run_is_stopped(node->run);
         node->scheduled = packet || ready;
         ft_mutex_unlock(&node->lock);
         if (ready) {

@@ -1,15 +1,10 @@
 // Running stages: instances, turns, what they emit, and how packets move on.
 #pragma once
 
-#include "engine/graph.h"
+#include "engine/instance.h"
 
 // Runs a task to its end.
 void ft_task_run(ft_worker *worker, ft_task *task);
-// The instance of `node` for this worker, opened.
-ft_instance *ft_instance_get(ft_worker *worker, ft_node *node, ft_error *err);
-bool ft_instance_open(ft_node *node, size_t slot, ft_instance **out, ft_error *err) FT_MUST_CHECK;
-void ft_instance_close(ft_instance *instance);
-
 // A turn of one packet, or of the pieces of one ticket, in three steps. The first two are one
 // worker's; the third may be another's, if the first one was replaced while the stage ran: all that
 // it needs is here.
@@ -17,8 +12,8 @@ typedef struct ft_packet_turn {
     ft_node *node;
     ft_instance *instance;  // NULL: it could not be had.
     ft_packet *first;       // Others chained by next_piece.
-    bool skip;              // Nothing of it is wanted any more.
     bool ok;
+    ft_ticket failed;  // Where, if not.
     ft_error err;
 } ft_packet_turn;
 void ft_packet_turn_begin(ft_worker *worker, ft_node *node, ft_packet *first, ft_packet_turn *out);
@@ -32,14 +27,18 @@ void ft_packet_turn_follow(ft_worker *worker, ft_node *node);
 // The turn is `worker`'s from here on.
 void ft_turn_move(ft_instance *instance, ft_worker *worker);
 
-// A turn that opens tickets of `stream` for what is emitted (a source, a flush); NULL:
-// ft_turn_packet does it.
-void ft_turn_begin(ft_worker *worker, ft_instance *instance, ft_stream *stream);
-// Sends what is gathered so far as one packet on every edge; for a stream only if there is
-// something.
-bool ft_turn_send(ft_instance *instance, ft_error *err) FT_MUST_CHECK;
+// A turn of at most `train` tickets; they are of `stream` if that is given (a source, a flush).
+void ft_turn_begin(ft_worker *worker, ft_instance *instance, ft_stream *stream, uint32_t train);
+// The ticket at work is done with.
+bool ft_turn_close(ft_instance *instance, ft_error *err) FT_MUST_CHECK;
+// A turn with a stream: what comes next, if `more`, is another ticket, if anything was given for
+// this one.
+bool ft_turn_next(ft_instance *instance, bool more, ft_error *err) FT_MUST_CHECK;
+// Sends the tickets that are done with as one packet on every edge. `more`: the turn goes on.
+bool ft_turn_send(ft_instance *instance, bool more, ft_error *err) FT_MUST_CHECK;
+// The turn is about to wait: the same, if it is at a point where that can be.
+void ft_turn_cut(ft_instance *instance);
 void ft_turn_end(ft_instance *instance);
-bool ft_batch_list_add(ft_batch_list *list, ft_batch *batch, ft_error *err) FT_MUST_CHECK;
 
 // `count` of the things that `node` waits for are done: inputs that ended, packets. At 0 it ends.
 void ft_node_release(ft_worker *worker, ft_node *node, int64_t count);

@@ -8,8 +8,10 @@
 // bypassed ones come last. A sink has nowhere to let items pass to: they are dropped.
 #include "engine/when.h"
 
+#include <string.h>
+
 #include "engine/failure.h"
-#include "engine/flow.h"
+#include "engine/train.h"
 #include "engine/turn.h"
 #include "runtime/memory/alloc.h"
 
@@ -218,31 +220,41 @@ static ft_batch *weave_parts(const weaving *weave, const ft_schema *schema, ft_e
     return NULL;
 }
 
-// The outputs of the main port from `from` on, and `passed` (taken), become one batch.
-static bool weave_outputs(ft_instance *instance, size_t from, ft_batch *passed, ft_error *err)
+// The outputs of the main port, but for the first `own` of the ticket, and `passed` (taken), become
+// one batch.
+static bool weave_outputs(ft_instance *instance, size_t own, ft_batch *passed, ft_error *err)
 {
     ft_batch_list *out = &instance->turn.out[0];
 
     instance->turn.items_out += passed->count;
     if (!ft_batch_list_add(out, passed, err))
         return false;
-    weaving weave = {.parts = out->items + from, .part_count = out->count - from};
-    for (size_t i = 0; i < weave.part_count; i++)
-        weave.count += weave.parts[i]->count;
+    size_t from = ft_turn_open_from(&instance->turn, 0) + own;
+    weaving weave = {.part_count = out->count - from};
     if (weave.part_count == 1)
         return true;
+    // Copied, as the list changes when the turn has to wait for memory.
+    weave.parts = ft_alloc_array(weave.part_count, sizeof(ft_batch *));
+    if (!weave.parts)
+        return ft_fail_nomem(err, weave.part_count * sizeof(ft_batch *));
+    memcpy((void *)weave.parts, (void *)(out->items + from), weave.part_count * sizeof(ft_batch *));
+    for (size_t i = 0; i < weave.part_count; i++)
+        weave.count += weave.parts[i]->count;
     weave.order = ft_alloc_array(weave.count, sizeof(*weave.order));
-    if (!weave.order)
+    if (!weave.order) {
+        ft_free((void *)weave.parts);
         return ft_fail_nomem(err, weave.count * sizeof(*weave.order));
+    }
     bool ok = true;
     if (find_order(&weave)) {
         ft_batch *woven = weave_parts(&weave, &instance->node->plan->output, err);
         ok = woven != NULL;
         if (ok) {
-            ft_flow_drop_list(out, from);
+            ft_batch_list_drop(out, ft_turn_open_from(&instance->turn, 0) + own);
             ok = ft_batch_list_add(out, woven, err);
         }
     }
+    ft_free((void *)weave.parts);
     ft_free(weave.order);
     return ok;
 }
@@ -250,7 +262,7 @@ static bool weave_outputs(ft_instance *instance, size_t from, ft_batch *passed, 
 bool ft_when_process(ft_instance *instance, ft_batch *batch, ft_error *err)
 {
     const ft_node *node = instance->node;
-    size_t from = instance->turn.out[0].count;
+    size_t own = instance->turn.out[0].count - ft_turn_open_from(&instance->turn, 0);
     bool passes = node->ports[0].edge_count > 0;
 
     if (!test_items(instance, batch, err)) {
@@ -274,7 +286,7 @@ bool ft_when_process(ft_instance *instance, ft_batch *batch, ft_error *err)
     ok = ok && (!through || ft_turn_process(instance, ft_take(&through), err));
     ft_batch_unref(through);
     if (ok && passed)
-        return weave_outputs(instance, from, passed, err);
+        return weave_outputs(instance, own, passed, err);
     ft_batch_unref(passed);
     return ok;
 }

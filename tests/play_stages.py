@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Plays tests/stages/*.test: stages in the real program, each case in four modes.
+"""Plays tests/stages/*.test: stages in the real program, each case in five modes.
 
     play_stages.py PROGRAM [WORD]       # only cases with WORD in their name (stage.test:line)
 
@@ -31,7 +31,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from program import Player, ROOT  # noqa: E402
 
 MODES = {"as-written": [], "one-item": ["--stress", "one-item"], "shared": ["--stress", "shared"],
-         "one-batch": ["--stress", "one-batch"]}
+         "one-batch": ["--stress", "one-batch"],
+         "long-trains": ["--stress", "one-item,long-trains"]}
 MARK = re.compile(r"(<:|@x|[<>=!@?~#|])(?: |$)")
 KINDS = {}
 

@@ -330,7 +330,7 @@ static void run_seed(uint64_t seed)
     int64_t live = ft_alloc_get_stats().live_blocks;
     toy_init(&m->t, thread_counts[dice(m, 0, 3)]);
     m->t.plan->run.order_any = dice(m, 0, 3) == 0;
-    m->t.settings.stress = dice(m, 0, 2) ? 0 : (unsigned)dice(m, 0, 7);
+    m->t.settings.stress = dice(m, 0, 2) ? 0 : (unsigned)dice(m, 0, 15);
     m->is_tight = dice(m, 0, 3) == 0;
     if (m->is_tight)
         m->t.plan->run.memory_bytes = 16 << 20;
