@@ -73,6 +73,7 @@ static void arrive(ft_worker *worker, const ft_edge *edge, ft_packet *packet)
     packet->task = (ft_task){.kind = FT_TASK_PACKET, .node = node};
     packet->next_piece = NULL;
     packet->input = edge->input;
+    ft_packet_hand_over(packet);
     // Relaxed: the sender's own `open`, which it lowers afterwards with release, keeps this from
     // being 0.
     ft_atomic_add(&node->open, packet->tickets, FT_RELAXED);

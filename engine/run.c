@@ -25,6 +25,7 @@
 #include "engine/turn.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/system/clock.h"
+#include "runtime/system/lease.h"
 #include "runtime/system/topology.h"
 
 enum { THREADS_MAX = 1024 };
@@ -80,8 +81,12 @@ static bool create_parts(ft_run *run, const ft_plan_node **out_node, ft_error *e
     if (!run->bell)
         return ft_fail_nomem(err, sizeof(sem_t));
     FT_ASSERT(sem_init(run->bell, 0, 0) == 0);
-    return read_options(run, err) && ft_graph_build(run, err) && ft_stats_init(run, err) &&
-           ft_scheduler_init(run, err) && load_stages(run, out_node, err);
+    // What is loaded here is for all workers.
+    bool before = ft_lease_create_merged(true);
+    bool ok = read_options(run, err) && ft_graph_build(run, err) && ft_stats_init(run, err) &&
+              ft_scheduler_init(run, err) && load_stages(run, out_node, err);
+    ft_lease_create_merged(before);
+    return ok;
 }
 
 ft_run *ft_run_create(const ft_plan *plan, const ft_run_settings *settings,
@@ -286,7 +291,9 @@ static void supervise(ft_run *run)
         } else {
             if (cancels == 1)
                 ft_run_stop(run, FT_STOP_SOURCES);
+            ft_lease_detach();
             sleep_until(run, deadline);
+            ft_lease_resume();
         }
     }
 }
@@ -330,6 +337,8 @@ bool ft_run_wait(ft_run *run, const ft_plan_node **out_node, ft_error *err)
 {
     ft_error failed = FT_ERROR_INIT;
 
+    bool before = ft_lease_create_merged(true);
+
     run->started_ns_own = ft_clock_ns();
     ft_atomic_store(&run->started_ns, run->started_ns_own, FT_RELEASE);
     open_ends(run);
@@ -349,5 +358,6 @@ bool ft_run_wait(ft_run *run, const ft_plan_node **out_node, ft_error *err)
     if (out_node)
         *out_node = run->error_node;
     ft_atomic_store(&run->ended_ns, ft_clock_ns(), FT_RELEASE);
+    ft_lease_create_merged(before);
     return ok;
 }

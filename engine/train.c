@@ -75,8 +75,23 @@ ft_packet *ft_packet_create(ft_error *err)
     return packet;
 }
 
+void ft_packet_hand_over(ft_packet *packet)
+{
+    for (size_t i = 0; i < packet->list.count; i++)
+        if (packet->list.items[i])
+            ft_batch_hand_over(packet->list.items[i]);
+}
+
+void ft_packet_receive(ft_packet *packet)
+{
+    for (size_t i = 0; i < packet->list.count; i++)
+        if (packet->list.items[i])
+            ft_batch_receive(packet->list.items[i]);
+}
+
 void ft_packet_destroy(ft_run *run, ft_packet *packet)
 {
+    ft_packet_receive(packet);
     ft_batch_list_finish(&packet->list);
     ft_flight_unref(run, packet->flight);
     ft_free(packet);

@@ -16,6 +16,10 @@ bool ft_batch_list_copy(ft_batch_list *to, const ft_batch_list *from, uint32_t t
 
 // An empty packet of one ticket, without a flight; NULL with `err` filled.
 ft_packet *ft_packet_create(ft_error *err);
+// Before it is put where another worker may take it, and when a worker begins with it: what it
+// alone holds changes its owner without a locked operation, and nothing is written if it stays.
+void ft_packet_hand_over(ft_packet *packet);
+void ft_packet_receive(ft_packet *packet);
 // Lets go of its batches and of its flight.
 void ft_packet_destroy(ft_run *run, ft_packet *packet);
 // Behind the last batch of the packet's ticket number `ticket`.

@@ -16,6 +16,7 @@
 #include "engine/when.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/system/clock.h"
+#include "runtime/system/lease.h"
 
 enum { SERIAL_PACKETS_PER_TURN = 16 };
 
@@ -38,6 +39,9 @@ void ft_turn_begin(ft_worker *worker, ft_instance *instance, ft_stream *stream, 
     if (stream)
         turn->birth = ft_gate_birth(instance->node->run);
     worker->at = instance;
+    // What an instance keeps that other workers run too must not belong to one of them.
+    ft_lease_create_merged(instance->node->mode != FT_MODE_PARALLEL);
+    ft_lease_set_label(instance->node->plan->name);
     // Relaxed: statistics.
     ft_atomic_store(&instance->stats.is_running, 1, FT_RELAXED);
 }
@@ -229,6 +233,9 @@ void ft_turn_end(ft_instance *instance)
         ft_trace_turn(instance, turn->started_ns, now);
     for (size_t i = 0; turn->out && i < instance->node->port_count; i++)
         ft_batch_list_drop(&turn->out[i], 0);
+    ft_lease_create_merged(false);
+    ft_lease_set_label(NULL);
+    ft_lease_turn_end();
     turn->worker->at = NULL;
     turn->worker->publishes = false;
     turn->worker = NULL;
@@ -414,6 +421,8 @@ void ft_packet_turn_begin(ft_worker *worker, ft_node *node, ft_packet *first, ft
     turn->first = first->ticket;
     turn->flight = first->flight;
     turn->birth = first->flight->birth;
+    for (ft_packet *piece = first; piece; piece = piece->next_piece)
+        ft_packet_receive(piece);
 }
 
 static void process_ticket(ft_packet_turn *turn, uint32_t number)

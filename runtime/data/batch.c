@@ -31,7 +31,28 @@ static void batch_destroy(ft_object *object)
     ft_free(batch);
 }
 
-static const ft_object_type batch_type = {"batch", batch_destroy};
+static void visit_tensor(ft_tensor *tensor, void (*visit)(ft_object *child, void *host), void *host)
+{
+    if (tensor)
+        visit(&tensor->object, host);
+}
+
+static void batch_trace(ft_object *object, void (*visit)(ft_object *child, void *host), void *host)
+{
+    ft_batch *batch = (ft_batch *)(void *)object;
+
+    if (batch->lineage)
+        visit(&batch->lineage->object, host);
+    for (size_t i = 0; i < batch->width; i++) {
+        visit_tensor(batch->columns[i].values, visit, host);
+        visit_tensor(batch->columns[i].offsets, visit, host);
+        visit_tensor(batch->columns[i].inner, visit, host);
+        visit_tensor(batch->columns[i].validity, visit, host);
+    }
+}
+
+static const ft_object_type batch_type = {
+    .name = "batch", .destroy = batch_destroy, .trace = batch_trace};
 
 // Charged and zeroed; NULL with `err` filled.
 static void *charged_zero(ft_account *account, size_t count, size_t size_bytes, ft_error *err)
@@ -65,7 +86,7 @@ ft_batch *ft_batch_create(ft_account *account, size_t count, size_t width, ft_li
         ft_free(batch);
         return NULL;
     }
-    ft_object_init_shared(&batch->object, &batch_type);
+    ft_object_init(&batch->object, &batch_type);
     batch->count = count;
     batch->lineage = lineage ? ft_lineage_ref(lineage) : NULL;
     batch->account = account;
@@ -83,6 +104,43 @@ void ft_batch_unref(ft_batch *batch)
 {
     if (batch)
         ft_object_unref(&batch->object);
+}
+
+// ft_object_hand_over and ft_object_receive, without a list of what is still to be visited.
+static void pass_tensor(ft_tensor *tensor)
+{
+    if (tensor && ft_object_pass_one(&tensor->object))
+        ft_object_pass_one(&tensor->buffer->object);
+}
+
+void ft_batch_hand_over(ft_batch *batch)
+{
+    if (!ft_object_pass_one(&batch->object))
+        return;
+    for (size_t i = 0; i < batch->width; i++) {
+        pass_tensor(batch->columns[i].values);
+        pass_tensor(batch->columns[i].offsets);
+        pass_tensor(batch->columns[i].inner);
+        pass_tensor(batch->columns[i].validity);
+    }
+}
+
+static void take_tensor(ft_tensor *tensor)
+{
+    if (tensor && ft_object_take_one(&tensor->object))
+        ft_object_take_one(&tensor->buffer->object);
+}
+
+void ft_batch_receive(ft_batch *batch)
+{
+    if (!ft_object_take_one(&batch->object))
+        return;
+    for (size_t i = 0; i < batch->width; i++) {
+        take_tensor(batch->columns[i].values);
+        take_tensor(batch->columns[i].offsets);
+        take_tensor(batch->columns[i].inner);
+        take_tensor(batch->columns[i].validity);
+    }
 }
 
 // Gives `batch` rows of its own, which the caller fills.

@@ -27,6 +27,9 @@ FT_API ft_batch *ft_batch_create(ft_account *account, size_t count, size_t width
                                  ft_lineage *lineage, ft_error *err) FT_MUST_CHECK;
 FT_API ft_batch *ft_batch_ref(ft_batch *batch);
 FT_API void ft_batch_unref(ft_batch *batch);  // NULL is fine.
+// Around a queue between threads, with everything that the batch holds: runtime/memory/refcount.h.
+void ft_batch_hand_over(ft_batch *batch);
+void ft_batch_receive(ft_batch *batch);
 // Makes `*batch` unshared and at least `width` columns wide. Columns are shared with the old batch,
 // never copied.
 FT_API bool ft_batch_make_writable(ft_batch **batch, size_t width, ft_error *err) FT_MUST_CHECK;

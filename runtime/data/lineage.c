@@ -17,7 +17,7 @@ static void lineage_destroy(ft_object *object)
     ft_account_release(account, charged);
 }
 
-static const ft_object_type lineage_type = {"lineage", lineage_destroy};
+static const ft_object_type lineage_type = {.name = "lineage", .destroy = lineage_destroy};
 
 ft_lineage *ft_lineage_create(ft_account *account, size_t count, bool with_positions, ft_error *err)
 {

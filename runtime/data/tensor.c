@@ -14,7 +14,16 @@ static void tensor_destroy(ft_object *object)
     ft_free(tensor);
 }
 
-static const ft_object_type tensor_type = {"tensor", tensor_destroy};
+static void tensor_trace(ft_object *object, void (*visit)(ft_object *child, void *host), void *host)
+{
+    ft_tensor *tensor = (ft_tensor *)(void *)object;
+
+    if (tensor->buffer)
+        visit(&tensor->buffer->object, host);
+}
+
+static const ft_object_type tensor_type = {
+    .name = "tensor", .destroy = tensor_destroy, .trace = tensor_trace};
 
 // Bytes of a contiguous tensor of that shape; false when a size is negative or the product
 // overflows.
@@ -42,7 +51,7 @@ static ft_tensor *tensor_new(ft_dtype dtype, size_t rank, const int64_t *shape, 
         ft_fail_nomem(err, sizeof(*tensor));
         return NULL;
     }
-    ft_object_init_shared(&tensor->object, &tensor_type);
+    ft_object_init(&tensor->object, &tensor_type);
     tensor->dtype = dtype;
     tensor->rank = (uint8_t)rank;
     int64_t stride = 1;

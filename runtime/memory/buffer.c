@@ -10,7 +10,7 @@
 enum { TAIL_BYTES = 64 };
 
 static void buffer_destroy(ft_object *object);
-static const ft_object_type buffer_type = {"buffer", buffer_destroy};
+static const ft_object_type buffer_type = {.name = "buffer", .destroy = buffer_destroy};
 
 // Bytes of the block for `size_bytes` of data. False on overflow.
 static bool block_bytes(size_t size_bytes, size_t *out)
@@ -52,7 +52,7 @@ static ft_buffer *buffer_new(ft_error *err)
         ft_fail_nomem(err, sizeof(*buffer));
         return NULL;
     }
-    ft_object_init_shared(&buffer->object, &buffer_type);
+    ft_object_init(&buffer->object, &buffer_type);
     return buffer;
 }
 
@@ -128,6 +128,8 @@ bool ft_buffer_resize(ft_buffer *buffer, size_t size_bytes, ft_error *err)
 {
     size_t bytes;
 
+    // A stage's state may have come with it from another thread.
+    ft_object_receive(&buffer->object);
     FT_ASSERT(buffer->charged_bytes > 0 && ft_object_is_unique(&buffer->object));
     if (!block_bytes(size_bytes, &bytes))
         return ft_fail_nomem(err, size_bytes);

@@ -74,6 +74,8 @@ void ft_thread_join(ft_thread *thread)
 {
     if (!thread->started)
         return;
+    ft_lease_detach();
     FT_ASSERT(pthread_join(thread->thread, NULL) == 0);
+    ft_lease_resume();
     thread->started = false;
 }
