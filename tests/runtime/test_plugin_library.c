@@ -10,7 +10,7 @@
 #include "stages/builtin.h"
 #include "tests/check.h"
 
-enum { CYCLES = 120, WARM = 40 };
+enum { CYCLES = 120, WARM = 400 };
 
 static long resident_kib(void)
 {
@@ -33,6 +33,8 @@ static bool compile_once(const char *yaml)
     ft_diagnostics *diagnostics = ft_diagnostics_create();
     ft_plan *plan = ft_compile(&source, &settings, diagnostics);
     bool ok = plan != NULL;
+    if (!ok)
+        ft_diagnostics_print(diagnostics, FT_FORMAT_TEXT, false, stderr);
 
     ft_plan_destroy(plan);
     ft_diagnostics_destroy(diagnostics);
@@ -46,7 +48,7 @@ TEST(cycles_keep_resident_memory)
     char yaml[600];
 
     snprintf(yaml, sizeof(yaml),
-             "stages:\n  - generate: 1\n    fields: {text: words(1, 2)}\n  - plugin: %s#upper\n"
+             "stages:\n  - generate: 1\n    fields: {text: 'words(1, 2)'}\n  - plugin: %s#upper\n"
              "  - drop:\n",
              PLUGIN_PATH);
     for (long i = 0; i < cycles + WARM; i++) {
