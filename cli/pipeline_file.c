@@ -5,6 +5,7 @@
 
 #include "cli/pull.h"
 #include "cli/surroundings.h"
+#include "cli/verdict.h"
 #include "runtime/system/file.h"
 #include "stages/builtin.h"
 
@@ -82,6 +83,7 @@ ft_plan *ft_pipeline_file_compile_source(const ft_pipeline_file *file, const ft_
         .param_texts = file->param_texts,
         .param_count = file->param_count,
         .environment_variable = ft_surroundings_variable,
+        .plugin_verdict = ft_verdict_find,
         .run = file->run,
     };
     return ft_compile(source, &settings, diagnostics);

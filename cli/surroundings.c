@@ -17,17 +17,21 @@ static const char *variable_or_null(const char *name)
     return value && *value ? value : NULL;
 }
 
-const char *ft_surroundings_store(ft_arena *arena)
+const char *ft_surroundings_cache(ft_arena *arena, const char *name)
 {
-    const char *store = variable_or_null("FTPIPE_STORE");
     const char *cache = variable_or_null("XDG_CACHE_HOME");
     const char *home = variable_or_null("HOME");
 
-    if (store)
-        return store;
     if (cache && cache[0] == '/')
-        return ft_arena_format(arena, "%s/ftpipe/models", cache);
-    return home ? ft_arena_format(arena, "%s/.cache/ftpipe/models", home) : NULL;
+        return ft_arena_format(arena, "%s/ftpipe/%s", cache, name);
+    return home ? ft_arena_format(arena, "%s/.cache/ftpipe/%s", home, name) : NULL;
+}
+
+const char *ft_surroundings_store(ft_arena *arena)
+{
+    const char *store = variable_or_null("FTPIPE_STORE");
+
+    return store ? store : ft_surroundings_cache(arena, "models");
 }
 
 const char *ft_surroundings_peers(ft_arena *arena)

@@ -10,6 +10,8 @@
 #include "runtime/memory/arena.h"
 
 const char *ft_surroundings_variable(const char *name);
+// $XDG_CACHE_HOME/ftpipe/NAME, else ~/.cache/ftpipe/NAME; NULL when nothing says where.
+const char *ft_surroundings_cache(ft_arena *arena, const char *name);
 // The model store's folder, which need not exist; NULL when nothing says where.
 const char *ft_surroundings_store(ft_arena *arena);
 // The folder of the programs that `bench` compares with; NULL when nothing says where.

@@ -63,6 +63,8 @@ bool ft_plan_read(ft_stage_plan *plan, const char *option, const char *name, ft_
 {
     size_t index = ft_schema_find(plan->input, ft_slice_of(name));
 
+    if (index == FT_FIELD_NONE && plan->missing)
+        plan->missing(plan, name, want);
     if (index == FT_FIELD_NONE)
         return missing_field(plan, option, name, err);
     ft_type have = plan->input->fields[index].type;

@@ -99,6 +99,9 @@ struct ft_stage_plan {
     ft_field *output_fields;     // Starts as a copy of the input's.
     size_t output_count, output_capacity;
     bool output_open;
+    // Hears of fields that are read and do not come in; NULL but in tests, which make them up.
+    void (*missing)(ft_stage_plan *plan, const char *name, ft_type want);
+    void *missing_host;
     bool *reads;     // [input->count]
     bool reads_all;  // Needs every field there is, and @raw.
 };

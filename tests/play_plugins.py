@@ -206,11 +206,116 @@ def exports(player):
         sorted(declared - exported), sorted(exported - declared))
 
 
+# ---- doctor ----
+
+def examine(player, *defines, source="unsafe.c", status=GOOD):
+    build(player, source, "x.so", *defines)
+    result = player.run("doctor", "--plugin", "x.so", "--json", env={"XDG_CACHE_HOME": player.folder})
+    assert result.status == status, result
+    return {fact["name"]: fact for fact in json.loads(result.out)["facts"]}
+
+
+def doctor_passes(player):
+    facts = examine(player, source="letters.c")
+    assert facts["upper"]["value"] == "declared any: verified", facts
+    assert facts["numbered"]["value"] == "declared one: verified", facts
+    assert examine(player)["unsafe"]["state"] == "good"
+    facts = examine(player, "CONCURRENCY=FT_CONCURRENCY_UNDECLARED")
+    assert facts["unsafe"]["value"] == "undeclared: it could declare any", facts
+    facts = examine(player, "COUNTS", "CONCURRENCY=FT_CONCURRENCY_UNDECLARED")
+    assert facts["unsafe"]["value"].startswith("undeclared: it could declare one (as any: other results"), facts
+
+
+def doctor_finds(player):
+    for define, part in (("SHARED", "other results than on one thread"), ("COUNTS", "other results"),
+                         ("OVERRUN", "outside of its state"), ("LEAK", "blocks of memory are left"),
+                         ("CONFIG", "changes its config"), ("IN_PLACE", "changes batches"),
+                         ("CRASH", "crashed with signal 11")):
+        if define == "CRASH" and "san" in player.program:
+            continue  # The sanitizer takes the signal.
+        value = examine(player, define, status=1)["unsafe"]
+        assert value["state"] == "poor" and part in value["value"], "%s: %s" % (define, value)
+
+
+def doctor_keeps_verdicts(player):
+    home = {"XDG_CACHE_HOME": player.folder}
+    examine(player, "CONCURRENCY=FT_CONCURRENCY_UNDECLARED")
+    pipeline(player, "plugin: ./x.so")
+    result = player.run("check", "p.yaml", env=home)
+    assert result.status == GOOD and b"0902" not in result.err, result
+    result = player.run("check", "p.yaml", env={"XDG_CACHE_HOME": player.folder + "/other"})
+    assert result.status == GOOD and b"0902" in result.err, result
+    examine(player, "LEAK", status=1)
+    result = player.run("check", "p.yaml", env=home)
+    assert result.status == GOOD and b"0903" in result.err, result
+
+
+def doctor_without_a_plugin(player):
+    result = player.run("doctor", "--plugin", "x.so")
+    assert result.status != GOOD and b"there is no plug-in `x.so`" in result.err, result
+    player.write("x.so", "no library")
+    result = player.run("doctor", "--plugin", "x.so", env={"XDG_CACHE_HOME": player.folder})
+    assert result.status != GOOD and b"cannot load" in result.err, result
+    assert not os.path.exists(os.path.join(player.folder, "ftpipe")), "a verdict on nothing"
+
+
+def doctor_page(player):
+    result = player.run("doctor", "--json")
+    facts = json.loads(result.out)["facts"]
+    names = {fact["name"] for fact in facts}
+    assert result.status == GOOD, result
+    for name in ("cores", "affinity", "quota", "workers", "memory", "instructions", "huge pages", "membarrier",
+                 "io_uring", "nice limit", "allocator", "BLAS", "reference counts", "cycle collector",
+                 "runaway monitor", "lock elision", "global lock", "any threads", "one, in order"):
+        assert name in names, name
+    for fact in facts:
+        assert fact["state"] in ("good", "note", "poor") and fact["value"].strip(), fact
+        assert fact["advice"] or fact["state"] != "poor" or fact["group"] == "plugin", fact
+    assert b"\x1b[" not in player.run("doctor").out
+    assert b"\x1b[" in player.run("doctor", "--color", "always").out
+
+
+def doctor_reads_a_fake_machine(player):
+    for path, text in (("proc/self/status", "Cpus_allowed_list:\t0-7\n"), ("proc/meminfo", "MemTotal: 1048576 kB\n"),
+                       ("proc/cpuinfo", "model name\t: Fake 9000\n"), ("proc/self/cgroup", "0::/a/b\n"),
+                       ("proc/self/mountinfo", "1 1 0:1 / /cg rw - cgroup2 cgroup2 rw\n"),
+                       ("sys/devices/system/cpu/online", "0-15\n"),
+                       ("sys/devices/system/node/node0/cpulist", "0-7\n"),
+                       ("sys/devices/system/node/node1/cpulist", "8-15\n"),
+                       ("sys/devices/system/cpu/cpu0/cache/index0/level", "1\n"),
+                       ("sys/devices/system/cpu/cpu0/cache/index0/size", "48K\n"),
+                       ("sys/devices/system/cpu/cpu0/cache/index0/type", "Data\n"),
+                       ("sys/devices/system/cpu/cpu0/cache/index0/shared_cpu_list", "0,8\n"),
+                       ("sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n")):
+        player.write("fake/" + path, text)
+    player.write("fake/cg/a/cpu.max", "150000 100000\n")
+    result = player.run("doctor", "--json", "--root", os.path.join(player.folder, "fake"))
+    facts = {fact["name"]: fact for fact in json.loads(result.out)["facts"] if fact["group"] == "machine"}
+    assert facts["cpu"]["value"] == "Fake 9000", facts["cpu"]
+    assert facts["quota"]["value"].startswith("1.50 CPUs") and facts["quota"]["state"] == "note", facts["quota"]
+    assert facts["workers"]["value"].startswith("2:"), facts["workers"]
+    assert facts["cache L1"]["value"] == "48K Data, of CPUs 0,8", facts["cache L1"]
+    assert facts["NUMA node 1"]["value"] == "CPUs 8-15" and facts["NUMA binding"]["advice"], facts
+    assert facts["huge pages"]["state"] == "note" and facts["huge pages"]["advice"], facts
+    assert "1.0 GiB" in facts["memory"]["value"], facts["memory"]
+
+
+def doctor_of_a_pipeline(player):
+    build(player, "faulty.c", "x.so")
+    pipeline(player, "plugin: ./x.so#first", "filter: text ~= 'x'")
+    result = player.run("doctor", "p.yaml", "--json")
+    facts = {fact["name"]: fact for fact in json.loads(result.out)["facts"] if fact["group"] == "pipeline"}
+    assert facts["first"]["state"] == "poor" and "lock domain" in facts["first"]["value"], facts
+    assert facts["write"]["value"].startswith("declared one"), facts
+
+
 def main():
     player = Player()
     for case in (example, options_and_line, order_and_threads, beside_the_pipeline, missing, not_a_library,
                  undefined_symbol, no_symbol, other_abi, bad_definitions, stage_names, undeclared,
-                 undeclared_with_little_memory, endless, crash_in_plan, exports):
+                 undeclared_with_little_memory, endless, crash_in_plan, exports, doctor_passes, doctor_finds,
+                 doctor_keeps_verdicts, doctor_without_a_plugin, doctor_page, doctor_reads_a_fake_machine,
+                 doctor_of_a_pipeline):
         player.case(case.__name__, case)
     return player.end()
 
