@@ -71,7 +71,8 @@ static bool unsafe_process(ft_stage *self, ft_batch **in, ft_error *err)
     if ((*in)->columns[config->in].values->buffer->size_bytes > 0)
         ((char *)(uintptr_t)(*in)->columns[config->in].values->data)[0]++;
 #elif defined(CRASH)
-    *(volatile int *)(uintptr_t)8 = 1;
+    volatile uintptr_t nowhere = 8;
+    *(volatile int *)nowhere = 1;
 #elif defined(COUNTS)
     ((int64_t *)(void *)made.values->data)[0] = state->length[1]++;
 #endif
