@@ -6,15 +6,17 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "runtime/concurrent/atomic.h"
+
 static ft_run *volatile watched;
-static volatile sig_atomic_t first_signal, signal_count, bell = -1;
+static volatile sig_atomic_t first_signal, bell = -1;
+static ft_atomic_u32 signal_count;  // Relaxed: the report's thread only shows it.
 
 static void handle(int number)
 {
     if (!first_signal)
         first_signal = number;
-    signal_count++;
-    if (signal_count > 2)
+    if (ft_atomic_add(&signal_count, 1, FT_RELAXED) >= 2)
         _exit(128 + number);
     if (watched)
         ft_run_cancel(watched);
@@ -60,5 +62,5 @@ int ft_interrupt_signal(void)
 
 int ft_interrupt_count(void)
 {
-    return signal_count;
+    return (int)ft_atomic_load(&signal_count, FT_RELAXED);
 }

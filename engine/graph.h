@@ -34,6 +34,7 @@ typedef struct ft_node ft_node;
 typedef struct ft_packet ft_packet;
 typedef struct ft_stream ft_stream;
 typedef struct ft_task ft_task;
+typedef struct ft_trace_buffer ft_trace_buffer;
 typedef struct ft_turn ft_turn;
 typedef struct ft_worker ft_worker;
 
@@ -249,7 +250,8 @@ struct ft_worker {
     ft_task *next;    // Runs next: what its last turn made, while the cache is warm.
     ft_instance *at;  // The instance whose turn is under way.
     uint32_t slot;
-    int64_t last_ns;  // When its last turn ended, if it has not slept since; else 0.
+    ft_trace_buffer *trace;  // trace.c's; NULL before its first turn.
+    int64_t last_ns;         // When its last turn ended, if it has not slept since; else 0.
     bool is_spare;
     bool is_away;    // Inside a source that waits for the outside: not counted in `active`.
     bool publishes;  // What it makes is put up for all at once (a source or a flush is still
@@ -335,7 +337,8 @@ struct ft_run {
     ft_atomic_u32 loose_failed, loose_written;  // Of items without a lineage (a gather's result).
     int64_t started_ns_own;                     // The same, for the run's own threads.
     ft_atomic_i64 started_ns, ended_ns;
-    ft_mutex trace_lock;  // Guards settings.trace.
+    ft_mutex trace_lock;      // Guards settings.trace and the next two.
+    ft_trace_buffer *traces;  // One for each thread that has worked; NULL without a trace.
     bool traced_any;
     ft_run_stats stats;
 };

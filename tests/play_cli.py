@@ -379,7 +379,18 @@ def trace(player):
     player.write("p.yaml", "stages:\n  - generate: 1000\n    fields: {n: index}\n  - drop:\n")
     result = player.run("run", "p.yaml", "--trace", "t.json")
     assert result.status == 0, str(result)
-    assert json.loads(player.read("t.json")), "an empty trace"
+    events = json.loads(player.read("t.json"))
+    turns = [event for event in events if event["ph"] == "X"]
+    names = {event["tid"]: event["args"]["name"] for event in events if event["ph"] == "M"}
+    assert turns and {event["tid"] for event in turns} == set(names), "a track without a name"
+    assert len(set(names.values())) == len(names), names
+    assert all(re.fullmatch(r"(worker|blocking|spare) \d+", name) for name in names.values()), names
+    for track in names:  # The turns of one thread lie one behind the other.
+        own = sorted((event["ts"], event["dur"]) for event in turns if event["tid"] == track)
+        for (begin, length), (after, _) in zip(own, own[1:]):
+            assert after >= begin + length - 0.01, "turns overlap on track %s" % names[track]
+    counters = {event["name"] for event in events if event["ph"] == "C"}
+    assert counters == {"memory", "in flight"}, counters
 
 
 def version(player):
