@@ -52,3 +52,7 @@ typedef enum ft_order {
 #define ft_atomic_cas_weak(a, expected, desired, order)                                          \
     atomic_compare_exchange_weak_explicit(&(a)->value, expected, desired, (memory_order)(order), \
                                           memory_order_relaxed)
+// The same for lists: a failure reads anew what others released, so it acquires as well.
+#define ft_atomic_cas_weak_acquire(a, expected, desired)                                        \
+    atomic_compare_exchange_weak_explicit(&(a)->value, expected, desired, memory_order_acq_rel, \
+                                          memory_order_acquire)

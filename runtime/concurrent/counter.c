@@ -28,7 +28,7 @@ static void counter_destroy(ft_object *object)
     ft_free(counter);
 }
 
-static const ft_object_type counter_type = {.name = "counter", .destroy = counter_destroy};
+const ft_object_type ft_counter_type = {.name = "counter", .destroy = counter_destroy};
 
 ft_counter *ft_counter_create(ft_error *err)
 {
@@ -38,7 +38,7 @@ ft_counter *ft_counter_create(ft_error *err)
         ft_ignore(ft_fail_nomem(err, sizeof(*counter)));
         return NULL;
     }
-    ft_object_init_shared(&counter->object, &counter_type);
+    ft_object_init_shared(&counter->object, &ft_counter_type);
     return counter;
 }
 

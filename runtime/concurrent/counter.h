@@ -11,6 +11,7 @@
 #include "runtime/memory/refcount.h"
 
 typedef struct ft_counter ft_counter;
+extern const ft_object_type ft_counter_type;
 
 // One reference; shared from the start. NULL without memory.
 ft_counter *ft_counter_create(ft_error *err) FT_MUST_CHECK;

@@ -1,0 +1,262 @@
+// Each operation is one change of the table under its lock.
+#include "runtime/concurrent/dict.h"
+
+#include "runtime/memory/alloc.h"
+
+struct ft_dict {
+    ft_object object;
+    ft_table table;
+    ft_account *account;
+};
+
+static ft_lock_class dict_lock = {.name = "dict"};
+
+static void dict_destroy(ft_object *object)
+{
+    ft_dict *dict = (ft_dict *)(void *)object;
+
+    ft_table_finish(&dict->table);
+    ft_account_release(dict->account, (int64_t)sizeof(*dict));
+    ft_free(dict);
+}
+
+static void dict_trace(ft_object *object, void (*visit)(ft_object *child, void *host), void *host)
+{
+    ft_table_trace(&((ft_dict *)(void *)object)->table, visit, host);
+}
+
+const ft_object_type ft_dict_type = {
+    .name = "dict", .destroy = dict_destroy, .trace = dict_trace, .is_cyclic = true};
+
+ft_dict *ft_dict_create(int64_t cap, ft_account *account, ft_error *err)
+{
+    if (!ft_shared_charge(account, sizeof(ft_dict), err))
+        return NULL;
+    ft_dict *dict = ft_alloc_zero(1, sizeof(*dict));
+    if (!dict) {
+        ft_account_release(account, (int64_t)sizeof(*dict));
+        ft_ignore(ft_fail_nomem(err, sizeof(*dict)));
+        return NULL;
+    }
+    ft_object_init_shared(&dict->object, &ft_dict_type);
+    dict->account = account;
+    ft_table_init(&dict->table, &dict->object.lock, &dict_lock, cap, account);
+    return dict;
+}
+
+// ---- reading ----
+
+bool ft_dict_borrow(const ft_dict *dict, const ft_key *key, ft_value *out)
+{
+    ft_word word = ft_table_find(&dict->table, key, ft_key_hash(key));
+
+    *out = ft_word_borrow(word);
+    return word != FT_WORD_NONE;
+}
+
+bool ft_dict_get(const ft_dict *dict, const ft_key *key, ft_value *out)
+{
+    uint64_t hash = ft_key_hash(key);
+    ft_word word;
+
+    ft_read_begin();
+    // What is dying has been replaced: look again.
+    do
+        word = ft_table_find(&dict->table, key, hash);
+    while (word != FT_WORD_NONE && !ft_word_keep(word, out));
+    ft_read_end();
+    return word != FT_WORD_NONE;
+}
+
+int64_t ft_dict_count(const ft_dict *dict)
+{
+    return ft_table_count(&dict->table);
+}
+
+bool ft_dict_next(const ft_dict *dict, size_t *at, ft_key *out_key, ft_value *out)
+{
+    ft_word word;
+
+    if (!ft_table_next(&dict->table, at, out_key, &word))
+        return false;
+    *out = ft_word_borrow(word);
+    return true;
+}
+
+// ---- changing ----
+
+static bool update(ft_dict *dict, const ft_key *key, ft_table_change change, void *host,
+                   ft_error *err)
+{
+    ft_word old;
+    bool ok = ft_table_update(&dict->table, key, ft_key_hash(key), change, host, &old, err);
+
+    ft_word_retire(old);
+    // A reference came into a field or left it: the collector must notice.
+    ft_object_note_move(&dict->object);
+    return ok;
+}
+
+static bool put_word(void *host, ft_word there, ft_word *out)
+{
+    ft_word *word = host;
+
+    (void)there;
+    *out = *word;
+    *word = FT_WORD_NONE;  // The table's now.
+    return true;
+}
+
+bool ft_dict_set(ft_dict *dict, const ft_key *key, const ft_value *value, ft_error *err)
+{
+    ft_word word;
+
+    if (!ft_word_make(value, dict->account, &word, err))
+        return false;
+    bool ok = update(dict, key, put_word, &word, err);
+    ft_word_drop(word);
+    return ok;
+}
+
+static bool delete_word(void *host, ft_word there, ft_word *out)
+{
+    *(bool *)host = there != FT_WORD_NONE;
+    *out = FT_WORD_NONE;
+    return true;
+}
+
+bool ft_dict_delete(ft_dict *dict, const ft_key *key, bool *out_was, ft_error *err)
+{
+    bool was = false;
+    bool ok = update(dict, key, delete_word, &was, err);
+
+    if (out_was)
+        *out_was = was;
+    return ok;
+}
+
+// ---- add ----
+
+typedef struct {
+    const ft_value *by;
+    ft_value sum;
+    ft_account *account;
+    ft_error *err;
+    bool failed;
+} adding;
+
+static bool add_values(const ft_value *a, const ft_value *b, ft_value *out, ft_error *err)
+{
+    if (a->kind == FT_VALUE_INT && b->kind == FT_VALUE_INT) {
+        out->kind = FT_VALUE_INT;
+        if (!FT_ADD_OVERFLOWS(a->integer, b->integer, &out->integer))
+            return true;
+        return ft_fail(err, FT_ERROR_DATA, "the sum passes the largest integer");
+    }
+    double x = a->kind == FT_VALUE_INT ? (double)a->integer : a->number;
+    double y = b->kind == FT_VALUE_INT ? (double)b->integer : b->number;
+    *out = (ft_value){FT_VALUE_FLOAT, {.number = x + y}};
+    return true;
+}
+
+static bool add_word(void *host, ft_word there, ft_word *out)
+{
+    adding *a = host;
+    ft_value before = {FT_VALUE_INT, {.integer = 0}};
+
+    if (there)
+        before = ft_word_borrow(there);
+    if (before.kind != FT_VALUE_INT && before.kind != FT_VALUE_FLOAT)
+        a->failed =
+            !ft_fail(a->err, FT_ERROR_DATA, "cannot add to a %s", ft_value_kind_name(before.kind));
+    else
+        a->failed = !add_values(&before, a->by, &a->sum, a->err) ||
+                    !ft_word_make(&a->sum, a->account, out, a->err);
+    return !a->failed;
+}
+
+bool ft_dict_add(ft_dict *dict, const ft_key *key, const ft_value *by, ft_value *out, ft_error *err)
+{
+    adding a = {.by = by, .account = dict->account, .err = err};
+
+    if (!update(dict, key, add_word, &a, err) || a.failed)
+        return false;
+    *out = a.sum;
+    return true;
+}
+
+// ---- cas, get_or_set ----
+
+typedef struct {
+    const ft_value *expected;
+    ft_word wanted;
+    bool done;
+} swapping;
+
+static bool swap_word(void *host, ft_word there, ft_word *out)
+{
+    swapping *s = host;
+    ft_value value = ft_word_borrow(there);
+
+    s->done = there ? ft_value_equals(&value, s->expected) : s->expected->kind == FT_VALUE_NIL;
+    if (!s->done)
+        return false;
+    *out = s->wanted;
+    s->wanted = FT_WORD_NONE;
+    return true;
+}
+
+bool ft_dict_cas(ft_dict *dict, const ft_key *key, const ft_value *expected, const ft_value *wanted,
+                 bool *out_done, ft_error *err)
+{
+    swapping s = {.expected = expected};
+
+    if (wanted->kind != FT_VALUE_NIL && !ft_word_make(wanted, dict->account, &s.wanted, err))
+        return false;
+    bool ok = update(dict, key, swap_word, &s, err);
+    ft_word_drop(s.wanted);
+    *out_done = ok && s.done;
+    return ok;
+}
+
+typedef struct {
+    ft_word offered;
+    ft_value found;
+    bool has_found;
+} offering;
+
+static bool offer_word(void *host, ft_word there, ft_word *out)
+{
+    offering *o = host;
+
+    if (there) {
+        // The table's reference keeps it alive under the lock.
+        o->found = ft_word_borrow(there);
+        if (ft_value_has_object(o->found.kind))
+            ft_object_ref(o->found.object);
+        o->has_found = true;
+        return false;
+    }
+    *out = o->offered;
+    o->offered = FT_WORD_NONE;
+    return true;
+}
+
+bool ft_dict_get_or_set(ft_dict *dict, const ft_key *key, const ft_value *value, ft_value *out,
+                        ft_error *err)
+{
+    offering o = {.has_found = false};
+
+    if (ft_dict_get(dict, key, out))
+        return true;
+    if (!ft_word_make(value, dict->account, &o.offered, err))
+        return false;
+    bool ok = update(dict, key, offer_word, &o, err);
+    ft_word_drop(o.offered);
+    if (!ok)
+        return false;
+    *out = o.has_found ? o.found : *value;
+    if (!o.has_found && ft_value_has_object(out->kind))
+        ft_object_ref(out->object);
+    return true;
+}

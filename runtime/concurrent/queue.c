@@ -1,0 +1,158 @@
+// A cell with sequence s is free for the push number s and holds, when it says s + 1, what the pop
+// number s takes. Positions go up for ever; the cell of position p is p modulo the capacity.
+#include "runtime/concurrent/queue.h"
+
+#include "runtime/memory/alloc.h"
+
+enum { LINE_BYTES = 128, CAP_MIN = 2 };
+
+typedef struct {
+    ft_atomic_u64 sequence;
+    ft_atomic_u64 word;
+} cell;
+
+struct ft_queue {
+    ft_object object;
+    uint64_t mask;
+    cell *cells;
+    ft_account *account;
+    char padding_a[LINE_BYTES];
+    ft_atomic_u64 tail;  // Of pushes.
+    char padding_b[LINE_BYTES];
+    ft_atomic_u64 head;  // Of pops.
+    char padding_c[LINE_BYTES];
+};
+
+static size_t queue_bytes(uint64_t capacity)
+{
+    return sizeof(ft_queue) + (size_t)capacity * sizeof(cell);
+}
+
+static void queue_destroy(ft_object *object)
+{
+    ft_queue *queue = (ft_queue *)(void *)object;
+    ft_value value;
+
+    while (ft_queue_pop(queue, &value))
+        ft_value_drop(&value);
+    ft_account_release(queue->account, (int64_t)queue_bytes(queue->mask + 1));
+    ft_free(queue->cells);
+    ft_free(queue);
+}
+
+static void queue_trace(ft_object *object, void (*visit)(ft_object *child, void *host), void *host)
+{
+    const ft_queue *queue = (const ft_queue *)(const void *)object;
+
+    for (uint64_t i = 0; i <= queue->mask; i++) {
+        ft_word word = ft_atomic_load(&queue->cells[i].word, FT_ACQUIRE);
+        if (ft_word_object(word))
+            visit(ft_word_object(word), host);
+    }
+}
+
+const ft_object_type ft_queue_type = {
+    .name = "queue", .destroy = queue_destroy, .trace = queue_trace, .is_cyclic = true};
+
+ft_queue *ft_queue_create(int64_t cap, ft_account *account, ft_error *err)
+{
+    uint64_t capacity = CAP_MIN;
+
+    while (capacity < (uint64_t)cap && capacity < (uint64_t)1 << 40)
+        capacity *= 2;
+    if (!ft_shared_charge(account, queue_bytes(capacity), err))
+        return NULL;
+    ft_queue *queue = ft_alloc_zero(1, sizeof(*queue));
+    cell *cells = ft_alloc_array((size_t)capacity, sizeof(*cells));
+    if (!queue || !cells) {
+        ft_free(queue);
+        ft_free(cells);
+        ft_account_release(account, (int64_t)queue_bytes(capacity));
+        ft_ignore(ft_fail_nomem(err, queue_bytes(capacity)));
+        return NULL;
+    }
+    ft_object_init_shared(&queue->object, &ft_queue_type);
+    queue->mask = capacity - 1;
+    queue->cells = cells;
+    queue->account = account;
+    for (uint64_t i = 0; i < capacity; i++) {
+        ft_atomic_store(&cells[i].sequence, i, FT_RELAXED);
+        ft_atomic_store(&cells[i].word, FT_WORD_NONE, FT_RELAXED);
+    }
+    return queue;
+}
+
+// Claims the cell whose sequence is `ahead` before the position; false: the next one is not ready.
+static cell *claim(ft_queue *queue, ft_atomic_u64 *position, uint64_t ahead, uint64_t *out_at)
+{
+    uint64_t at = ft_atomic_load(position, FT_RELAXED);
+
+    for (;;) {
+        cell *c = &queue->cells[at & queue->mask];
+        // Acquire pairs with the release of whoever made the cell ready.
+        int64_t apart = (int64_t)(ft_atomic_load(&c->sequence, FT_ACQUIRE) - (at + ahead));
+        if (apart < 0)
+            return NULL;
+        if (apart > 0) {
+            at = ft_atomic_load(position, FT_RELAXED);
+        } else if (ft_atomic_cas_weak(position, &at, at + 1, FT_RELAXED)) {
+            // Relaxed: only positions are claimed by it; the data goes by the cell's sequence.
+            *out_at = at;
+            return c;
+        }
+    }
+}
+
+bool ft_queue_push(ft_queue *queue, const ft_value *value, bool *out_done, ft_error *err)
+{
+    uint64_t at;
+    ft_word word;
+
+    *out_done = false;
+    if (!ft_word_make(value, queue->account, &word, err))
+        return false;
+    cell *c = claim(queue, &queue->tail, 0, &at);
+    if (!c) {
+        ft_word_drop(word);
+        return true;
+    }
+    ft_atomic_store(&c->word, word, FT_RELAXED);
+    // Release: the word is there for the pop.
+#ifdef FT_MUTANT_QUEUE_RELAXED
+    ft_atomic_store(&c->sequence, at + 1, FT_RELAXED);
+#else
+    ft_atomic_store(&c->sequence, at + 1, FT_RELEASE);
+#endif
+    ft_object_note_move(&queue->object);
+    *out_done = true;
+    return true;
+}
+
+bool ft_queue_pop(ft_queue *queue, ft_value *out)
+{
+    uint64_t at;
+    cell *c = claim(queue, &queue->head, 1, &at);
+
+    if (!c)
+        return false;
+    ft_word word = ft_atomic_load(&c->word, FT_RELAXED);
+    ft_atomic_store(&c->word, FT_WORD_NONE, FT_RELAXED);
+    // Release: the cell is empty for the push of the next round.
+#ifdef FT_MUTANT_QUEUE_EARLY
+    ft_atomic_store(&c->sequence, at + 1, FT_RELEASE);
+#else
+    ft_atomic_store(&c->sequence, at + queue->mask + 1, FT_RELEASE);
+#endif
+    *out = ft_word_borrow(word);
+    if (!ft_value_has_object(out->kind))
+        ft_word_drop(word);
+    ft_object_note_move(&queue->object);
+    return true;
+}
+
+int64_t ft_queue_count(const ft_queue *queue)
+{
+    int64_t count = (int64_t)(ft_atomic_load(&queue->tail, FT_RELAXED) -
+                              ft_atomic_load(&queue->head, FT_RELAXED));
+    return count > 0 ? count : 0;
+}

@@ -1,0 +1,285 @@
+// Words and what stands behind them.
+#include "runtime/concurrent/value.h"
+
+#include <string.h>
+
+#include "runtime/memory/alloc.h"
+
+enum {
+    TAG_BITS = 3,
+    TAG_INT = 1,
+    TAG_SPECIAL = 2,
+    TAG_FLOAT = 3,
+    TAGS = 7,
+    WORD_NIL = TAG_SPECIAL,
+    WORD_FALSE = TAG_SPECIAL | 1 << TAG_BITS,
+    WORD_TRUE = TAG_SPECIAL | 2 << TAG_BITS,
+    COLLECTION_BYTES = 256,  // About, for the reclaimer's sums.
+};
+
+const char *ft_value_kind_name(ft_value_kind kind)
+{
+    static const char *const names[] = {"nil",  "boolean", "integer", "number",  "string", "tensor",
+                                        "dict", "list",    "set",     "counter", "stack",  "queue"};
+    return names[kind];
+}
+
+bool ft_shared_charge(ft_account *account, size_t size_bytes, ft_error *err)
+{
+    if (!account || ft_account_try_charge(account, (int64_t)size_bytes, account->common_bytes))
+        return true;
+    ft_fail(err, FT_ERROR_LIMIT, "shared state of %zu bytes more does not fit into `run.memory`",
+            size_bytes);
+    ft_hint(err, "Keep less in ctx.shared, or raise `run.memory`.");
+    return false;
+}
+
+// ---- boxes and strings ----
+
+typedef struct {
+    ft_object object;
+    ft_value value;  // INT or FLOAT.
+} box;
+
+static void box_destroy(ft_object *object)
+{
+    ft_free(object);
+}
+
+static const ft_object_type box_type = {.name = "number", .destroy = box_destroy};
+
+static void string_destroy(ft_object *object)
+{
+    ft_string *string = (ft_string *)(void *)object;
+
+    ft_account_release(string->account, (int64_t)(sizeof(*string) + string->size + 1));
+    ft_free(string);
+}
+
+static const ft_object_type string_type = {.name = "string", .destroy = string_destroy};
+
+ft_string *ft_string_create(ft_slice text, ft_account *account, ft_error *err)
+{
+    size_t bytes;
+
+    if (FT_ADD_OVERFLOWS(text.size, sizeof(ft_string) + 1, &bytes)) {
+        ft_ignore(ft_fail_nomem(err, text.size));
+        return NULL;
+    }
+    if (!ft_shared_charge(account, bytes, err))
+        return NULL;
+    ft_string *string = ft_alloc(bytes);
+    if (!string) {
+        ft_account_release(account, (int64_t)bytes);
+        ft_ignore(ft_fail_nomem(err, bytes));
+        return NULL;
+    }
+    ft_object_init_shared(&string->object, &string_type);
+    string->account = account;
+    string->size = text.size;
+    string->hash = ft_hash(text, 0);
+    if (text.size > 0)
+        memcpy(string->data, text.data, text.size);
+    string->data[text.size] = 0;
+    return string;
+}
+
+// ---- values ----
+
+void ft_value_drop(ft_value *value)
+{
+    if (ft_value_has_object(value->kind))
+        ft_object_unref(value->object);
+    *value = (ft_value){FT_VALUE_NIL, {0}};
+}
+
+static double number_of(const ft_value *value)
+{
+    return value->kind == FT_VALUE_INT ? (double)value->integer : value->number;
+}
+
+static bool is_number(const ft_value *value)
+{
+    return value->kind == FT_VALUE_INT || value->kind == FT_VALUE_FLOAT;
+}
+
+bool ft_value_equals(const ft_value *a, const ft_value *b)
+{
+    if (is_number(a) && is_number(b) && a->kind != b->kind)
+        return number_of(a) == number_of(b);
+    if (a->kind != b->kind)
+        return false;
+    switch (a->kind) {
+    case FT_VALUE_NIL:
+        return true;
+    case FT_VALUE_BOOL:
+        return a->boolean == b->boolean;
+    case FT_VALUE_INT:
+        return a->integer == b->integer;
+    case FT_VALUE_FLOAT:
+        return a->number == b->number;
+    case FT_VALUE_STRING: {
+        ft_slice x = ft_string_slice((const ft_string *)(const void *)a->object);
+        ft_slice y = ft_string_slice((const ft_string *)(const void *)b->object);
+        return x.size == y.size && memcmp(x.data, y.data, x.size) == 0;
+    }
+    case FT_VALUE_TENSOR:
+    case FT_VALUE_DICT:
+    case FT_VALUE_LIST:
+    case FT_VALUE_SET:
+    case FT_VALUE_COUNTER:
+    case FT_VALUE_STACK:
+    case FT_VALUE_QUEUE:
+        return a->object == b->object;
+    }
+    return false;
+}
+
+static ft_value_kind kind_of(const ft_object_type *type)
+{
+    if (type == &string_type)
+        return FT_VALUE_STRING;
+    if (type == &ft_dict_type)
+        return FT_VALUE_DICT;
+    if (type == &ft_list_type)
+        return FT_VALUE_LIST;
+    if (type == &ft_set_type)
+        return FT_VALUE_SET;
+    if (type == &ft_counter_type)
+        return FT_VALUE_COUNTER;
+    if (type == &ft_stack_type)
+        return FT_VALUE_STACK;
+    return type == &ft_queue_type ? FT_VALUE_QUEUE : FT_VALUE_TENSOR;
+}
+
+// ---- words ----
+
+static bool box_number(const ft_value *value, ft_word *out, ft_error *err)
+{
+    box *made = ft_alloc(sizeof(*made));
+
+    if (!made)
+        return ft_fail_nomem(err, sizeof(*made));
+    ft_object_init_shared(&made->object, &box_type);
+    made->value = *value;
+    *out = (uintptr_t)made;
+    return true;
+}
+
+static bool make_int(const ft_value *value, ft_word *out, ft_error *err)
+{
+    uint64_t shifted = (uint64_t)value->integer << TAG_BITS;
+
+    if ((int64_t)shifted >> TAG_BITS != value->integer)
+        return box_number(value, out, err);
+    *out = shifted | TAG_INT;
+    return true;
+}
+
+static bool make_float(const ft_value *value, ft_word *out, ft_error *err)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &value->number, sizeof(bits));
+    if (bits & TAGS)
+        return box_number(value, out, err);
+    *out = bits | TAG_FLOAT;
+    return true;
+}
+
+bool ft_word_make(const ft_value *value, ft_account *account, ft_word *out, ft_error *err)
+{
+    (void)account;
+    switch (value->kind) {
+    case FT_VALUE_NIL:
+        *out = WORD_NIL;
+        return true;
+    case FT_VALUE_BOOL:
+        *out = value->boolean ? WORD_TRUE : WORD_FALSE;
+        return true;
+    case FT_VALUE_INT:
+        return make_int(value, out, err);
+    case FT_VALUE_FLOAT:
+        return make_float(value, out, err);
+    case FT_VALUE_STRING:
+    case FT_VALUE_TENSOR:
+    case FT_VALUE_DICT:
+    case FT_VALUE_LIST:
+    case FT_VALUE_SET:
+    case FT_VALUE_COUNTER:
+    case FT_VALUE_STACK:
+    case FT_VALUE_QUEUE:
+        break;
+    }
+    ft_object_publish(value->object);
+    ft_object_ref(value->object);
+    *out = (uintptr_t)value->object;
+    return true;
+}
+
+static ft_value borrow_object(ft_object *object)
+{
+    if (object->type == &box_type)
+        return ((const box *)(const void *)object)->value;
+    return (ft_value){kind_of(object->type), {.object = object}};
+}
+
+ft_value ft_word_borrow(ft_word word)
+{
+    ft_value value = {FT_VALUE_NIL, {0}};
+    uint64_t bits = word & ~(uint64_t)TAGS;
+
+    switch (word & TAGS) {
+    case 0:
+        return word ? borrow_object((ft_object *)(uintptr_t)word) : value;
+    case TAG_INT:
+        return (ft_value){FT_VALUE_INT, {.integer = (int64_t)word >> TAG_BITS}};
+    case TAG_FLOAT:
+        value.kind = FT_VALUE_FLOAT;
+        memcpy(&value.number, &bits, sizeof(bits));
+        return value;
+    default:
+        if (word != WORD_NIL)
+            value = (ft_value){FT_VALUE_BOOL, {.boolean = word == WORD_TRUE}};
+        return value;
+    }
+}
+
+bool ft_word_keep(ft_word word, ft_value *out)
+{
+    *out = ft_word_borrow(word);
+    return !ft_value_has_object(out->kind) || ft_object_try_ref(out->object);
+}
+
+static void unref(void *pointer)
+{
+    ft_object_unref(pointer);
+}
+
+static size_t size_of(const ft_object *object)
+{
+    if (object->type == &string_type)
+        return sizeof(ft_string) + ((const ft_string *)(const void *)object)->size;
+    if (object->type == &box_type)
+        return sizeof(box);
+    if (kind_of(object->type) != FT_VALUE_TENSOR)
+        return COLLECTION_BYTES;
+    const ft_tensor *tensor = (const ft_tensor *)(const void *)object;
+    return sizeof(*tensor) + tensor->buffer->size_bytes;
+}
+
+void ft_word_retire(ft_word word)
+{
+    ft_object *object = ft_word_object(word);
+
+    if (object)
+        ft_retire(object, unref, size_of(object));
+}
+
+void ft_word_drop(ft_word word)
+{
+    ft_object *object = ft_word_object(word);
+
+    if (object)
+        ft_object_unref(object);
+}

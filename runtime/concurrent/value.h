@@ -1,0 +1,98 @@
+// What shared collections hold: nil, numbers, strings, tensors and other collections, each as one
+// 64-bit word, so that it can be read and exchanged atomically.
+//
+//   ...000   a counted object (0: nothing)        ...001   an integer of 61 bits
+//   ...010   nil, false, true                     ...011   a double whose last three bits are 0
+//
+// Other numbers are boxed in a counted object that never changes. What goes into a collection is
+// published (memory/refcount.h): from then on any lease may read it.
+#pragma once
+
+#include "runtime/concurrent/counter.h"
+#include "runtime/data/tensor.h"
+#include "runtime/error.h"
+#include "runtime/memory/epoch.h"
+#include "runtime/memory/refcount.h"
+#include "runtime/slice.h"
+
+typedef enum ft_value_kind {
+    FT_VALUE_NIL,
+    FT_VALUE_BOOL,
+    FT_VALUE_INT,
+    FT_VALUE_FLOAT,
+    FT_VALUE_STRING,
+    FT_VALUE_TENSOR,
+    FT_VALUE_DICT,
+    FT_VALUE_LIST,
+    FT_VALUE_SET,
+    FT_VALUE_COUNTER,
+    FT_VALUE_STACK,
+    FT_VALUE_QUEUE,
+} ft_value_kind;
+
+typedef struct ft_value {
+    ft_value_kind kind;
+    union {
+        bool boolean;
+        int64_t integer;
+        double number;
+        ft_object *object;  // Strings, tensors, collections.
+    };
+} ft_value;
+
+typedef uint64_t ft_word;
+enum { FT_WORD_NONE = 0 };  // No value at all; nil is one.
+
+const char *ft_value_kind_name(ft_value_kind kind);
+static inline bool ft_value_has_object(ft_value_kind kind)
+{
+    return kind >= FT_VALUE_STRING;
+}
+
+// ---- strings ----
+
+// Bytes that never change, counted, shared from the start.
+typedef struct ft_string {
+    ft_object object;
+    ft_account *account;
+    uint64_t hash;
+    size_t size;
+    char data[];  // NUL behind the end.
+} ft_string;
+
+// Charged to `account` (may be NULL), which is not waited for: LIMIT when it is full.
+ft_string *ft_string_create(ft_slice text, ft_account *account, ft_error *err) FT_MUST_CHECK;
+static inline ft_slice ft_string_slice(const ft_string *string)
+{
+    return (ft_slice){string->data, string->size};
+}
+
+// ---- values ----
+
+// Drops the reference of a value that holds one.
+void ft_value_drop(ft_value *value);
+// Equal numbers (an integer equals the same float), equal bytes, the same object.
+bool ft_value_equals(const ft_value *a, const ft_value *b);
+
+// A word of the value, which must not be dying; takes a reference of its own and publishes.
+bool ft_word_make(const ft_value *value, ft_account *account, ft_word *out,
+                  ft_error *err) FT_MUST_CHECK;
+// What the word says. Inside a section or while the word's reference is held: borrowed.
+ft_value ft_word_borrow(ft_word word);
+// The same with a reference of the caller's own; inside a section. False: it is dying, read again.
+bool ft_word_keep(ft_word word, ft_value *out) FT_MUST_CHECK;
+// Gives up the reference of a word that was unlinked where others may have read it. Outside of
+// sections.
+void ft_word_retire(ft_word word);
+// Gives up the reference of a word that nobody else can have seen.
+void ft_word_drop(ft_word word);
+static inline ft_object *ft_word_object(ft_word word)
+{
+    return (word & 7) == 0 ? (ft_object *)(uintptr_t)word : NULL;
+}
+
+// Charges without waiting: a script must not sleep under a lock. False with LIMIT.
+bool ft_shared_charge(ft_account *account, size_t size_bytes, ft_error *err) FT_MUST_CHECK;
+
+// The types of the collections, by which a value's kind is found.
+extern const ft_object_type ft_dict_type, ft_list_type, ft_set_type, ft_stack_type, ft_queue_type;
