@@ -4,7 +4,7 @@
 // made to wait.
 #pragma once
 
-#include "runtime/concurrent/value.h"
+#include "runtime/concurrent/shared_value.h"
 
 typedef struct ft_queue ft_queue;
 

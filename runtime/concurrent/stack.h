@@ -7,7 +7,7 @@
 // in a millisecond.
 #pragma once
 
-#include "runtime/concurrent/value.h"
+#include "runtime/concurrent/shared_value.h"
 
 typedef struct ft_stack ft_stack;
 

@@ -12,7 +12,7 @@
 #pragma once
 
 #include "runtime/concurrent/parking.h"
-#include "runtime/concurrent/value.h"
+#include "runtime/concurrent/shared_value.h"
 
 typedef struct ft_slots ft_slots;
 

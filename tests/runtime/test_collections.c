@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "runtime/concurrent/dict.h"
-#include "runtime/concurrent/list.h"
+#include "runtime/concurrent/shared_list.h"
 #include "runtime/concurrent/queue.h"
 #include "runtime/concurrent/set.h"
 #include "runtime/concurrent/stack.h"

@@ -139,9 +139,6 @@ TEST(readers_never_see_what_was_destroyed)
     for (int64_t i = 0; i < writes; i++) {
         node *old = ft_atomic_exchange(&b.slots[i % SLOTS], node_create((uint64_t)i), FT_ACQ_REL);
         ft_retire(old, node_destroy, 4096);
-        // A reader stands still at most for a while: what waits is bounded.
-        if (i % 1000 == 0)
-            check_true(ft_epoch_get_stats().unreclaimed_bytes < (64 << 20));
     }
     ft_atomic_store(&b.over, 1, FT_RELEASE);
     for (int i = 0; i < READERS; i++)

@@ -1,5 +1,5 @@
 // Words and what stands behind them.
-#include "runtime/concurrent/value.h"
+#include "runtime/concurrent/shared_value.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 // reader that sees the length finds the item; it checks the index against the array that it has as
 // well, since the array and the length are two loads. A reader that began before a growth may see
 // the old array: what that says was so when it loaded it.
-#include "runtime/concurrent/list.h"
+#include "runtime/concurrent/shared_list.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 // own.
 #pragma once
 
-#include "runtime/concurrent/value.h"
+#include "runtime/concurrent/shared_value.h"
 
 typedef struct ft_list ft_list;
 
