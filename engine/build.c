@@ -50,6 +50,8 @@ static bool init_node(ft_run *run, size_t index, ft_error *err)
     if (plan->domain && !(node->domain = ft_domain_get(run, plan->domain, err)))
         return false;
     node->is_last = plan->def->kind == FT_STAGE_SINK && !plan->def->then;
+    for (size_t i = 0; i < plan->output.count; i++)
+        node->makes_dead = node->makes_dead || !plan->live[i];
     node->keeps_order = !plan->order_any && !run->plan->run.order_any;
     node->cap = 1;
     node->instance_room = 1;
@@ -141,6 +143,8 @@ static bool add_edges(ft_run *run, ft_error *err)
             FT_ASSERT(port_of(from, input->port) < from->port_count);
             from->ports[port_of(from, input->port)].edge_count++;
             from->edge_count++;
+            if (from->open_ports <= port_of(from, input->port))
+                from->open_ports = port_of(from, input->port) + 1;
         }
     for (size_t i = 0; i < run->node_count; i++)
         for (size_t j = 0; j < run->nodes[i].port_count; j++) {

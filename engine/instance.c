@@ -16,6 +16,8 @@ static bool drop_dead(const ft_node *node, ft_batch **batch, ft_error *err)
     const bool *live = node->plan->live;
     bool any = false;
 
+    if (!node->makes_dead)
+        return true;
     for (size_t i = 0; i < node->plan->output.count && i < (*batch)->width; i++)
         any = any || (!live[i] && (*batch)->columns[i].values);
     if (!any)

@@ -23,10 +23,8 @@ bool ft_batch_list_add(ft_batch_list *list, ft_batch *batch, ft_error *err)
     return true;
 }
 
-bool ft_batch_list_room(ft_batch_list *list, uint32_t tickets, ft_error *err)
+bool ft_batch_list_grow(ft_batch_list *list, uint32_t tickets, ft_error *err)
 {
-    if (FT_LIKELY(list->ends_room >= tickets))
-        return true;
     uint32_t *ends = ft_realloc(list->ends, tickets * sizeof(*ends));
     if (!ends)
         return ft_fail_nomem(err, tickets * sizeof(*ends));

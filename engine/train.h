@@ -6,7 +6,11 @@
 // Takes `batch`, whether or not it succeeds.
 bool ft_batch_list_add(ft_batch_list *list, ft_batch *batch, ft_error *err) FT_MUST_CHECK;
 // Room for the ends of so many tickets.
-bool ft_batch_list_room(ft_batch_list *list, uint32_t tickets, ft_error *err) FT_MUST_CHECK;
+bool ft_batch_list_grow(ft_batch_list *list, uint32_t tickets, ft_error *err) FT_MUST_CHECK;
+static inline bool ft_batch_list_room(ft_batch_list *list, uint32_t tickets, ft_error *err)
+{
+    return FT_LIKELY(list->ends_room >= tickets) || ft_batch_list_grow(list, tickets, err);
+}
 // Lets go of the batches from `from` on.
 void ft_batch_list_drop(ft_batch_list *list, size_t from);
 void ft_batch_list_finish(ft_batch_list *list);

@@ -49,13 +49,16 @@ void ft_turn_begin(ft_worker *worker, ft_instance *instance, ft_stream *stream, 
 // What of the items that came for a ticket was dropped, or made of nothing.
 static void count_ticket(ft_turn *turn)
 {
-    uint64_t in = turn->items_in - turn->seen_in;
-    uint64_t gone = turn->items_out + turn->items_failed - turn->seen_gone;
+    uint64_t balance = turn->items_in - turn->items_out - turn->items_failed;
+    int64_t rest = (int64_t)(balance - turn->balance);
 
-    turn->items_dropped += in > gone ? in - gone : 0;
-    turn->items_made += gone > in ? gone - in : 0;
-    turn->seen_in += in;
-    turn->seen_gone += gone;
+    if (FT_LIKELY(rest == 0))
+        return;
+    turn->balance = balance;
+    if (rest > 0)
+        turn->items_dropped += (uint64_t)rest;
+    else
+        turn->items_made += (uint64_t)-rest;
 }
 
 bool ft_turn_close(ft_instance *instance, ft_error *err)
@@ -63,7 +66,7 @@ bool ft_turn_close(ft_instance *instance, ft_error *err)
     ft_turn *turn = &instance->turn;
 
     count_ticket(turn);
-    for (size_t i = 0; turn->train > 1 && i < instance->node->port_count; i++) {
+    for (size_t i = 0; turn->train > 1 && i < instance->node->open_ports; i++) {
         ft_batch_list *out = &turn->out[i];
         if (!ft_batch_list_room(out, turn->train, err))
             return false;
@@ -78,7 +81,7 @@ bool ft_turn_next(ft_instance *instance, bool more, ft_error *err)
     ft_turn *turn = &instance->turn;
     bool any = false;
 
-    for (size_t i = 0; i < instance->node->port_count; i++)
+    for (size_t i = 0; i < instance->node->open_ports; i++)
         any = any || turn->out[i].count > ft_turn_open_from(turn, i);
     if (!any)
         return true;
@@ -91,7 +94,7 @@ static bool take_open(ft_instance *instance, ft_batch_list *open, ft_error *err)
 {
     ft_turn *turn = &instance->turn;
 
-    for (size_t i = 0; i < instance->node->port_count; i++) {
+    for (size_t i = 0; i < instance->node->open_ports; i++) {
         size_t from = ft_turn_open_from(turn, i);
         open[i] = (ft_batch_list){0};
         for (size_t j = from; j < turn->out[i].count; j++)
@@ -101,7 +104,7 @@ static bool take_open(ft_instance *instance, ft_batch_list *open, ft_error *err)
                 return false;
             }
     }
-    for (size_t i = 0; i < instance->node->port_count; i++)
+    for (size_t i = 0; i < instance->node->open_ports; i++)
         ft_batch_list_drop(&turn->out[i], ft_turn_open_from(turn, i));
     return true;
 }
@@ -168,7 +171,7 @@ bool ft_turn_send(ft_instance *instance, bool more, ft_error *err)
         worker->publishes = false;
         turn->may_cut = true;
     }
-    for (size_t i = 0; i < node->port_count; i++) {
+    for (size_t i = 0; i < node->open_ports; i++) {
         ft_batch_list_drop(&turn->out[i], 0);
         if (open[i].count == 0)
             continue;
@@ -269,7 +272,7 @@ static void set_mark(const ft_instance *instance, mark *out)
 
     out->items_out = turn->items_out;
     out->items_failed = turn->items_failed;
-    for (size_t i = 0; i < instance->node->port_count; i++)
+    for (size_t i = 0; i < instance->node->open_ports; i++)
         out->counts[i] = turn->out[i].count - ft_turn_open_from(turn, i);
 }
 
@@ -277,7 +280,7 @@ static void undo(ft_instance *instance, const mark *before)
 {
     ft_turn *turn = &instance->turn;
 
-    for (size_t i = 0; i < instance->node->port_count; i++)
+    for (size_t i = 0; i < instance->node->open_ports; i++)
         ft_batch_list_drop(&turn->out[i], ft_turn_open_from(turn, i) + before->counts[i]);
     ft_failure_undo(instance->node->run, turn->items_failed - before->items_failed);
     turn->items_out = before->items_out;
@@ -438,7 +441,7 @@ static void process_ticket(ft_packet_turn *turn, uint32_t number)
         return;
     turn->ok = false;
     turn->failed = ticket;
-    for (size_t i = 0; i < turn->node->port_count; i++)
+    for (size_t i = 0; i < turn->node->open_ports; i++)
         ft_batch_list_drop(&instance->turn.out[i], ft_turn_open_from(&instance->turn, i));
 }
 

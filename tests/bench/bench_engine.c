@@ -1,11 +1,17 @@
 // What the engine itself costs: a packet through a stage that does nothing, and a run that has
 // nothing to do.
 //
-//   bench_engine [threads]      prints the best of several runs
+//   bench_engine [threads]                            prints the best of several runs
+//   bench_engine hop [threads] [messages] [stage ns]  a message through five stages: prints wall
+//   and
+//                                                     CPU seconds of each run, as the peers do
+#include "cli/bench_hop.h"
+#include <time.h>
+
 #include "runtime/system/clock.h"
 #include "tests/engine/toy_stages.h"
 
-enum { PACKETS = 200000, STAGES = 5, RUNS = 7, STARTS = 200 };
+enum { PACKETS = 200000, STAGES = 5, RUNS = 7, STARTS = 200, HOPS = 1000000 };
 
 static bool pass_process(ft_stage *self, ft_batch **in, ft_error *err)
 {
@@ -89,8 +95,27 @@ static int64_t best_of(int runs, int64_t threads, int64_t items, const ft_stage_
     return best;
 }
 
+static int run_hops(int threads, int64_t messages, int64_t stage_ns)
+{
+    for (int i = 0; i < RUNS; i++) {
+        ft_error err = FT_ERROR_INIT;
+        clock_t cpu = clock();
+        int64_t took = ft_bench_hop(threads, messages, STAGES, stage_ns, &err);
+        if (took < 0) {
+            printf("failed: %s\n", err.message);
+            return 1;
+        }
+        printf("{\"wall\": %.6f, \"cpu\": %.6f, \"ns_a_message\": %.1f}\n", (double)took / 1e9,
+               (double)(clock() - cpu) / CLOCKS_PER_SEC, (double)took / (double)messages);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "hop") == 0)
+        return run_hops(argc > 2 ? atoi(argv[2]) : 2, argc > 3 ? atoll(argv[3]) : HOPS,
+                        argc > 4 ? atoll(argv[4]) : 0);
     int64_t threads = argc > 1 ? atoi(argv[1]) : 2;
 
     int64_t bare = best_of(RUNS, threads, PACKETS, &pass, 0);

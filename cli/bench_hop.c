@@ -1,0 +1,198 @@
+// The same shape as the peers' (oneTBB's parallel_pipeline, Go's and crossbeam's channels):
+// messages that exist beforehand, serial stages, order kept. They are immortal, as the peers' are
+// never counted; there are as many as can be in flight, so that none is in two places.
+#include "cli/bench_hop.h"
+
+#include "engine/run.h"
+#include "runtime/memory/alloc.h"
+#include "runtime/system/clock.h"
+
+enum { IN_FLIGHT_MIN = 8, IN_FLIGHT_PER_THREAD = 4, TRAIN_MAX = 128 };
+
+typedef struct {
+    ft_batch **ring;  // [room]
+    size_t room;
+    int64_t messages, stage_ns;
+} hop_config;
+
+typedef struct {
+    int64_t sent;
+} hop_state;
+
+static bool plan_source(ft_stage_plan *plan, void *config, ft_error *err)
+{
+    size_t at;
+
+    (void)config;
+    return ft_plan_add(plan, "value", FT_TYPE(INT), &at, err);
+}
+
+static bool plan_touch(ft_stage_plan *plan, void *config, ft_error *err)
+{
+    size_t at;
+
+    (void)config;
+    return ft_plan_read(plan, NULL, "value", FT_TYPE(INT), &at, err);
+}
+
+static bool produce(ft_stage *self, bool *out_done, ft_error *err)
+{
+    const hop_config *config = self->config;
+    hop_state *state = self->state;
+
+    if (state->sent == config->messages) {
+        *out_done = true;
+        return true;
+    }
+    ft_batch *batch = config->ring[(size_t)state->sent++ % config->room];
+    return ft_emit(self, ft_batch_ref(batch), err);
+}
+
+// The message's number lives in its buffer, which only the stage that has the message touches.
+static void touch(const hop_config *config, const ft_batch *batch)
+{
+    int64_t until = config->stage_ns > 0 ? ft_clock_ns() + config->stage_ns : 0;
+
+    while (until && ft_clock_ns() < until)
+        continue;
+    ((int64_t *)(void *)batch->columns[0].values->data)[0]++;
+}
+
+static bool pass(ft_stage *self, ft_batch **in, ft_error *err)
+{
+    touch(self->config, *in);
+    return ft_emit(self, ft_take(in), err);
+}
+
+static bool swallow(ft_stage *self, ft_batch **in, ft_error *err)
+{
+    (void)err;
+    touch(self->config, *in);
+    return true;
+}
+
+#define HOP_STAGE(name_, kind_)                                                     \
+    .abi = FT_STAGE_ABI, .name = name_, .summary = "pass a message", .kind = kind_, \
+    .concurrency = FT_CONCURRENCY_ONE, .config_size = sizeof(hop_config),           \
+    .state_size = sizeof(hop_state)
+
+static const ft_stage_def hop_source = {
+    HOP_STAGE("hop_source", FT_STAGE_SOURCE),
+    .plan = plan_source,
+    .produce = produce,
+};
+static const ft_stage_def hop_pass = {
+    HOP_STAGE("hop_pass", FT_STAGE_TRANSFORM),
+    .plan = plan_touch,
+    .process = pass,
+};
+static const ft_stage_def hop_sink = {
+    HOP_STAGE("hop_sink", FT_STAGE_SINK),
+    .plan = plan_touch,
+    .process = swallow,
+};
+
+// ---- messages ----
+
+static ft_batch *message_create(ft_error *err)
+{
+    ft_builder builder = {0};
+    ft_column column = {0};
+    ft_batch *batch = ft_batch_create(NULL, 1, 1, NULL, err);
+    bool ok = batch && ft_builder_init(&builder, FT_TYPE(INT), NULL, 1, 0, err) &&
+              ft_builder_add_int(&builder, 0, err) && ft_builder_take(&builder, &column, err);
+
+    ft_builder_finish(&builder);
+    if (!ok) {
+        ft_batch_unref(batch);
+        return NULL;
+    }
+    ft_batch_set(batch, 0, &column);
+    ft_object_init_immortal(&batch->object, batch->object.type);
+    return batch;
+}
+
+static void messages_destroy(hop_config *config)
+{
+    for (size_t i = 0; config->ring && i < config->room; i++) {
+        ft_batch *batch = config->ring[i];
+        if (!batch)
+            continue;
+        ft_object_init(&batch->object, batch->object.type);
+        ft_batch_unref(batch);
+    }
+    ft_free((void *)config->ring);
+}
+
+static bool messages_create(hop_config *config, int threads, ft_error *err)
+{
+    size_t trains = IN_FLIGHT_PER_THREAD * (size_t)threads;
+
+    config->room = TRAIN_MAX * (trains < IN_FLIGHT_MIN ? IN_FLIGHT_MIN : trains);
+    config->ring = ft_alloc_zero(config->room, sizeof(ft_batch *));
+    if (!config->ring)
+        return ft_fail_nomem(err, config->room * sizeof(ft_batch *));
+    for (size_t i = 0; i < config->room; i++)
+        if (!(config->ring[i] = message_create(err)))
+            return false;
+    return true;
+}
+
+// ---- the line ----
+
+static bool add_stage(ft_plan *plan, const ft_stage_def *def, const hop_config *config,
+                      ft_error *err)
+{
+    ft_plan_node *node = ft_plan_add_node(plan, def, def->name, err);
+
+    if (!node)
+        return false;
+    *(hop_config *)node->config = *config;
+    node->batch_items = 0;
+    return plan->node_count < 2 ||
+           ft_plan_connect(plan, node, (uint32_t)plan->node_count - 2, FT_PORT_MAIN, err);
+}
+
+static void report(void *host, const ft_plan_node *node, const ft_plan_node *other,
+                   const ft_error *fault)
+{
+    (void)node;
+    (void)other;
+    *(ft_error *)host = *fault;
+}
+
+static bool make_plan(ft_plan *plan, const hop_config *config, int stages, ft_error *err)
+{
+    bool ok = add_stage(plan, &hop_source, config, err);
+
+    for (int i = 1; ok && i < stages; i++)
+        ok = add_stage(plan, &hop_pass, config, err);
+    return ok && add_stage(plan, &hop_sink, config, err) && ft_plan_check(plan, report, err);
+}
+
+int64_t ft_bench_hop(int threads, int64_t messages, int stages, int64_t stage_ns, ft_error *err)
+{
+    hop_config config = {.messages = messages, .stage_ns = stage_ns};
+    ft_run_settings settings = {0};
+    ft_run *run = NULL;
+    int64_t took = -1;
+    ft_plan *plan = ft_plan_create(err);
+    bool ok = plan && messages_create(&config, threads, err);
+
+    if (ok) {
+        plan->run.threads = threads;
+        ok = make_plan(plan, &config, stages, err);
+    }
+    if (ok)
+        run = ft_run_create(plan, &settings, NULL, err);
+    if (run) {
+        int64_t from = ft_clock_ns();
+        if (ft_run_wait(run, NULL, err))
+            took = ft_clock_ns() - from;
+    }
+    ft_run_destroy(run);
+    if (plan)
+        ft_plan_destroy(plan);
+    messages_destroy(&config);
+    return took;
+}
