@@ -50,6 +50,9 @@ static bool init_node(ft_run *run, size_t index, ft_error *err)
     if (plan->domain && !(node->domain = ft_domain_get(run, plan->domain, err)))
         return false;
     node->is_last = plan->def->kind == FT_STAGE_SINK && !plan->def->then;
+    node->retries = !node->is_last && node->mode != FT_MODE_SERIAL;
+    node->retries_one = !node->is_last;
+    node->keeps = node->is_last || (run->settings.stress & FT_STRESS_SHARED);
     for (size_t i = 0; i < plan->output.count; i++)
         node->makes_dead = node->makes_dead || !plan->live[i];
     node->keeps_order = !plan->order_any && !run->plan->run.order_any;

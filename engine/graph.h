@@ -163,9 +163,11 @@ struct ft_node {
     const void *shared;
     ft_port *ports;  // [port_count]: main, named ones, errors (the last).
     size_t port_count, edge_count;
-    size_t open_ports;  // Behind the last port that anybody reads.
-    bool makes_dead;    // Some columns of its output are read by nobody.
-    ft_lane *lanes;  // [lane_count], by rank: what comes in.
+    size_t open_ports;          // Behind the last port that anybody reads.
+    bool retries, retries_one;  // A batch (of one item) may be tried again: may_retry in turn.c.
+    bool keeps;                 // Holds on to a batch while the stage has it.
+    bool makes_dead;            // Some columns of its output are read by nobody.
+    ft_lane *lanes;             // [lane_count], by rank: what comes in.
     size_t lane_count;
     ft_stream *
         flushed;  // The stream of what its flush emits; of its batches for a source. NULL: nothing.
@@ -206,7 +208,7 @@ struct ft_turn {
     size_t bytes;        // A source's: of its output that has not been sent.
     uint64_t items_in, items_out, items_failed, items_dropped, items_made;
     uint64_t balance;  // In - out - failed of the tickets that are done with.
-    uint64_t birth;               // For the gate.
+    uint64_t birth;    // For the gate.
     int64_t started_ns, ended_ns;
     int64_t waited_ns;  // For memory.
     bool may_cut;       // The stage is at work: what is done may be sent ahead.

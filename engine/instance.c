@@ -61,7 +61,7 @@ static bool host_emit(ft_stage *self, size_t port, ft_batch *batch, ft_error *er
         return false;
     }
     if (node->source)
-        turn->bytes += ft_batch_size_bytes(batch);
+        turn->bytes += ft_source_measure(batch);
     turn->items_out += batch->count;
     return ft_batch_list_add(&turn->out[port], batch, err);
 }

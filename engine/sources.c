@@ -31,7 +31,7 @@ enum {
     ALONE_SHARE = 16,
     TURN_NS = 50000,
     TRAIN_BYTES = 64 << 10,
-    CLOCK_EVERY = 8,
+    CLOCK_EVERY = 32,
 };
 
 // How many items --limit still allows this source.
@@ -149,6 +149,19 @@ void ft_source_force(ft_run *run)
     // Nothing runs, nothing waits, nothing can be started: all must be done.
     FT_ASSERT(is_running || ft_atomic_load(&run->unfinished, FT_ACQUIRE) == 0 ||
               ft_atomic_load(&run->stop, FT_SEQ_CST) == FT_STOP_NOW);
+}
+
+size_t ft_source_measure(const ft_batch *batch)
+{
+    size_t bytes = batch->count * batch->width * sizeof(int64_t);
+
+    for (size_t i = 0; i < batch->width; i++) {
+        const ft_tensor *values = batch->columns[i].values;
+        if (values)
+            bytes += (size_t)(values->shape[0] * values->strides[0]) *
+                     ft_dtype_size_bytes(values->dtype);
+    }
+    return bytes < TRAIN_BYTES ? bytes : ft_batch_size_bytes(batch);
 }
 
 void ft_source_started(ft_node *node, ft_flight *flight, const ft_turn *turn)

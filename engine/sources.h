@@ -16,6 +16,8 @@ void ft_source_force(ft_run *run);
 void ft_source_wake(ft_node *node);
 // The host's `wait_readable`.
 void ft_source_wait_readable(ft_node *node, int fd);
+// About the bytes of a batch that it made: exact where they are many.
+size_t ft_source_measure(const ft_batch *batch);
 // A train of it is sent: `turn` made it.
 void ft_source_started(ft_node *node, ft_flight *flight, const ft_turn *turn);
 // The train is done.

@@ -7,18 +7,17 @@
 
 enum { ITEMS_MIN = 4 };
 
-bool ft_batch_list_add(ft_batch_list *list, ft_batch *batch, ft_error *err)
+bool ft_batch_list_add_growing(ft_batch_list *list, ft_batch *batch, ft_error *err)
 {
-    if (FT_UNLIKELY(list->count == list->capacity)) {
-        size_t capacity = list->capacity ? 2 * list->capacity : ITEMS_MIN;
-        ft_batch **items = ft_realloc((void *)list->items, capacity * sizeof(ft_batch *));
-        if (!items) {
-            ft_batch_unref(batch);
-            return ft_fail_nomem(err, capacity * sizeof(ft_batch *));
-        }
-        list->items = items;
-        list->capacity = capacity;
+    size_t capacity = list->capacity ? 2 * list->capacity : ITEMS_MIN;
+    ft_batch **items = ft_realloc((void *)list->items, capacity * sizeof(ft_batch *));
+
+    if (!items) {
+        ft_batch_unref(batch);
+        return ft_fail_nomem(err, capacity * sizeof(ft_batch *));
     }
+    list->items = items;
+    list->capacity = capacity;
     list->items[list->count++] = batch;
     return true;
 }
@@ -35,8 +34,11 @@ bool ft_batch_list_grow(ft_batch_list *list, uint32_t tickets, ft_error *err)
 
 void ft_batch_list_drop(ft_batch_list *list, size_t from)
 {
-    while (list->count > from)
-        ft_batch_unref(list->items[--list->count]);
+    while (list->count > from) {
+        ft_batch *batch = list->items[--list->count];
+        if (batch)
+            ft_batch_unref(batch);
+    }
 }
 
 void ft_batch_list_finish(ft_batch_list *list)
@@ -73,17 +75,23 @@ ft_packet *ft_packet_create(ft_error *err)
     return packet;
 }
 
+// A slot that was emptied, or a batch that nobody counts.
+static bool is_nobodys(const ft_batch *batch)
+{
+    return !batch || ft_object_is_immortal(&batch->object);
+}
+
 void ft_packet_hand_over(ft_packet *packet)
 {
     for (size_t i = 0; i < packet->list.count; i++)
-        if (packet->list.items[i])
+        if (!is_nobodys(packet->list.items[i]))
             ft_batch_hand_over(packet->list.items[i]);
 }
 
 void ft_packet_receive(ft_packet *packet)
 {
     for (size_t i = 0; i < packet->list.count; i++)
-        if (packet->list.items[i])
+        if (!is_nobodys(packet->list.items[i]))
             ft_batch_receive(packet->list.items[i]);
 }
 

@@ -3,8 +3,15 @@
 
 #include "engine/graph.h"
 
+bool ft_batch_list_add_growing(ft_batch_list *list, ft_batch *batch, ft_error *err) FT_MUST_CHECK;
 // Takes `batch`, whether or not it succeeds.
-bool ft_batch_list_add(ft_batch_list *list, ft_batch *batch, ft_error *err) FT_MUST_CHECK;
+static inline bool ft_batch_list_add(ft_batch_list *list, ft_batch *batch, ft_error *err)
+{
+    if (FT_UNLIKELY(list->count == list->capacity))
+        return ft_batch_list_add_growing(list, batch, err);
+    list->items[list->count++] = batch;
+    return true;
+}
 // Room for the ends of so many tickets.
 bool ft_batch_list_grow(ft_batch_list *list, uint32_t tickets, ft_error *err) FT_MUST_CHECK;
 static inline bool ft_batch_list_room(ft_batch_list *list, uint32_t tickets, ft_error *err)

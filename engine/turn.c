@@ -47,7 +47,7 @@ void ft_turn_begin(ft_worker *worker, ft_instance *instance, ft_stream *stream, 
 }
 
 // What of the items that came for a ticket was dropped, or made of nothing.
-static void count_ticket(ft_turn *turn)
+static inline void count_ticket(ft_turn *turn)
 {
     uint64_t balance = turn->items_in - turn->items_out - turn->items_failed;
     int64_t rest = (int64_t)(balance - turn->balance);
@@ -61,12 +61,10 @@ static void count_ticket(ft_turn *turn)
         turn->items_made += (uint64_t)-rest;
 }
 
-bool ft_turn_close(ft_instance *instance, ft_error *err)
+static inline bool close_ticket(ft_turn *turn, size_t ports, ft_error *err)
 {
-    ft_turn *turn = &instance->turn;
-
     count_ticket(turn);
-    for (size_t i = 0; turn->train > 1 && i < instance->node->open_ports; i++) {
+    for (size_t i = 0; turn->train > 1 && i < ports; i++) {
         ft_batch_list *out = &turn->out[i];
         if (!ft_batch_list_room(out, turn->train, err))
             return false;
@@ -74,6 +72,11 @@ bool ft_turn_close(ft_instance *instance, ft_error *err)
     }
     turn->tickets++;
     return true;
+}
+
+bool ft_turn_close(ft_instance *instance, ft_error *err)
+{
+    return close_ticket(&instance->turn, instance->node->open_ports, err);
 }
 
 bool ft_turn_next(ft_instance *instance, bool more, ft_error *err)
@@ -252,7 +255,9 @@ void ft_turn_end(ft_instance *instance)
 static void mark_rows(const ft_batch *batch, ft_row_state state, ft_atomic_u32 *loose)
 {
     if (!batch->lineage) {
-        ft_atomic_store(loose, 1, FT_RELAXED);
+        // Looked at first: a line that is only read is no worker's alone.
+        if (!ft_atomic_load(loose, FT_RELAXED))
+            ft_atomic_store(loose, 1, FT_RELAXED);
         return;
     }
     for (size_t i = 0; i < batch->count; i++)
@@ -310,59 +315,75 @@ static bool process_halves(ft_instance *instance, ft_batch *batch, ft_error *err
 // A batch that did not fit into memory may be tried again, in halves or to fail its only item. Not
 // where the stage sees all items in order and has seen some of them already, and not in a sink,
 // which may have written some.
-static bool may_retry(const ft_node *node, const ft_batch *batch)
+static inline bool may_retry(const ft_node *node, const ft_batch *batch)
 {
-    return !node->is_last && (node->mode != FT_MODE_SERIAL || batch->count == 1);
+    return node->retries || (node->retries_one && batch->count == 1);
 }
 
-// One call of the stage; takes `batch`. `undone`: an older turn needed the memory that this one
-// had.
-static bool attempt(ft_instance *instance, ft_batch *batch, bool retry, bool *undone, ft_error *err)
+// One call of the stage; takes `batch`.
+static bool attempt(ft_instance *instance, ft_batch *batch, bool retry, ft_error *err)
 {
     ft_turn *turn = &instance->turn;
 
     turn->may_undo = retry;
-    bool ok = instance->node->plan->def->process(&instance->stage, &batch, err);
-    ft_batch_unref(batch);
-    *undone = !ok && turn->is_undone;
-    turn->may_undo = turn->is_undone = false;
+    bool ok = instance->stage.def->process(&instance->stage, &batch, err);
+    turn->may_undo = false;
+    if (batch)
+        ft_batch_unref(batch);
     return ok;
 }
 
-// Takes `batch`.
-static bool process_one(ft_instance *instance, ft_batch *batch, ft_error *err)
+// An attempt failed that can be made again, because an older turn needed the memory that this one
+// had, or because there is too little of it. Does not take `kept`.
+static bool try_again(ft_instance *instance, ft_batch *kept, const mark *before, ft_error *err)
 {
-    ft_node *node = instance->node;
+    ft_turn *turn = &instance->turn;
+    bool ok = false;
+
+    while (!ok && turn->is_undone && !turn->stops) {
+        undo(instance, before);
+        *err = (ft_error)FT_ERROR_INIT;
+        turn->is_undone = false;
+        ok = ft_gate_retry(turn->worker, err) && attempt(instance, ft_batch_ref(kept), true, err);
+    }
+    turn->is_undone = false;
+    if (ok || err->code != FT_ERROR_LIMIT || turn->stops)
+        return ok;
+    undo(instance, before);
+    return process_halves(instance, kept, err);
+}
+
+// Takes `batch`.
+FT_ALWAYS_INLINE bool process_inline(const ft_node *node, ft_instance *instance, ft_batch *batch,
+                                     ft_error *err)
+{
     // Kept to be marked, or to be tried again. So a stage that writes values in place finds them
     // shared, and copies.
     bool retry = may_retry(node, batch);
-    bool shared = node->is_last || (node->run->settings.stress & FT_STRESS_SHARED);
-    ft_batch *kept = retry || shared ? ft_batch_ref(batch) : NULL;
+    ft_batch *kept = retry || node->keeps ? batch : NULL;
     mark before;
-    bool undone;
 
+    if (kept)
+        ft_object_ref(&kept->object);
     if (retry)
         set_mark(instance, &before);
-    if (node->plan->def->absorbs && batch->lineage)
+    if (FT_UNLIKELY(instance->stage.def->absorbs) && batch->lineage)
         mark_rows(batch, FT_ROW_HELD, NULL);
-    bool ok = attempt(instance, batch, retry, &undone, err);
-    while (undone && !instance->turn.stops) {
-        undo(instance, &before);
-        *err = (ft_error)FT_ERROR_INIT;
-        undone = false;
-        ok = ft_gate_retry(instance->turn.worker, err) &&
-             attempt(instance, ft_batch_ref(kept), retry, &undone, err);
-    }
-    if (ok && node->is_last && !node->plan->def->discards)
+    bool ok = attempt(instance, batch, retry, err);
+    if (FT_UNLIKELY(!ok) && retry)
+        ok = try_again(instance, kept, &before, err);
+    if (ok && node->is_last && !instance->stage.def->discards)
         mark_rows(kept, FT_ROW_WRITTEN, &node->run->loose_written);
-    if (!ok && err->code == FT_ERROR_LIMIT && retry && !instance->turn.stops) {
-        undo(instance, &before);
-        ok = process_halves(instance, kept, err);
-    }
-    if (!ok)  // Before the batch goes: what is left of it was not dropped by a stage.
+    if (FT_UNLIKELY(!ok))  // Before the batch goes: what is left of it was not dropped by a stage.
         ft_atomic_store(&node->run->ends_badly, 1, FT_RELAXED);
-    ft_batch_unref(kept);
+    if (kept)
+        ft_object_unref(&kept->object);
     return ok;
+}
+
+static bool process_one(ft_instance *instance, ft_batch *batch, ft_error *err)
+{
+    return process_inline(instance->node, instance, batch, err);
 }
 
 bool ft_turn_process(ft_instance *instance, ft_batch *batch, ft_error *err)
@@ -370,7 +391,7 @@ bool ft_turn_process(ft_instance *instance, ft_batch *batch, ft_error *err)
     size_t most = (size_t)instance->node->plan->batch_items;
     bool ok = true;
 
-    if (most == 0 || batch->count <= most)
+    if (FT_LIKELY(most == 0 || batch->count <= most))
         return process_one(instance, batch, err);
     for (size_t at = 0; ok && at < batch->count; at += most) {
         size_t count = batch->count - at < most ? batch->count - at : most;
@@ -381,6 +402,7 @@ bool ft_turn_process(ft_instance *instance, ft_batch *batch, ft_error *err)
     return ok;
 }
 
+// The batches of one ticket. Takes them, and also those that it has no more use for.
 static bool run_piece(ft_instance *instance, ft_packet *packet, uint32_t ticket, bool skip,
                       ft_error *err)
 {
@@ -390,10 +412,12 @@ static bool run_piece(ft_instance *instance, ft_packet *packet, uint32_t ticket,
 
     for (size_t i = ticket ? ft_packet_end(packet, ticket - 1) : 0; i < end; i++) {
         ft_batch *batch = ft_take(&packet->list.items[i]);
+        if (!batch)
+            continue;
         turn->items_in += batch->count;
-        if (skip || !ok)
+        if (FT_UNLIKELY(skip || !ok))
             ft_batch_unref(batch);
-        else if (instance->node->plan->when)
+        else if (FT_UNLIKELY(instance->node->plan->when != NULL))
             ok = ft_when_process(instance, batch, err);
         else
             ok = ft_turn_process(instance, batch, err);
@@ -428,37 +452,78 @@ void ft_packet_turn_begin(ft_worker *worker, ft_node *node, ft_packet *first, ft
         ft_packet_receive(piece);
 }
 
-static void process_ticket(ft_packet_turn *turn, uint32_t number)
+static FT_NOINLINE void fail_ticket(ft_packet_turn *turn, ft_ticket ticket)
 {
     ft_instance *instance = turn->instance;
-    ft_ticket ticket = {turn->first->ticket.stream, turn->first->ticket.sequence + number};
-    bool skip = !turn->ok || is_skipped(turn->node, ticket);
-    bool ok = true;
 
-    for (ft_packet *piece = turn->first; ok && piece; piece = piece->next_piece)
-        ok = run_piece(instance, piece, number, skip, skip ? NULL : &turn->err);
-    if (ok)
-        return;
     turn->ok = false;
     turn->failed = ticket;
     for (size_t i = 0; i < turn->node->open_ports; i++)
         ft_batch_list_drop(&instance->turn.out[i], ft_turn_open_from(&instance->turn, i));
 }
 
+// Ticket number `number`, whatever it needs. False without memory for its end.
+static bool run_ticket(ft_packet_turn *turn, uint32_t number)
+{
+    ft_ticket ticket = turn->first->ticket;
+    ft_error none = FT_ERROR_INIT;
+    bool ok = true;
+
+    ticket.sequence += number;
+    bool skip = !turn->ok || is_skipped(turn->node, ticket);
+    for (ft_packet *piece = turn->first; ok && piece; piece = piece->next_piece)
+        ok = run_piece(turn->instance, piece, number, skip, skip ? &none : &turn->err);
+    if (!ok)
+        fail_ticket(turn, ticket);
+    return ft_turn_close(turn->instance, &none);
+}
+
+// The same for the usual case, with as little as can be: a message through an empty stage is a few
+// dozen instructions. Returns the number of the first ticket that it left.
+static uint32_t run_plain(ft_packet_turn *turn)
+{
+    const ft_node *node = turn->node;
+    ft_instance *instance = turn->instance;
+    const ft_packet *packet = turn->first;
+    ft_batch **items = packet->list.items;
+    size_t at = 0;
+    uint32_t i = 0;
+
+    if (packet->next_piece || node->plan->when || node->plan->batch_items || packet->tickets == 1 ||
+        packet->list.count == 0)
+        return 0;
+    for (; i < packet->tickets; i++) {
+        // As in is_skipped.
+        if (ft_atomic_load(&node->enough, FT_RELAXED) ||
+            ft_atomic_load(&node->run->failing, FT_ACQUIRE))
+            return i;
+        for (size_t end = packet->list.ends[i]; at < end; at++) {
+            ft_batch *batch = ft_take(&items[at]);
+            instance->turn.items_in += batch->count;
+            if (FT_LIKELY(process_inline(node, instance, batch, &turn->err)))
+                continue;
+            fail_ticket(turn, (ft_ticket){packet->ticket.stream, packet->ticket.sequence + i});
+            return run_ticket(turn, i) ? i + 1 : UINT32_MAX;  // What is left of it is let go.
+        }
+        if (FT_UNLIKELY(!close_ticket(&instance->turn, node->open_ports, &turn->err)))
+            return UINT32_MAX;
+    }
+    return i;
+}
+
 void ft_packet_turn_process(ft_packet_turn *turn)
 {
-    ft_error err = FT_ERROR_INIT;
-
-    for (uint32_t i = 0; turn->instance && i < turn->first->tickets; i++) {
-        process_ticket(turn, i);
-        if (ft_turn_close(turn->instance, &err))
-            continue;
-        turn->ok = false;
-        turn->err = err;
-        for (size_t j = 0; j < turn->node->port_count; j++)
-            ft_batch_list_drop(&turn->instance->turn.out[j], 0);
+    if (!turn->instance)
         return;
-    }
+    uint32_t at = run_plain(turn);
+    while (at < turn->first->tickets)
+        at = run_ticket(turn, at) ? at + 1 : UINT32_MAX;
+    if (at != UINT32_MAX)
+        return;
+    turn->ok = false;
+    ft_ignore(ft_fail_nomem(&turn->err, FT_TRAIN_MAX * sizeof(uint32_t)));
+    for (size_t i = 0; i < turn->node->port_count; i++)
+        ft_batch_list_drop(&turn->instance->turn.out[i], 0);
 }
 
 // Lets go of what is left of the packets that came, but for the first; returns how many tickets
