@@ -46,7 +46,9 @@ ft_packet *ft_packet_single(ft_packet *train, uint32_t ticket, ft_error *err) FT
 // Where the output of the ticket that is at work begins.
 static inline size_t ft_turn_open_from(const ft_turn *turn, size_t port)
 {
-    if (turn->tickets == 0)
+    const ft_batch_list *out = &turn->out[port];
+
+    if (turn->tickets == 0 || out->count == 0)
         return 0;
-    return turn->train == 1 ? turn->out[port].count : turn->out[port].ends[turn->tickets - 1];
+    return turn->train == 1 ? out->count : out->ends[turn->tickets - 1];
 }
