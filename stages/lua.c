@@ -1,14 +1,15 @@
 // Runs a script for each item: inline text is the body of `function(item, ctx)`, a file gives a
 // function or a table with `process` or `process_batch`, `init`, `finish` and what it declares.
 //
-// One Lua state per instance, so states share nothing and need no locks. Every call has a deadline
-// in CPU time and every state a memory limit; a script that breaks one fails the item, and the
-// worker lives on. stages/lua/ holds the parts.
+// One Lua state per instance, so states share nothing but ctx.shared and need no locks. Every call
+// has a deadline in CPU time and every state a memory limit; a script that breaks one fails the
+// item, and the worker lives on. stages/lua/ holds the parts.
 #include <lauxlib.h>
 
 #include "runtime/memory/alloc.h"
 #include "runtime/stage.h"
 #include "stages/lua/lua_script.h"
+#include "stages/lua/lua_shared.h"
 
 enum { FLUSH_ITEMS = 16384 };
 
@@ -43,7 +44,13 @@ static bool lua_plan(ft_stage_plan *plan, void *config, ft_error *err)
     return ft_lua_plan_script(plan, config, err);
 }
 
-// ---- open ----
+// ---- load, open ----
+
+static bool load_stage(ft_stage_load *load, const void *config, void **out_shared, ft_error *err)
+{
+    (void)config;
+    return ft_load_share(load, "lua: ctx.shared", ft_lua_shared_create, NULL, out_shared, err);
+}
 
 static int init_script(lua_State *L)
 {
@@ -87,6 +94,7 @@ static bool lua_open(ft_stage *self, ft_error *err)
     if (!state->lua || !ft_lua_work_init(&state->work, self, &config->fields, err))
         return false;
     state->lua->stage = self;
+    state->lua->shared = (struct ft_lua_shared *)(uintptr_t)self->shared;
     if (!ft_lua_call(state->lua, ft_lua_bind_fields, (void *)(uintptr_t)&config->fields, err))
         return false;
     if (!ft_lua_call(state->lua, init_script, self, err))
@@ -363,6 +371,7 @@ const ft_stage_def ft_stage_lua = {
     .config_size = sizeof(ft_lua_config),
     .state_size = sizeof(lua_stage_state),
     .plan = lua_plan,
+    .load = load_stage,
     .open = lua_open,
     .process = lua_process,
     .flush = lua_flush,

@@ -34,6 +34,15 @@ def essay_tokenize(player):
     assert out == b"900000\n", out
 
 
+def lost_update(player):
+    """`get` and then `set` may lose; what is one step never does. One thread alone loses nothing."""
+    bring(player)
+    for threads in ("1", "2", "4"):
+        item = json.loads(expect(player.run("run", "pipelines/lost-update.yaml", "--threads", threads)).out)
+        assert item["incr"] == item["counter"] == item["items"] == 200000, item
+        assert item["get_then_set"] <= 200000 and (threads != "1" or item["get_then_set"] == 200000), item
+
+
 def essay_infer(player):
     bring(player)
     expect(player.run("new", "weights", "out/linear.safetensors", "--layers", "512,10", "--seed", "7"))

@@ -7,6 +7,7 @@
 #include "stages/lua/lua_item.h"
 #include "stages/lua/lua_random.h"
 #include "stages/lua/lua_sandbox.h"
+#include "stages/lua/lua_shared.h"
 
 static void push_params(lua_State *L, const ft_lua_context *context)
 {
@@ -109,12 +110,6 @@ void ft_lua_push_context(lua_State *L, const ft_lua_context *context)
                 "ctx:counter is not available in this version: count in `state`, and "
                 "log the sum in `finish`");
     add_refusal(L, "gauge", "ctx:gauge is not available in this version");
-    // `ctx.shared` and whatever is asked of it.
-    lua_newtable(L);
-    lua_newtable(L);
-    add_refusal(L, "__index",
-                "ctx.shared is not available in this version: for one state of all "
-                "items, set `parallel = \"one\"` and keep it in `state`");
-    lua_setmetatable(L, -2);
+    ft_lua_push_shared(L);
     lua_setfield(L, -2, "shared");
 }

@@ -294,6 +294,7 @@ int ft_lua_open_sandbox(lua_State *L)
     ft_lua_open_tensor(L);
     ft_lua_open_list(L);
     ft_lua_open_item(L);
+    ft_lua_open_shared(L);
     ft_lua_open_require(L);
     // The registry's table of loaded libraries would give back what was taken out.
     lua_pushnil(L);

@@ -16,6 +16,7 @@ void ft_lua_open_string(lua_State *L);
 void ft_lua_open_tensor(lua_State *L);
 void ft_lua_open_list(lua_State *L);
 void ft_lua_open_item(lua_State *L);
+void ft_lua_open_shared(lua_State *L);
 
 // Loads text (never bytecode) as a chunk, looking at the clock on the way. Pushes the function or
 // the message, as lua_load, whose status it returns.

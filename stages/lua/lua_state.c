@@ -434,6 +434,7 @@ void ft_lua_destroy(ft_lua *lua)
         lua->running = NULL;
         lua_close(lua->L);
     }
+    ft_value_drop(&lua->pending);
     if (lua->account && lua->charged_bytes)
         ft_account_release(lua->account, (int64_t)lua->charged_bytes);
     ft_text_finish(&lua->scratch);

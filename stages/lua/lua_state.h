@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "runtime/concurrent/shared_value.h"
 #include "runtime/random.h"
 #include "runtime/slice.h"
 #include "runtime/stage.h"
@@ -58,8 +59,10 @@ typedef struct ft_lua {
     uint64_t item_seed;  // Of `ctx.rng`, for the item at hand.
     bool random_is_ready;
     ft_random random;
-    ft_text scratch;  // For C functions that build text; kept between calls.
-    ft_arena *arena;  // For names of modules being read; emptied with the state.
+    ft_text scratch;               // For C functions that build text; kept between calls.
+    ft_arena *arena;               // For names of modules being read; emptied with the state.
+    struct ft_lua_shared *shared;  // Of the run; NULL: there is none.
+    ft_value pending;              // What a method of a shared collection holds for a moment.
 } ft_lua;
 
 // Keys of the registry, each with what stands there.
@@ -76,6 +79,7 @@ enum {
     FT_LUA_KEY_PROCESS,
     FT_LUA_KEY_FINISH,
     FT_LUA_KEY_STATE,
+    FT_LUA_KEY_SHARED,  // Metatables of shared collections, by kind.
 };
 
 // `account` may be NULL. The state has the libraries of the sandbox and nothing else.
