@@ -97,6 +97,10 @@ static bool add_flag(reader *r, const ft_flag *flag, const char *word, const cha
         add(r, flag, NULL);
         return true;
     }
+    if (!joined && flag->is_optional) {
+        add(r, flag, NULL);
+        return true;
+    }
     if (!joined && r->at == r->argc) {
         ft_fail(err, FT_ERROR_USAGE, "`%s` needs a value: %s", word, flag->value);
         return false;
@@ -229,9 +233,11 @@ static void print_flags(const ft_flag *flags)
         char left[64];
         if (!flags->help)
             continue;
-        int size = snprintf(left, sizeof(left), "  %c%c%s--%s%s%s", flags->letter ? '-' : ' ',
-                            flags->letter ? flags->letter : ' ', flags->letter ? ", " : "  ",
-                            flags->name, flags->value ? " " : "", flags->value ? flags->value : "");
+        const char *before = flags->is_optional ? "[=" : flags->value ? " " : "";
+        int size =
+            snprintf(left, sizeof(left), "  %c%c%s--%s%s%s%s", flags->letter ? '-' : ' ',
+                     flags->letter ? flags->letter : ' ', flags->letter ? ", " : "  ", flags->name,
+                     before, flags->value ? flags->value : "", flags->is_optional ? "]" : "");
         printf("%-*s%s%s\n", HELP_COLUMN, left, size >= HELP_COLUMN ? "  " : "", flags->help);
     }
 }

@@ -12,6 +12,7 @@ typedef struct ft_flag {
     const char *value;           // What stands behind it in the help: "FILE"; NULL: a switch.
     const char *const *choices;  // What the value may be, NULL-terminated; NULL: anything.
     const char *help;            // NULL: hidden, for tests.
+    bool is_optional;            // The value may be left out; given only as --name=VALUE.
 } ft_flag;
 
 typedef struct ft_command {

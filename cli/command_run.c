@@ -9,8 +9,9 @@
 #include "cli/pipeline_file.h"
 #include "cli/pull.h"
 #include "cli/report.h"
+#include "cli/report_locks.h"
 
-enum { THREADS_MAX = 4096, MODEL_MISSING = 604 };
+enum { THREADS_MAX = 4096, MODEL_MISSING = 604, LOCKS_BYTES_MAX = 1 << 20 };
 
 static const char *const orders[] = {"input", "any", NULL};
 
@@ -29,6 +30,8 @@ static const ft_flag flags[] = {
     {"fail-on-errors", 0, NULL, NULL, "exit with 4 when items failed"},
     {"offline", 0, NULL, NULL, "never fetch a model"},
     {"trace", 0, "FILE", NULL, "write a trace for chrome://tracing or Perfetto"},
+    {"profile-locks", 0, "FILE", NULL, "tell which locks were waited for, and who held them",
+     .is_optional = true},
     {"stress", 0, "MODES", NULL, NULL},
     {NULL},
 };
@@ -197,11 +200,36 @@ static const char *pipeline_name(const runner *r)
     return slash ? slash + 1 : r->file.source.path;
 }
 
+// To the file that was named, as JSON; else to stderr.
+static bool tell_locks(const runner *r, const ft_run_stats *stats, ft_error *err)
+{
+    const char *path = ft_arguments_get(r->arguments, "profile-locks");
+    ft_text text;
+
+    if (!path)
+        return true;
+    ft_text_init(&text, LOCKS_BYTES_MAX);
+    if (*path || r->report.json)
+        ft_report_locks_put_json(stats, &text);
+    else
+        ft_report_locks_put_text(stats, &text);
+    bool ok = ft_text_check(&text, err);
+    FILE *file = ok && *path ? fopen(path, "we") : stderr;
+    if (ok && !file)
+        ok = ft_fail_errno(err, errno, "cannot write `%s`", path);
+    if (ok)
+        fwrite(text.data, 1, text.size, file);
+    if (ok && *path && fclose(file) != 0)
+        ok = ft_fail_errno(err, errno, "cannot write `%s`", path);
+    ft_text_finish(&text);
+    return ok;
+}
+
 // Runs what was created, to the end. Returns the exit status.
 static int wait_and_report(runner *r, ft_run *run)
 {
     const ft_plan_node *node = NULL;
-    ft_error err = FT_ERROR_INIT;
+    ft_error err = FT_ERROR_INIT, profile_err = FT_ERROR_INIT;
     ft_run_stats stats;
 
     ft_interrupt_watch(run);
@@ -212,6 +240,8 @@ static int wait_and_report(runner *r, ft_run *run)
     ft_run_get_stats(run, &stats);
     int signal_number = ft_interrupt_signal();
     ft_report_end(&r->report, &stats, signal_number ? "stopped" : ok ? "done" : "failed");
+    if (!tell_locks(r, &stats, &profile_err))
+        ft_command_fail(FT_EXIT_FAILED, &profile_err);
     if (signal_number && (ok || err.code == FT_ERROR_CANCELLED))
         return FT_EXIT_SIGNAL + signal_number;
     if (!ok) {
@@ -240,12 +270,15 @@ static int run_plan(runner *r)
         ft_fail_errno(&err, errno, "cannot write `%s`", trace);
         return ft_command_fail(FT_EXIT_FAILED, &err);
     }
+    if (ft_arguments_has(r->arguments, "profile-locks"))
+        ft_report_locks_start();
     ft_run *run = ft_run_create(r->plan, &r->settings, &node, &err);
     if (run)
         status = wait_and_report(r, run);
     else
         ft_report_failure(&r->report, r->file.source.path, node, &err);
     ft_run_destroy(run);
+    ft_report_locks_stop();
     if (trace && fclose(r->settings.trace) != 0) {
         ft_fail_errno(&err, errno, "cannot write `%s`", trace);
         return ft_command_fail(FT_EXIT_FAILED, &err);

@@ -64,6 +64,52 @@ static void put_limit(ft_text *out, const ft_run_stats *stats)
                    stats->threads, threads < stats->threads ? "; more threads will not help" : "");
 }
 
+// The stage of node `index` among those that are shown.
+static const ft_stage_stats *stats_of(const ft_plan *plan, const ft_run_stats *stats, size_t index)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < index; i++)
+        at += !plan->nodes[i]->is_hidden;
+    return at < stats->stage_count ? &stats->stages[at] : NULL;
+}
+
+// What the lock domain of an undeclared plug-in cost: how much of the time one of its stages was at
+// work, and by Amdahl's law how much faster more threads could make the whole.
+static void put_domain(ft_text *out, const ft_plan *plan, const ft_run_stats *stats, size_t first,
+                       int64_t all_busy_ns)
+{
+    const void *domain = plan->nodes[first]->domain;
+    int64_t busy_ns = 0;
+
+    for (size_t i = first; i < plan->node_count; i++) {
+        const ft_stage_stats *stage = stats_of(plan, stats, i);
+        if (plan->nodes[i]->domain == domain && !plan->nodes[i]->is_hidden && stage)
+            busy_ns += stage->busy_ns;
+    }
+    if (busy_ns <= 0 || all_busy_ns <= 0)
+        return;
+    double serial = (double)busy_ns / (double)all_busy_ns;
+    double use = (double)busy_ns / (double)stats->elapsed_ns;
+    ft_text_format(out,
+                   "  `%s` is undeclared: its library was at work %.0f %% of the run, one stage at "
+                   "a time\n"
+                   "    serial fraction %.2f: at most %.1fx one thread, however many there are\n",
+                   plan->nodes[first]->name, (use > 1 ? 1 : use) * 100, serial, 1 / serial);
+}
+
+static void put_domains(ft_text *out, const ft_plan *plan, const ft_run_stats *stats,
+                        int64_t all_busy_ns)
+{
+    for (size_t i = 0; i < plan->node_count; i++) {
+        bool is_first = plan->nodes[i]->domain != NULL;
+        for (size_t j = 0; j < i && is_first; j++)
+            is_first = plan->nodes[j]->domain != plan->nodes[i]->domain;
+        if (is_first && stats->elapsed_ns >= worth_telling_ns)
+            put_domain(out, plan, stats, i, all_busy_ns);
+    }
+}
+
 // The path that a sink writes to, or NULL.
 static const char *output_path(const ft_plan_node *node)
 {
@@ -118,6 +164,7 @@ void ft_report_put_table(const ft_report *report, const ft_run_stats *stats, con
                    ft_figure_bytes(stats->memory_peak_bytes, a),
                    ft_figure_bytes(stats->memory_limit_bytes, b));
     put_limit(out, stats);
+    put_domains(out, report->plan, stats, all_busy_ns);
     if (stats->items_unfinished == 0)  // Else nothing was committed.
         put_outputs(out, report->plan);
 }

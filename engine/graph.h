@@ -220,6 +220,7 @@ struct ft_turn {
 typedef struct ft_instance_stats {
     ft_atomic_u64 items_in, items_out, items_dropped, items_failed, items_made, batches;
     ft_atomic_i64 busy_ns;
+    ft_atomic_i64 kept_bytes;  // Its state and what `open` left, while memory is measured.
     ft_atomic_u32 is_running;
 } ft_instance_stats;
 

@@ -193,7 +193,10 @@ bool ft_instance_open(ft_node *node, size_t slot, ft_instance **out, ft_error *e
     if (instance->was_opened || !is_complete(instance))
         return ft_fail(err, FT_ERROR_CANCELLED, "the run is being stopped");
     instance->was_opened = true;
+    int64_t before = ft_alloc_thread_bytes();
     instance->is_open = !def->open || def->open(&instance->stage, err);
+    ft_atomic_store(&instance->stats.kept_bytes,
+                    (int64_t)def->state_size + ft_alloc_thread_bytes() - before, FT_RELAXED);
     return instance->is_open;
 }
 

@@ -27,6 +27,8 @@ typedef struct ft_stage_stats {
     int64_t waiting_batches;  // Ready, and nobody works on them yet.
     int64_t running;          // Instances at work now.
     int64_t instances;        // At most at once.
+    int64_t opened;           // Instances there are.
+    int64_t kept_bytes;       // What they keep, while ft_alloc_measure is on.
     uint64_t *counters;       // [of def->counters], NULL without.
 } ft_stage_stats;
 

@@ -67,6 +67,8 @@ static void add_instance(ft_stage_stats *stage, const ft_instance *instance)
     stage->items_failed += read(&own->items_failed);
     stage->items_made += read(&own->items_made);
     stage->batches += plan->is_hidden ? 0 : read(&own->batches);
+    stage->kept_bytes += ft_atomic_load(&own->kept_bytes, FT_RELAXED);
+    stage->opened++;
     stage->busy_ns += ft_atomic_load(&own->busy_ns, FT_RELAXED);
     stage->running += ft_atomic_load(&own->is_running, FT_RELAXED);
     add_counters(stage, instance);

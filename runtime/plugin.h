@@ -11,6 +11,7 @@
 // meaning, `layout` is made from the sizes of what both sides look into.
 #pragma once
 
+#include "runtime/concurrent/lock.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/stage.h"
 

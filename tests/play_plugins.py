@@ -206,6 +206,58 @@ def exports(player):
         sorted(declared - exported), sorted(exported - declared))
 
 
+# ---- profile ----
+
+def seeded(player, stages, *defines, threads="4", count=400, arguments=()):
+    build(player, "seeded.c", "s.so", *defines)
+    player.write("p.yaml", "stages:\n  - generate: %d\n    batch: 1\n    fields: {text: '\"x\"'}\n%s  - drop:\n" % (
+        count, "".join("  - plugin: ./s.so#%s\n" % stage for stage in stages)))
+    return player.run("run", "p.yaml", "--threads", threads, *arguments)
+
+
+def bottleneck_is_named(player):
+    """A global lock in one stage: named with stage and share; what is reported is what was waited."""
+    result = seeded(player, ["slow"], "LOCK_US=2000", arguments=["--profile-locks=l.json", "--json"])
+    assert result.status == GOOD, result
+    report = json.loads(player.read("l.json"))
+    lock = report["locks"][0]
+    assert lock["lock"] == "cache" and lock["holder"] == "slow", report
+    assert report["bottleneck"] and report["bottleneck"]["stage"] == "slow", report
+    assert report["bottleneck"]["share"] > 0.4 and lock["utilization"] > 0.8, report
+    end = [json.loads(line) for line in result.err.splitlines() if b'"end"' in line][-1]
+    injected = [stage for stage in end["stages"] if stage["name"] == "slow"][0]["counters"]["waited_us"]
+    ratio = lock["wait_ns"] / 1000 / injected
+    assert 0.9 <= ratio <= 1.1, "reported to injected: %.3f" % ratio
+    result = seeded(player, ["slow"], "LOCK_US=2000", arguments=["--profile-locks"])
+    assert b"`slow` makes the run queue for `cache`" in result.err, result
+
+
+def fat_state_is_named(player):
+    result = seeded(player, ["fat"], arguments=["--profile-locks=l.json", "-q"])
+    assert result.status == GOOD, result
+    report = json.loads(player.read("l.json"))
+    fat = [entry for entry in report["memory"] if entry["stage"] == "fat"][0]
+    assert fat["instances"] >= 1 and 64 << 20 <= fat["bytes"] / fat["instances"] < 66 << 20, report
+    assert fat["overuse"] == (fat["instances"] > 1), report
+    assert not [entry for entry in report["memory"] if entry["overuse"] and entry["stage"] != "fat"], report
+    assert report["bottleneck"] is None, report
+
+
+def profile_of_nothing(player):
+    player.write("p.yaml", "stages:\n  - generate: 10\n  - drop:\n")
+    result = player.run("run", "p.yaml", "-q", "--profile-locks")
+    assert result.status == GOOD and b"kept by each instance" in result.err, result
+    result = player.run("run", "p.yaml", "-q", "--profile-locks=/nowhere/l.json")
+    assert b"cannot write `/nowhere/l.json`" in result.err, result
+
+
+def domain_cost_is_told(player):
+    build(player, "faulty.c", "x.so", "LOOPS=3000000")
+    pipeline(player, "plugin: ./x.so#first", "plugin: ./x.so#second")
+    result = player.run("run", "p.yaml", "--threads", "2")
+    assert b"is undeclared: its library was at work" in result.err and b"serial fraction" in result.err, result
+
+
 # ---- doctor ----
 
 def examine(player, *defines, source="unsafe.c", status=GOOD):
@@ -315,7 +367,8 @@ def main():
                  undefined_symbol, no_symbol, other_abi, bad_definitions, stage_names, undeclared,
                  undeclared_with_little_memory, endless, crash_in_plan, exports, doctor_passes, doctor_finds,
                  doctor_keeps_verdicts, doctor_without_a_plugin, doctor_page, doctor_reads_a_fake_machine,
-                 doctor_of_a_pipeline):
+                 doctor_of_a_pipeline, bottleneck_is_named, fat_state_is_named, profile_of_nothing,
+                 domain_cost_is_told):
         player.case(case.__name__, case)
     return player.end()
 

@@ -39,7 +39,7 @@ BANS = [
     (r"strtok|strtok_r", r"^$", "ft_slice_cut"),
     (r"exit|abort|_Exit|quick_exit", r"^cli/|^runtime/error\.c$|^tests/", "return false, FT_ASSERT"),
     (r"getenv|secure_getenv|setenv|putenv", r"^cli/|^tests/", "cli/ reads the environment"),
-    (r"time|gettimeofday|clock_gettime", r"^runtime/system/clock\.c$|^runtime/concurrent/lock\.c$|^tests/bench/",
+    (r"time|gettimeofday|clock_gettime", r"^runtime/system/clock\.c$|^runtime/concurrent/lock\.c$|^tests/bench/|^tests/plugins/",
      "ft_clock_ns"),
     (r"rand|srand|random|drand48", r"^$", "ft_random"),
     (r"sleep|usleep|nanosleep", r"^$", "a condition with a time limit; in tests the harness"),

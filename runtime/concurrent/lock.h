@@ -4,20 +4,28 @@
 
 #include <pthread.h>
 
-#include "runtime/compiler.h"
+#include "runtime/concurrent/atomic.h"
 
 typedef struct ft_mutex {
     pthread_mutex_t mutex;
+    const char *name;  // For contention.h; NULL: none was given.
+    // Of whoever has it, while contention is noted. `holder` is read by those who wait.
+    ft_atomic_pointer holder;
+    const char *blamed;           // Who had it when this holder's wait began.
+    int64_t waited_ns, since_ns;  // -1, 0: it did not wait; this hold is not timed.
+    uint32_t holds;
 } ft_mutex;
 typedef struct ft_condition {
     pthread_cond_t condition;
 } ft_condition;  // Waits on the monotonic clock.
 
-void ft_mutex_init(ft_mutex *mutex);
-void ft_mutex_finish(ft_mutex *mutex);
-void ft_mutex_lock(ft_mutex *mutex);
-bool ft_mutex_try_lock(ft_mutex *mutex);
-void ft_mutex_unlock(ft_mutex *mutex);
+FT_API void ft_mutex_init(ft_mutex *mutex);
+// What profiles call it; a literal.
+FT_API void ft_mutex_init_named(ft_mutex *mutex, const char *name);
+FT_API void ft_mutex_finish(ft_mutex *mutex);
+FT_API void ft_mutex_lock(ft_mutex *mutex);
+FT_API bool ft_mutex_try_lock(ft_mutex *mutex);
+FT_API void ft_mutex_unlock(ft_mutex *mutex);
 
 void ft_condition_init(ft_condition *condition);
 void ft_condition_finish(ft_condition *condition);

@@ -9,7 +9,9 @@
 #include "runtime/concurrent/atomic.h"
 #include "runtime/memory/pages.h"
 
-#ifndef FT_SANITIZED
+#ifdef FT_SANITIZED
+#include <malloc.h>
+#else
 #include <mimalloc.h>
 #endif
 
@@ -87,7 +89,31 @@ ft_alloc_stats ft_alloc_get_stats(void)
     return (ft_alloc_stats){.allocations = made, .live_blocks = (int64_t)(made - freed)};
 }
 
+// ---- measuring ----
+
+static ft_atomic_u32 measures;  // Relaxed: switched before the threads are started.
+static FT_THREAD_LOCAL int64_t own_bytes;
+
+void ft_alloc_measure(bool on)
+{
+    ft_atomic_store(&measures, on ? 1u : 0u, FT_RELAXED);
+}
+
+int64_t ft_alloc_thread_bytes(void)
+{
+    return own_bytes;
+}
+
+static bool is_measuring(void)
+{
+    return FT_UNLIKELY(ft_atomic_load(&measures, FT_RELAXED));
+}
+
 #ifdef FT_SANITIZED
+static size_t raw_size(void *pointer)
+{
+    return malloc_usable_size(pointer);
+}
 static void *raw_alloc(size_t size)
 {
     return malloc(size);
@@ -110,6 +136,10 @@ static void *raw_aligned(size_t size, size_t alignment)
     return posix_memalign(&block, alignment, size) == 0 ? block : NULL;
 }
 #else
+static size_t raw_size(void *pointer)
+{
+    return mi_usable_size(pointer);
+}
 static void *raw_alloc(size_t size)
 {
     return mi_malloc(size);
@@ -142,8 +172,11 @@ static bool may_alloc(size_t *size)
 
 static void *counted(void *block)
 {
-    if (FT_LIKELY(block != NULL))
+    if (FT_LIKELY(block != NULL)) {
         count(false);
+        if (is_measuring())
+            own_bytes += (int64_t)raw_size(block);
+    }
     return block;
 }
 
@@ -179,7 +212,13 @@ void *ft_realloc(void *pointer, size_t size_bytes)
 {
     if (!pointer)
         return ft_alloc(size_bytes);
-    return may_alloc(&size_bytes) ? raw_realloc(pointer, size_bytes) : NULL;
+    if (!may_alloc(&size_bytes))
+        return NULL;
+    int64_t before = is_measuring() ? (int64_t)raw_size(pointer) : 0;
+    void *block = raw_realloc(pointer, size_bytes);
+    if (block && is_measuring())
+        own_bytes += (int64_t)raw_size(block) - before;
+    return block;
 }
 
 void ft_free(void *pointer)
@@ -187,6 +226,8 @@ void ft_free(void *pointer)
     if (!pointer)
         return;
     count(true);
+    if (is_measuring())
+        own_bytes -= (int64_t)raw_size(pointer);
     raw_free(pointer);
 }
 

@@ -24,6 +24,11 @@ typedef struct ft_alloc_stats {
 } ft_alloc_stats;
 ft_alloc_stats ft_alloc_get_stats(void);
 
+// While measuring is on: bytes that the calling thread has taken, less those it has given back
+// (wherever they came from). For what a stage keeps for itself: the difference around a call.
+void ft_alloc_measure(bool on);
+int64_t ft_alloc_thread_bytes(void);
+
 // Test seam. The `nth` allocation from now on (1 = the next) fails once; with `sticky`, all after
 // it too. 0 switches off.
 void ft_alloc_fail_at(uint64_t nth, bool sticky);
