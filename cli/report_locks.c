@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/concurrent/contention.h"
+#include "runtime/concurrent/parking.h"
 #include "runtime/data/json.h"
 #include "runtime/memory/alloc.h"
 
@@ -16,12 +17,14 @@ static const double bottleneck_share = 0.1, bottleneck_part = 0.5, heavy_use = 0
 void ft_report_locks_start(void)
 {
     ft_contention_start();
+    ft_lock_profile_enable(true);
     ft_alloc_measure(true);
 }
 
 void ft_report_locks_stop(void)
 {
     ft_contention_stop();
+    ft_lock_profile_enable(false);
     ft_alloc_measure(false);
 }
 
@@ -43,6 +46,26 @@ static double use_of(const ft_contention *lock, const ft_run_stats *stats)
     return use > 1 ? 1 : use;
 }
 
+// The locks of one byte of shared collections, summed up by class; in the order of the others.
+static void add_class(const ft_lock_class *class_of, void *host)
+{
+    findings *out = host;
+    // Relaxed: the run is over.
+    const char *holder = ft_atomic_load(&class_of->holder, FT_RELAXED);
+    ft_contention found = {.lock = class_of->name,
+                           .holder = holder ? holder : "not known",
+                           .waits = ft_atomic_load(&class_of->contentions, FT_RELAXED),
+                           .wait_ns = ft_atomic_load(&class_of->wait_ns, FT_RELAXED),
+                           .max_wait_ns = ft_atomic_load(&class_of->max_wait_ns, FT_RELAXED)};
+    size_t at = out->count < LOCKS_SHOWN ? out->count++ : LOCKS_SHOWN;
+
+    for (; at > 0 && out->locks[at - 1].wait_ns < found.wait_ns; at--)
+        if (at < LOCKS_SHOWN)
+            out->locks[at] = out->locks[at - 1];
+    if (at < LOCKS_SHOWN)
+        out->locks[at] = found;
+}
+
 static void find(const ft_run_stats *stats, findings *out)
 {
     *out = (findings){.capacity_ns = (double)stats->elapsed_ns * stats->threads};
@@ -51,6 +74,7 @@ static void find(const ft_run_stats *stats, findings *out)
     for (size_t i = 0; i < count; i++)
         if (out->locks[i].waits > 0 || use_of(&out->locks[i], stats) >= heavy_use)
             out->locks[out->count++] = out->locks[i];
+    ft_lock_profile_visit(add_class, out);
     for (size_t i = 0; i < out->count; i++)
         out->all_wait_ns += (double)out->locks[i].wait_ns;
     if (out->count == 0)
