@@ -126,7 +126,8 @@ def lua(player):
 def one_by_one(player):
     """Every pipeline of the folder has a case here."""
     names = {name for name in os.listdir(os.path.join(ROOT, "pipelines")) if name.endswith(".yaml")}
-    assert names == {"hello.yaml", "embed.yaml", "essay-tokenize.yaml", "essay-infer.yaml", "lua.yaml"}, names
+    assert names == {"hello.yaml", "embed.yaml", "essay-tokenize.yaml", "essay-infer.yaml", "lua.yaml",
+                     "lost-update.yaml"}, names
 
 
 def order_under_load(player):
@@ -166,7 +167,7 @@ stages:
 
 def main():
     player = Player()
-    for function in (hello, essay_tokenize, essay_infer, essay_infer_is_right, embed, embed_other_text, lua,
+    for function in (hello, essay_tokenize, lost_update, essay_infer, essay_infer_is_right, embed, embed_other_text, lua,
                      one_by_one, order_under_load):
         player.case(function.__name__, function)
     return player.end()
