@@ -108,11 +108,13 @@ ft_run *ft_run_create(const ft_plan *plan, const ft_run_settings *settings,
     ft_gate_init(run, ft_memory_limit_of(&plan->run));
     ft_trace_begin(run);
     run->arena = ft_arena_create();
-    run->immortal = ft_arena_create();
+    run->immortal = ft_arena_create_immortal();
     if (!run->arena || !run->immortal)
         ft_ignore(ft_fail_nomem(err, sizeof(ft_arena *)));
-    else if (create_parts(run, out_node, err))
+    else if (create_parts(run, out_node, err)) {
+        ft_arena_protect(run->immortal, true);
         return run;
+    }
     ft_run_destroy(run);
     return NULL;
 }

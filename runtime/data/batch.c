@@ -117,6 +117,8 @@ void ft_batch_hand_over(ft_batch *batch)
 {
     if (!ft_object_pass_one(&batch->object))
         return;
+    if (batch->lineage)
+        ft_object_pass_one(&batch->lineage->object);
     for (size_t i = 0; i < batch->width; i++) {
         pass_tensor(batch->columns[i].values);
         pass_tensor(batch->columns[i].offsets);
@@ -135,6 +137,8 @@ void ft_batch_receive(ft_batch *batch)
 {
     if (!ft_object_take_one(&batch->object))
         return;
+    if (batch->lineage)
+        ft_object_take_one(&batch->lineage->object);
     for (size_t i = 0; i < batch->width; i++) {
         take_tensor(batch->columns[i].values);
         take_tensor(batch->columns[i].offsets);

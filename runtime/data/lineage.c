@@ -38,7 +38,7 @@ ft_lineage *ft_lineage_create(ft_account *account, size_t count, bool with_posit
         ft_fail_nomem(err, bytes);
         return NULL;
     }
-    ft_object_init_shared(&lineage->object, &lineage_type);
+    ft_object_init(&lineage->object, &lineage_type);
     char *behind = (char *)(lineage + 1);
     lineage->count = count;
     lineage->positions = with_positions ? (ft_position *)(void *)behind : NULL;

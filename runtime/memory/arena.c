@@ -6,10 +6,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "runtime/memory/alloc.h"
+#include "runtime/memory/pages.h"
 
-enum { FIRST_BLOCK = 4096, LAST_BLOCK = 1024 * 1024, ALIGNMENT = 16, ALIGNMENT_MAX = 4096 };
+enum {
+    FIRST_BLOCK = 4096,
+    FIRST_PAGES = 65536,  // Of an immortal arena.
+    LAST_BLOCK = 1024 * 1024,
+    ALIGNMENT = 16,
+    ALIGNMENT_MAX = 4096
+};
 
 typedef struct block {
     struct block *next;
@@ -27,6 +35,7 @@ struct ft_arena {
     char *at, *end;
     size_t next_block, size_bytes;
     deferred *deferred;
+    bool in_pages, is_protected;
 };
 
 ft_arena *ft_arena_create(void)
@@ -38,15 +47,45 @@ ft_arena *ft_arena_create(void)
     return arena;
 }
 
+ft_arena *ft_arena_create_immortal(void)
+{
+    ft_arena *arena = ft_arena_create();
+
+    if (arena) {
+        arena->next_block = FIRST_PAGES;
+        arena->in_pages = true;
+    }
+    return arena;
+}
+
+void ft_arena_protect(ft_arena *arena, bool read_only)
+{
+    FT_ASSERT(arena->in_pages);
+    if (arena->is_protected == read_only)
+        return;
+    arena->is_protected = read_only;
+    for (block *b = arena->blocks, *next; b; b = next) {
+        next = b->next;
+        // Read-only may fail for want of mappings; then there is one guard less. Writable may not.
+        int result = mprotect(b, b->size_bytes, read_only ? PROT_READ : PROT_READ | PROT_WRITE);
+        FT_ASSERT(result == 0 || read_only);
+    }
+}
+
 void ft_arena_destroy(ft_arena *arena)
 {
     if (!arena)
         return;
+    if (arena->is_protected)
+        ft_arena_protect(arena, false);
     for (deferred *d = arena->deferred; d; d = d->next)
         d->finish(d->object);
     for (block *b = arena->blocks, *next; b; b = next) {
         next = b->next;
-        ft_free(b);
+        if (arena->in_pages)
+            ft_pages_destroy(b, b->size_bytes);
+        else
+            ft_free(b);
     }
     ft_free(arena);
 }
@@ -59,8 +98,13 @@ static char *align_up(char *at, size_t alignment)
 
 static block *add_block(ft_arena *arena, size_t size_bytes)
 {
-    block *added = ft_alloc(size_bytes);
+    block *added = NULL;
 
+    FT_ASSERT(!arena->is_protected);
+    if (!arena->in_pages)
+        added = ft_alloc(size_bytes);
+    else if (ft_pages_round(&size_bytes))
+        added = ft_pages_create(size_bytes);
     if (!added)
         return NULL;
     *added = (block){arena->blocks, size_bytes};

@@ -8,7 +8,12 @@
 typedef struct ft_arena ft_arena;
 
 FT_API ft_arena *ft_arena_create(void);  // NULL without memory.
-FT_API void ft_arena_destroy(ft_arena *arena);
+// For what is written once and read by all: weights, vocabularies. Whole pages, which
+// ft_arena_protect makes read-only (or writable again); a write then faults. Counted objects in it
+// are made by ft_object_init_immortal.
+ft_arena *ft_arena_create_immortal(void);
+void ft_arena_protect(ft_arena *arena, bool read_only);
+FT_API void ft_arena_destroy(ft_arena *arena);  // Protected or not.
 
 // Aligned to 16 bytes (`_aligned`: as asked, up to 4096), not cleared (`_zero`: cleared). NULL
 // without memory.
