@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/memory/alloc.h"
+#include "runtime/memory/pool.h"
 
 static int64_t struct_bytes(size_t width)
 {
@@ -26,9 +26,9 @@ static void batch_destroy(ft_object *object)
         ft_column_finish(&batch->columns[i]);
     ft_account_release(batch->account, bytes);
     ft_lineage_unref(batch->lineage);
-    ft_free(batch->rows);
-    ft_free(batch->columns);
-    ft_free(batch);
+    ft_pool_free(batch->rows, batch->count * sizeof(uint32_t), batch->rows_home);
+    ft_pool_free(batch->columns, batch->width * sizeof(ft_column), batch->columns_home);
+    ft_pool_free(batch, sizeof(*batch), batch->home);
 }
 
 static void visit_tensor(ft_tensor *tensor, void (*visit)(ft_object *child, void *host), void *host)
@@ -55,7 +55,8 @@ static const ft_object_type batch_type = {
     .name = "batch", .destroy = batch_destroy, .trace = batch_trace};
 
 // Charged and zeroed; NULL with `err` filled.
-static void *charged_zero(ft_account *account, size_t count, size_t size_bytes, ft_error *err)
+static void *charged_zero(ft_account *account, size_t count, size_t size_bytes, uint16_t *out_home,
+                          ft_error *err)
 {
     size_t bytes;
 
@@ -65,7 +66,7 @@ static void *charged_zero(ft_account *account, size_t count, size_t size_bytes, 
     }
     if (!ft_account_charge(account, (int64_t)bytes, err))
         return NULL;
-    void *block = ft_alloc_zero(1, bytes);
+    void *block = ft_pool_zero(bytes, out_home);
     if (!block) {
         ft_account_release(account, (int64_t)bytes);
         ft_fail_nomem(err, bytes);
@@ -76,14 +77,16 @@ static void *charged_zero(ft_account *account, size_t count, size_t size_bytes, 
 ft_batch *ft_batch_create(ft_account *account, size_t count, size_t width, ft_lineage *lineage,
                           ft_error *err)
 {
-    ft_batch *batch = charged_zero(account, 1, sizeof(*batch), err);
+    uint16_t home;
+    ft_batch *batch = charged_zero(account, 1, sizeof(*batch), &home, err);
 
     if (!batch)
         return NULL;
-    batch->columns = charged_zero(account, width, sizeof(ft_column), err);
+    batch->home = home;
+    batch->columns = charged_zero(account, width, sizeof(ft_column), &batch->columns_home, err);
     if (!batch->columns) {
         ft_account_release(account, (int64_t)sizeof(*batch));
-        ft_free(batch);
+        ft_pool_free(batch, sizeof(*batch), home);
         return NULL;
     }
     ft_object_init(&batch->object, &batch_type);
@@ -152,20 +155,23 @@ static bool add_rows(ft_batch *batch, ft_error *err)
 {
     if (!batch->lineage || batch->count == 0)
         return true;
-    batch->rows = charged_zero(batch->account, batch->count, sizeof(uint32_t), err);
+    batch->rows =
+        charged_zero(batch->account, batch->count, sizeof(uint32_t), &batch->rows_home, err);
     return batch->rows != NULL;
 }
 
 static bool widen(ft_batch *batch, size_t width, ft_error *err)
 {
-    ft_column *wider = charged_zero(batch->account, width, sizeof(ft_column), err);
+    uint16_t home;
+    ft_column *wider = charged_zero(batch->account, width, sizeof(ft_column), &home, err);
 
     if (!wider)
         return false;
     memcpy(wider, batch->columns, batch->width * sizeof(ft_column));
-    ft_free(batch->columns);
+    ft_pool_free(batch->columns, batch->width * sizeof(ft_column), batch->columns_home);
     ft_account_release(batch->account, (int64_t)(batch->width * sizeof(ft_column)));
     batch->columns = wider;
+    batch->columns_home = home;
     batch->width = width;
     return true;
 }

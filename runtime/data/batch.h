@@ -16,9 +16,10 @@ typedef struct ft_batch {
     ft_lineage *
         lineage;  // One reference; NULL for items that come from no source item (a gather's total).
     uint32_t *rows;  // [count]: item i descends from row rows[i] of the lineage; NULL: from row i.
-    ft_account *account;  // What `rows` and the struct are charged to.
-    size_t width;         // Columns.
-    ft_column *columns;   // [width]
+    ft_account *account;                     // What `rows` and the struct are charged to.
+    size_t width;                            // Columns.
+    ft_column *columns;                      // [width]
+    uint16_t home, columns_home, rows_home;  // Whose pools the blocks came from.
 } ft_batch;
 
 // A batch of `count` items with `width` absent columns. Takes its own reference on `lineage` (may

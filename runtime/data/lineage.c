@@ -3,7 +3,7 @@
 // reading them there needs no order.
 #include "runtime/data/lineage.h"
 
-#include "runtime/memory/alloc.h"
+#include "runtime/memory/pool.h"
 
 static void lineage_destroy(ft_object *object)
 {
@@ -13,7 +13,7 @@ static void lineage_destroy(ft_object *object)
 
     if (lineage->done)
         lineage->done(lineage);
-    ft_free(lineage);
+    ft_pool_free(lineage, lineage->charged_bytes, lineage->home);
     ft_account_release(account, charged);
 }
 
@@ -32,7 +32,8 @@ ft_lineage *ft_lineage_create(ft_account *account, size_t count, bool with_posit
     }
     if (!ft_account_charge(account, (int64_t)bytes, err))
         return NULL;
-    ft_lineage *lineage = ft_alloc_zero(1, bytes);
+    uint16_t home;
+    ft_lineage *lineage = ft_pool_zero(bytes, &home);
     if (!lineage) {
         ft_account_release(account, (int64_t)bytes);
         ft_fail_nomem(err, bytes);
@@ -40,6 +41,7 @@ ft_lineage *ft_lineage_create(ft_account *account, size_t count, bool with_posit
     }
     ft_object_init(&lineage->object, &lineage_type);
     char *behind = (char *)(lineage + 1);
+    lineage->home = home;
     lineage->count = count;
     lineage->positions = with_positions ? (ft_position *)(void *)behind : NULL;
     lineage->states = (ft_atomic_u8 *)(void *)(behind + count * positions);

@@ -36,6 +36,7 @@ typedef struct ft_lineage {
     void *host;                       // The engine's, for `done`.
     ft_account *account;
     size_t charged_bytes;
+    uint16_t home;  // Whose pool the block came from.
 } ft_lineage;
 
 // Charged to `account` (17 bytes an item with positions). `positions` is NULL unless

@@ -4,14 +4,14 @@
 
 #include <string.h>
 
-#include "runtime/memory/alloc.h"
+#include "runtime/memory/pool.h"
 
 static void tensor_destroy(ft_object *object)
 {
     ft_tensor *tensor = (ft_tensor *)(void *)object;
 
     ft_buffer_unref(tensor->buffer);
-    ft_free(tensor);
+    ft_pool_free(tensor, sizeof(*tensor), tensor->home);
 }
 
 static void tensor_trace(ft_object *object, void (*visit)(ft_object *child, void *host), void *host)
@@ -46,12 +46,14 @@ static bool bad_shape(ft_error *err)
 static ft_tensor *tensor_new(ft_dtype dtype, size_t rank, const int64_t *shape, ft_error *err)
 {
     FT_ASSERT(rank <= FT_RANK_MAX);
-    ft_tensor *tensor = ft_alloc_zero(1, sizeof(*tensor));
+    uint16_t home;
+    ft_tensor *tensor = ft_pool_zero(sizeof(*tensor), &home);
     if (!tensor) {
         ft_fail_nomem(err, sizeof(*tensor));
         return NULL;
     }
     ft_object_init(&tensor->object, &tensor_type);
+    tensor->home = home;
     tensor->dtype = dtype;
     tensor->rank = (uint8_t)rank;
     int64_t stride = 1;
@@ -77,7 +79,7 @@ ft_tensor *ft_tensor_create(ft_account *account, ft_dtype dtype, size_t rank, co
         return NULL;
     tensor->buffer = ft_buffer_create(account, bytes, err);
     if (!tensor->buffer) {
-        ft_free(tensor);
+        ft_pool_free(tensor, sizeof(*tensor), tensor->home);
         return NULL;
     }
     tensor->data = tensor->buffer->data;

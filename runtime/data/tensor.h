@@ -10,6 +10,7 @@ typedef struct ft_tensor {
     char *data;  // First element, inside the buffer. Read-only while tensor or buffer is shared.
     ft_dtype dtype;
     uint8_t rank;
+    uint16_t home;  // Whose pool the struct came from.
     int64_t shape[FT_RANK_MAX];
     int64_t strides[FT_RANK_MAX];  // In elements; row-major unless a view says otherwise.
 } ft_tensor;

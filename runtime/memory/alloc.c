@@ -208,6 +208,16 @@ void *ft_alloc_aligned(size_t size_bytes, size_t alignment)
     return may_alloc(&size_bytes) ? counted(raw_aligned(size_bytes, alignment)) : NULL;
 }
 
+void *ft_alloc_raw(size_t size_bytes, size_t alignment)
+{
+    return raw_aligned(size_bytes, alignment);
+}
+
+void ft_free_raw(void *pointer)
+{
+    raw_free(pointer);
+}
+
 void *ft_realloc(void *pointer, size_t size_bytes)
 {
     if (!pointer)

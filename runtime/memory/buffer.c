@@ -6,6 +6,7 @@
 
 #include "runtime/memory/alloc.h"
 #include "runtime/memory/pages.h"
+#include "runtime/memory/pool.h"
 
 enum { TAIL_BYTES = 64 };
 
@@ -20,13 +21,15 @@ static bool block_bytes(size_t size_bytes, size_t *out)
     *out -= *out % FT_BUFFER_ALIGNMENT;
     if (*out > INT64_MAX / 2)
         return false;
+    if (*out < FT_PAGES_MIN)
+        *out = ft_pool_round(*out);
     return *out < FT_PAGES_MIN || ft_pages_round(out);
 }
 
-static void *block_create(size_t bytes)
+static void *block_create(size_t bytes, uint16_t *out_home)
 {
-    void *data = bytes < FT_PAGES_MIN ? ft_alloc_aligned(bytes, FT_BUFFER_ALIGNMENT)
-                                      : ft_pages_create(bytes);
+    *out_home = 0;
+    void *data = bytes < FT_PAGES_MIN ? ft_pool_alloc(bytes, out_home) : ft_pages_create(bytes);
 
 #ifdef FT_SANITIZED
     // Kernels may read the tail; it must not make a sanitizer that tracks values unhappy.
@@ -36,22 +39,24 @@ static void *block_create(size_t bytes)
     return data;
 }
 
-static void block_destroy(void *data, size_t bytes)
+static void block_destroy(void *data, size_t bytes, uint16_t home)
 {
     if (bytes < FT_PAGES_MIN)
-        ft_free(data);
+        ft_pool_free(data, bytes, home);
     else
         ft_pages_destroy(data, bytes);
 }
 
 static ft_buffer *buffer_new(ft_error *err)
 {
-    ft_buffer *buffer = ft_alloc_zero(1, sizeof(*buffer));
+    uint16_t home;
+    ft_buffer *buffer = ft_pool_zero(sizeof(*buffer), &home);
 
     if (!buffer) {
         ft_fail_nomem(err, sizeof(*buffer));
         return NULL;
     }
+    buffer->home = home;
     ft_object_init(&buffer->object, &buffer_type);
     return buffer;
 }
@@ -61,12 +66,12 @@ static void buffer_destroy(ft_object *object)
     ft_buffer *buffer = (ft_buffer *)(void *)object;
 
     if (buffer->charged_bytes > 0) {
-        block_destroy(buffer->data, buffer->charged_bytes);
+        block_destroy(buffer->data, buffer->charged_bytes, buffer->data_home);
         ft_account_release(buffer->account, (int64_t)buffer->charged_bytes);
     } else if (buffer->release) {
         buffer->release(buffer->host, buffer->data, buffer->size_bytes);
     }
-    ft_free(buffer);
+    ft_pool_free(buffer, sizeof(*buffer), buffer->home);
 }
 
 ft_buffer *ft_buffer_create(ft_account *account, size_t size_bytes, ft_error *err)
@@ -81,13 +86,13 @@ ft_buffer *ft_buffer_create(ft_account *account, size_t size_bytes, ft_error *er
     if (!buffer)
         return NULL;
     if (!ft_account_charge(account, (int64_t)bytes, err)) {
-        ft_free(buffer);
+        ft_pool_free(buffer, sizeof(*buffer), buffer->home);
         return NULL;
     }
-    buffer->data = block_create(bytes);
+    buffer->data = block_create(bytes, &buffer->data_home);
     if (!buffer->data) {
         ft_account_release(account, (int64_t)bytes);
-        ft_free(buffer);
+        ft_pool_free(buffer, sizeof(*buffer), buffer->home);
         ft_fail_nomem(err, bytes);
         return NULL;
     }
@@ -112,15 +117,18 @@ ft_buffer *ft_buffer_borrow(void *data, size_t size_bytes, void (*release)(void 
 }
 
 // Moves the data into a block of another size.
-static void *block_move(const ft_buffer *buffer, size_t size_bytes, size_t bytes)
+static void *block_move(ft_buffer *buffer, size_t size_bytes, size_t bytes)
 {
+    uint16_t home;
+
     if (buffer->charged_bytes >= FT_PAGES_MIN && bytes >= FT_PAGES_MIN)
         return ft_pages_resize(buffer->data, buffer->charged_bytes, bytes);
-    void *moved = block_create(bytes);
+    void *moved = block_create(bytes, &home);
     if (!moved)
         return NULL;
     memcpy(moved, buffer->data, size_bytes < buffer->size_bytes ? size_bytes : buffer->size_bytes);
-    block_destroy(buffer->data, buffer->charged_bytes);
+    block_destroy(buffer->data, buffer->charged_bytes, buffer->data_home);
+    buffer->data_home = home;
     return moved;
 }
 

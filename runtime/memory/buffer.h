@@ -16,6 +16,7 @@ typedef struct ft_buffer {
     void (*release)(void *host, void *data,
                     size_t size_bytes);  // Borrowed: called once; any thread.
     void *host;
+    uint16_t home, data_home;  // Whose pool the struct and the data came from.
 } ft_buffer;
 
 // Not cleared. 64 bytes behind the end may be read (not written): kernels load whole vectors.

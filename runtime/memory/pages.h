@@ -18,6 +18,9 @@ void ft_pages_destroy(void *pages, size_t size_bytes);
 // Moves pages rather than bytes. NULL without memory: the old block stays.
 void *ft_pages_resize(void *pages, size_t old_bytes, size_t new_bytes) FT_MUST_CHECK;
 
-// Of alloc.c: a failure was asked for now; count one block made or freed.
+// Of alloc.c: a failure was asked for now; count one block made or freed; neither counted nor made
+// to fail.
+void *ft_alloc_raw(size_t size_bytes, size_t alignment) FT_MUST_CHECK;
+void ft_free_raw(void *pointer);
 bool ft_alloc_must_fail(void);
 void ft_alloc_count(bool is_free);

@@ -14,6 +14,7 @@
 #include "runtime/error.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/memory/epoch.h"
+#include "runtime/memory/pool.h"
 #include "runtime/memory/refcount.h"
 
 enum { BATCH = 32 };
@@ -224,8 +225,11 @@ bool ft_lease_try_detach(void)
     if (!lease)
         return true;
     FT_ASSERT(ft_atomic_load(&lease->state, FT_RELAXED) == FT_LEASE_RUNNING);
+    ft_pool_detach(lease);
     // A store will do: nobody else changes the state of a running lease.
     ft_atomic_store(&lease->state, FT_LEASE_DETACHED, FT_SEQ_CST);
+    if (FT_UNLIKELY(ft_atomic_load(&lease->returned, FT_SEQ_CST) != NULL))
+        ft_pool_rescue(lease);
     if (FT_LIKELY(!has_strays(lease)))
         return true;
     ft_lease_resume();
@@ -262,6 +266,8 @@ void ft_lease_turn_end(void)
         drain_own(lease);
     if (lease && FT_UNLIKELY(lease->retired != NULL))
         ft_epoch_turn_end();
+    if (lease)
+        ft_pool_turn_end(lease);
 }
 
 void ft_lease_retire(void)
@@ -275,12 +281,14 @@ void ft_lease_retire(void)
         ft_epoch_lease_retire(lease);
     while (!done) {
         drain_own(lease);
+        ft_pool_retire(lease);
         ft_mutex_lock(&lease->lock);
         done = !has_strays(lease);
         if (done)
             ft_atomic_store(&lease->state, FT_LEASE_RETIRED, FT_SEQ_CST);
         ft_mutex_unlock(&lease->lock);
     }
+    ft_pool_rescue(lease);
     // Relaxed: for reports.
     ft_atomic_store(&lease->label, NULL, FT_RELAXED);
     ft_own = (ft_lease_own){.id = FT_LEASE_NO_ID, .new_owner = FT_LEASE_NO_ID};

@@ -60,7 +60,7 @@ typedef struct ft_lease {
                                                             // name; lives as long as the run.
     ft_atomic_u64 header_rmws;  // Locked operations on headers of counted objects, for good.
     ft_atomic_u64 strays_sent;  // Foreign drops that had to be queued.
-    ft_pool_lease *pool;        // NULL until it first allocates.
+    ft_atomic_pointer pool;     // ft_pool_lease; NULL until it first allocates.
 } ft_lease;
 
 // The calling thread's own. In the executable only: plug-ins go through functions.
