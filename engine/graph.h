@@ -16,11 +16,13 @@
 // order), even if it is empty. So whoever must restore the order, a serial node or a merge, knows
 // at any time which packet is next: engine/order.c.
 //
-// Locks, in the order in which they may be taken: node->lock, then deque, pool or idle lock; gate
+// Locks, in the order in which they may be taken: node->lock, then list, pool or idle lock; gate
 // lock, then idle lock. No batch is let go of under a lock, because the last reference to a lineage
 // calls back into the engine.
 #pragma once
 
+#include "engine/idle.h"
+#include "engine/ring.h"
 #include "engine/run.h"
 #include "runtime/concurrent/atomic.h"
 #include "runtime/concurrent/lock.h"
@@ -241,18 +243,21 @@ struct ft_instance {
 
 // ---- workers ----
 
-typedef struct ft_deque {
+// Tasks that found no room in a ring, or came from threads that have none.
+typedef struct ft_task_list {
     ft_mutex lock;  // Guards the list.
     ft_task *first, *last;
     ft_atomic_i64 count;
-    char padding[FT_CACHE_LINE_BYTES];
-} ft_deque;
+} ft_task_list;
 
 struct ft_worker {
     ft_run *run;
     ft_thread thread;
-    ft_deque *deque;  // NULL for threads of the pool.
-    ft_task *next;    // Runs next: what its last turn made, while the cache is warm.
+    ft_ring *ring;    // NULL for threads of the pool.
+    ft_task *next;    // Runs next: what its last turn made, while the cache is warm. NULL while a
+                      // stage runs, so nothing stands in it that others would have to steal.
+    uint32_t hot;     // Tasks in a row that ran from `next`.
+    uint32_t ticks;   // Tasks that it ran.
     ft_instance *at;  // The instance whose turn is under way.
     uint32_t slot;
     ft_trace_buffer *trace;  // trace.c's; NULL before its first turn.
@@ -304,19 +309,18 @@ struct ft_run {
     uint32_t *order;     // [node_count]: upstream first.
 
     ft_worker *workers;  // [worker_room]: the threads of the run, then spares.
-    ft_deque *deques;    // [worker_room]
+    ft_ring *rings;      // [worker_room]
     size_t worker_room;
-    ft_deque injected;  // From threads that have no deque.
+    ft_task_list injected;
     ft_pool pool;
 
     // Parking: see scheduler.c.
-    ft_mutex idle_lock;  // Guards the next block, and every change of `sleeping`.
-    ft_condition idle_wake, spare_wake;
-    ft_atomic_i64 wake_tokens;
+    ft_idle idle;
+    ft_mutex idle_lock;  // Guards the next block.
+    ft_condition spare_wake;
     int64_t spare_tokens, spares_parked;
     ft_atomic_i64 workers_started;
     int64_t blocked, spares_out;  // Workers that wait for memory; spares that stand in for them.
-    ft_atomic_i64 sleeping;
     ft_atomic_i64
         active;  // Threads that can still do something by themselves, and tasks given to the pool.
     ft_atomic_u32 over;  // Threads are to leave.

@@ -1,17 +1,12 @@
-// Workers, deques and parking.
+// Workers, what waits for them, and parking.
 //
-// A worker takes the task that its last turn made (its data is in the cache), else the newest of
-// its own deque, else what was injected, else it starts a source, else it steals the oldest task of
-// another worker. So a batch runs down the pipeline on one core, and sources, which only make more
-// work, come last.
+// A worker takes the task that its last turn made (its data is in the cache), else the oldest of
+// its ring, else what was injected, else it starts a source, else it steals half of another
+// worker's ring. So a batch runs down the pipeline on one core, and sources, which only make more
+// work, come last. After HOT_MOST tasks in a row from `next` what waits in the ring has its turn
+// (tokio's cap), and what was injected is looked at every INJECTED_EVERY tasks, as Go does.
 //
-// Parking. A worker that found nothing raises `sleeping`, looks everywhere once more, each time
-// under the lock of that queue, and only then sleeps. Who puts a task up does so under the queue's
-// lock and then reads `sleeping`. If the last look came before the task, its unlock happens before
-// the other's lock, so the other reads the raised `sleeping` and wakes somebody; if it came after,
-// the look found the task. `wake_tokens` is read in the same way: at most one worker is on its way
-// at a time, and it looks everywhere after it has taken its token, and wakes the next one if it
-// found work.
+// Parking: idle.c. Before it announces that it sleeps a worker looks a few more times.
 //
 // `active` counts the threads that can go on without being woken. Only those can make work, so
 // whoever brings it to 0 knows that the run stands still, and calls ft_run_unstick (gate.c).
@@ -23,8 +18,9 @@
 #include "runtime/memory/alloc.h"
 
 #include <stdio.h>
+#include <string.h>
 
-enum { THREAD_NAME_BYTES = 16 };
+enum { THREAD_NAME_BYTES = 16, HOT_MOST = 3, INJECTED_EVERY = 61, SPINS = 32 };
 
 static FT_THREAD_LOCAL ft_worker *current_worker;
 
@@ -33,48 +29,56 @@ ft_worker *ft_worker_current(void)
     return current_worker;
 }
 
-// ---- deques ----
+// ---- what waits ----
 
-static void deque_push(ft_deque *deque, ft_task *task)
+static void list_push(ft_task_list *list, ft_task *task)
 {
-    ft_mutex_lock(&deque->lock);
+    ft_mutex_lock(&list->lock);
     task->next = NULL;
-    task->prev = deque->last;
-    if (deque->last)
-        deque->last->next = task;
-    else
-        deque->first = task;
-    deque->last = task;
+    *(list->last ? &list->last->next : &list->first) = task;
+    list->last = task;
     // Relaxed: a hint; who must know looks under the lock.
-    ft_atomic_add(&deque->count, 1, FT_RELAXED);
-    ft_mutex_unlock(&deque->lock);
+    ft_atomic_add(&list->count, 1, FT_RELAXED);
+    ft_mutex_unlock(&list->lock);
 }
 
-// The newest for the owner, the oldest for everybody else. `thorough` looks under the lock even if
-// it seems empty.
-static ft_task *deque_pop(ft_deque *deque, bool newest, bool thorough)
+// `thorough` looks under the lock even if it seems empty.
+static ft_task *list_pop(ft_task_list *list, bool thorough)
 {
-    if (!thorough && ft_atomic_load(&deque->count, FT_RELAXED) == 0)
+    if (!thorough && ft_atomic_load(&list->count, FT_RELAXED) == 0)
         return NULL;
-    ft_mutex_lock(&deque->lock);
-    ft_task *task = newest ? deque->last : deque->first;
+    ft_mutex_lock(&list->lock);
+    ft_task *task = list->first;
     if (task) {
-        *(task->prev ? &task->prev->next : &deque->first) = task->next;
-        *(task->next ? &task->next->prev : &deque->last) = task->prev;
-        ft_atomic_sub(&deque->count, 1, FT_RELAXED);
+        list->first = task->next;
+        if (!list->first)
+            list->last = NULL;
+        ft_atomic_sub(&list->count, 1, FT_RELAXED);
     }
-    ft_mutex_unlock(&deque->lock);
+    ft_mutex_unlock(&list->lock);
     return task;
 }
 
-static ft_task *steal(ft_worker *worker, bool thorough)
+// When the ring is full its older half makes room.
+static void push(ft_worker *worker, ft_task *task)
+{
+    void *half[FT_RING_SLOTS / 2];
+
+    while (!ft_ring_push(worker->ring, task)) {
+        uint32_t count = ft_ring_half(worker->ring, half);
+        for (uint32_t i = 0; i < count; i++)
+            list_push(&worker->run->injected, half[i]);
+    }
+}
+
+static ft_task *steal(ft_worker *worker)
 {
     ft_run *run = worker->run;
-    // Acquire: the deques were there before the threads.
+    // Acquire: the rings were there before the threads.
     size_t count = (size_t)ft_atomic_load(&run->workers_started, FT_ACQUIRE);
 
     for (size_t i = 1; i < count; i++) {
-        ft_task *task = deque_pop(&run->deques[(worker->slot + i) % count], false, thorough);
+        ft_task *task = ft_ring_steal(&run->rings[(worker->slot + i) % count], worker->ring);
         if (task)
             return task;
     }
@@ -83,17 +87,26 @@ static ft_task *steal(ft_worker *worker, bool thorough)
 
 static ft_task *find_task(ft_worker *worker, bool thorough)
 {
-    ft_task *task = worker->next;
+    ft_run *run = worker->run;
+    ft_task *task = NULL;
 
-    worker->next = NULL;
+    if (++worker->ticks % INJECTED_EVERY == 0)
+        task = list_pop(&run->injected, false);
+    if (!task && worker->next && (worker->hot < HOT_MOST || ft_ring_is_empty(worker->ring))) {
+        worker->hot++;
+        return ft_take(&worker->next);
+    }
+    worker->hot = 0;
+    if (worker->next)
+        push(worker, ft_take(&worker->next));
     if (!task)
-        task = deque_pop(worker->deque, true, thorough);
+        task = ft_ring_pop(worker->ring);
     if (!task)
-        task = deque_pop(&worker->run->injected, false, thorough);
+        task = list_pop(&run->injected, thorough);
     if (!task)
-        task = ft_source_claim_any(worker->run);
+        task = ft_source_claim_any(run);
     if (!task)
-        task = steal(worker, thorough);
+        task = steal(worker);
     return task;
 }
 
@@ -101,29 +114,22 @@ static bool has_work(const ft_run *run)
 {
     int64_t count = ft_atomic_load(&run->workers_started, FT_ACQUIRE);
     for (int64_t i = 0; i < count; i++)
-        if (ft_atomic_load(&run->deques[i].count, FT_RELAXED) > 0)
+        if (!ft_ring_is_empty(&run->rings[i]))
             return true;
     return ft_atomic_load(&run->injected.count, FT_RELAXED) > 0 || ft_source_any_ready(run);
 }
 
 // ---- waking and parking ----
 
+// On behalf of the one that wakes up.
+static void on_wake(void *host)
+{
+    ft_active_enter(host);
+}
+
 void ft_wake_one(ft_run *run)
 {
-    // Both pair with the changes under idle_lock, through the lock of the queue that the caller
-    // just pushed to.
-    if (ft_atomic_load(&run->sleeping, FT_SEQ_CST) == 0 ||
-        ft_atomic_load(&run->wake_tokens, FT_SEQ_CST) > 0)
-        return;
-    ft_mutex_lock(&run->idle_lock);
-    if (ft_atomic_load(&run->sleeping, FT_RELAXED) > 0 &&
-        ft_atomic_load(&run->wake_tokens, FT_RELAXED) == 0) {
-        ft_atomic_sub(&run->sleeping, 1, FT_SEQ_CST);
-        ft_atomic_add(&run->wake_tokens, 1, FT_SEQ_CST);
-        ft_active_enter(run);  // On behalf of the one that wakes up.
-        ft_condition_wake_one(&run->idle_wake);
-    }
-    ft_mutex_unlock(&run->idle_lock);
+    ft_idle_wake_one(&run->idle, on_wake, run);
 }
 
 void ft_active_enter(ft_run *run)
@@ -143,35 +149,35 @@ static bool is_over(const ft_run *run)
     return ft_atomic_load(&run->over, FT_ACQUIRE) != 0;
 }
 
+// Looks a few times more: what comes soon is cheaper to wait for than to be woken for.
+static ft_task *spin(ft_worker *worker)
+{
+    for (int i = 0; i < SPINS && worker->run->threads > 1; i++) {
+        FT_PAUSE();
+        if (has_work(worker->run))
+            return find_task(worker, false);
+    }
+    return NULL;
+}
+
 // Sleeps until there is work: returns it, or NULL when it must be looked for or the run is over.
 static ft_task *park(ft_worker *worker)
 {
     ft_run *run = worker->run;
 
     worker->last_ns = 0;
-    ft_mutex_lock(&run->idle_lock);
-    ft_atomic_add(&run->sleeping, 1, FT_SEQ_CST);
-    ft_mutex_unlock(&run->idle_lock);
-    ft_task *task = find_task(worker, true);
+    ft_task *task = spin(worker);
+    if (task)
+        return task;
+    ft_idle_announce(&run->idle);
+    task = find_task(worker, true);
     if (task) {
-        ft_mutex_lock(&run->idle_lock);
-        if (ft_atomic_load(&run->sleeping, FT_RELAXED) > 0) {
-            ft_atomic_sub(&run->sleeping, 1, FT_SEQ_CST);
-        } else {  // All who sleep are being woken, this worker among them.
-            ft_atomic_sub(&run->wake_tokens, 1, FT_SEQ_CST);
+        if (ft_idle_retract(&run->idle))
             ft_atomic_sub(&run->active, 1, FT_ACQ_REL);  // Cannot come to 0: this worker is active.
-        }
-        ft_mutex_unlock(&run->idle_lock);
         return task;
     }
     ft_active_leave(run);
-    ft_mutex_lock(&run->idle_lock);
-    while (ft_atomic_load(&run->wake_tokens, FT_RELAXED) == 0 && !is_over(run))
-        ft_condition_wait(&run->idle_wake, &run->idle_lock);
-    if (ft_atomic_load(&run->wake_tokens, FT_RELAXED) > 0)
-        ft_atomic_sub(&run->wake_tokens, 1, FT_SEQ_CST);
-    ft_mutex_unlock(&run->idle_lock);
-    if (is_over(run))
+    if (!ft_idle_sleep(&run->idle))
         return NULL;
     task = find_task(worker, true);
     if (task && has_work(run))
@@ -188,14 +194,13 @@ void ft_worker_block(ft_worker *worker)
 {
     ft_run *run = worker->run;
 
-    if (!worker->deque)
+    if (!worker->ring)
         return;  // A thread of the pool holds up nobody.
     if (worker->next)
-        deque_push(worker->deque, ft_take(&worker->next));
+        push(worker, ft_take(&worker->next));
     ft_mutex_lock(&run->idle_lock);
     run->blocked++;
-    bool missing =
-        ft_atomic_load(&run->sleeping, FT_RELAXED) == 0 && run->spares_out < run->blocked;
+    bool missing = ft_idle_sleepers(&run->idle) == 0 && run->spares_out < run->blocked;
     size_t started = (size_t)ft_atomic_load(&run->workers_started, FT_RELAXED);
     if (missing && run->spares_parked > run->spare_tokens) {
         run->spare_tokens++;
@@ -217,7 +222,7 @@ void ft_worker_block(ft_worker *worker)
 
 void ft_worker_unblock(ft_worker *worker)
 {
-    if (!worker->deque)
+    if (!worker->ring)
         return;
     ft_mutex_lock(&worker->run->idle_lock);
     worker->run->blocked--;
@@ -240,8 +245,8 @@ static void park_spare(ft_worker *worker)
         return;
     worker->last_ns = 0;
     if (worker->next)
-        deque_push(worker->deque, ft_take(&worker->next));
-    ft_wake_one(run);  // For what its deque holds.
+        push(worker, ft_take(&worker->next));
+    ft_wake_one(run);  // For what its ring holds.
     ft_active_leave(run);
     ft_mutex_lock(&run->idle_lock);
     while (run->spare_tokens == 0 && !is_over(run))
@@ -269,12 +274,12 @@ static void worker_main(void *host)
         if (!task)
             task = park(worker);
         if (task && is_over(run))
-            deque_push(worker->deque, task);  // ft_scheduler_drain finds it.
+            push(worker, task);  // ft_scheduler_drain finds it.
         else if (task)
             ft_task_run(worker, task);
     }
     if (worker->next)
-        deque_push(worker->deque, ft_take(&worker->next));
+        push(worker, ft_take(&worker->next));
 }
 
 static bool start_worker(ft_run *run, size_t slot, ft_error *err)
@@ -283,7 +288,7 @@ static bool start_worker(ft_run *run, size_t slot, ft_error *err)
     char name[THREAD_NAME_BYTES];
 
     *worker = (ft_worker){.run = run,
-                          .deque = &run->deques[slot],
+                          .ring = &run->rings[slot],
                           .slot = (uint32_t)slot,
                           .is_spare = slot >= (size_t)run->threads};
     snprintf(name, sizeof(name), "ftpipe-%u", (unsigned)slot);
@@ -369,26 +374,21 @@ void ft_dispatch(ft_worker *worker, ft_task *task)
         pool_submit(run, task);
         return;
     }
-    if (!worker || !worker->deque) {
-        deque_push(&run->injected, task);
+    if (!worker || !worker->ring) {
+        list_push(&run->injected, task);
     } else if (worker->publishes) {
-        deque_push(worker->deque, task);
+        push(worker, task);
     } else {
         ft_task *before = worker->next;
         worker->next = task;
         if (!before)
             return;
-        deque_push(worker->deque, before);
+        push(worker, before);
     }
     ft_wake_one(run);
 }
 
 // ---- life ----
-
-static void deque_init(ft_deque *deque)
-{
-    ft_mutex_init(&deque->lock);
-}
 
 bool ft_scheduler_init(ft_run *run, ft_error *err)
 {
@@ -398,23 +398,19 @@ bool ft_scheduler_init(ft_run *run, ft_error *err)
         if (run->nodes[i].plan->blocks)
             blocking += (size_t)run->nodes[i].cap;
     ft_mutex_init(&run->idle_lock);
-    ft_condition_init(&run->idle_wake);
+    ft_idle_init(&run->idle);
     ft_condition_init(&run->spare_wake);
     ft_mutex_init(&run->pool.lock);
     ft_condition_init(&run->pool.come);
-    deque_init(&run->injected);
+    ft_mutex_init(&run->injected.lock);
     run->pool.room = blocking;
     run->pool.workers = ft_arena_zero(run->arena, blocking + 1, sizeof(ft_worker));
     run->workers = ft_arena_zero(run->arena, run->worker_room, sizeof(ft_worker));
-    ft_deque *deques =
-        ft_arena_aligned(run->arena, run->worker_room * sizeof(ft_deque), FT_CACHE_LINE_BYTES);
-    if (!run->pool.workers || !run->workers || !deques)
-        return ft_fail_nomem(err, run->worker_room * sizeof(ft_deque));
-    for (size_t i = 0; i < run->worker_room; i++) {
-        deques[i] = (ft_deque){0};
-        deque_init(&deques[i]);
-    }
-    run->deques = deques;
+    run->rings =
+        ft_arena_aligned(run->arena, run->worker_room * sizeof(ft_ring), FT_CACHE_LINE_BYTES);
+    if (!run->pool.workers || !run->workers || !run->rings)
+        return ft_fail_nomem(err, run->worker_room * sizeof(ft_ring));
+    memset(run->rings, 0, run->worker_room * sizeof(ft_ring));
     return true;
 }
 
@@ -435,9 +431,9 @@ void ft_scheduler_stop(ft_run *run)
 {
     ft_mutex_lock(&run->idle_lock);
     ft_atomic_store(&run->over, 1, FT_RELEASE);
-    ft_condition_wake_all(&run->idle_wake);
     ft_condition_wake_all(&run->spare_wake);
     ft_mutex_unlock(&run->idle_lock);
+    ft_idle_close(&run->idle);
     ft_mutex_lock(&run->pool.lock);
     run->pool.closed = true;
     ft_condition_wake_all(&run->pool.come);
@@ -450,13 +446,11 @@ void ft_scheduler_stop(ft_run *run)
 
 void ft_scheduler_finish(ft_run *run)
 {
-    if (!run->deques)
+    if (!run->rings)
         return;
-    for (size_t i = 0; i < run->worker_room; i++)
-        ft_mutex_finish(&run->deques[i].lock);
     ft_mutex_finish(&run->injected.lock);
     ft_mutex_finish(&run->idle_lock);
-    ft_condition_finish(&run->idle_wake);
+    ft_idle_finish(&run->idle);
     ft_condition_finish(&run->spare_wake);
     ft_mutex_finish(&run->pool.lock);
     ft_condition_finish(&run->pool.come);
@@ -467,9 +461,9 @@ void ft_scheduler_drain(ft_run *run, void (*drop)(ft_task *task))
     ft_task *task;
 
     for (size_t i = 0; i < run->worker_room; i++)
-        while ((task = deque_pop(&run->deques[i], false, true)))
+        while ((task = ft_ring_pop(&run->rings[i])))
             drop(task);
-    while ((task = deque_pop(&run->injected, false, true)))
+    while ((task = list_pop(&run->injected, true)))
         drop(task);
     while ((task = run->pool.first)) {
         run->pool.first = task->next;

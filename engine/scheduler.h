@@ -1,4 +1,4 @@
-// Who runs what: worker threads with a deque each, spares that stand in for workers that wait for
+// Who runs what: worker threads with a ring each, spares that stand in for workers that wait for
 // memory, and a pool of threads for stages that wait for the outside.
 #pragma once
 

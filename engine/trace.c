@@ -102,8 +102,8 @@ static void flush(ft_run *run, ft_trace_buffer *buffer)
 // A track begins with its name.
 static void put_name(ft_run *run, const ft_worker *worker, uint32_t track)
 {
-    const char *kind = !worker->deque ? "blocking" : worker->is_spare ? "spare" : "worker";
-    unsigned number = (unsigned)(worker->deque ? track : track - POOL_TRACKS);
+    const char *kind = !worker->ring ? "blocking" : worker->is_spare ? "spare" : "worker";
+    unsigned number = (unsigned)(worker->ring ? track : track - POOL_TRACKS);
     char name[160];
 
     int size = snprintf(name, sizeof(name),
@@ -125,7 +125,7 @@ static ft_trace_buffer *buffer_of(ft_run *run, ft_worker *worker)
     buffer->counted_ns = 0;
     buffer->lost = 0;
     buffer->track =
-        worker->deque ? worker->slot : POOL_TRACKS + (uint32_t)(worker - run->pool.workers);
+        worker->ring ? worker->slot : POOL_TRACKS + (uint32_t)(worker - run->pool.workers);
     worker->trace = buffer;
     ft_mutex_lock(&run->trace_lock);
     buffer->next = run->traces;
