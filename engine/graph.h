@@ -269,13 +269,15 @@ struct ft_worker {
 };
 
 // Threads for stages that wait for the outside; one more is started when a task comes and none is
-// free.
+// free. There is room for as many as may be at work at once, and no task waits for another of them,
+// so none has to wait for ever.
 typedef struct ft_pool {
     ft_mutex lock;
     ft_condition come;
     ft_task *first, *last;
     ft_worker *workers;
     size_t room, started, idle, queued;
+    size_t sources;  // Threads that are inside a source, where they may stay.
     bool closed;
 } ft_pool;
 

@@ -300,10 +300,34 @@ static bool start_worker(ft_run *run, size_t slot, ft_error *err)
     return false;
 }
 
+static void pool_main(void *host);
+
+// One more thread for the pool. Where it cannot be had those there are will do, but not if all of
+// them are inside sources: those may wait for the outside for ever, so the run cannot go on.
+static bool grow_pool(ft_run *run, ft_pool *pool, ft_error *err)
+{
+    ft_worker *worker = &pool->workers[pool->started];
+    char name[THREAD_NAME_BYTES];
+
+    *worker = (ft_worker){.run = run, .slot = (uint32_t)(run->worker_room + pool->started)};
+    snprintf(name, sizeof(name), "ftpipe-io-%u", (unsigned)pool->started);
+    if (!ft_thread_start(&worker->thread, name, pool_main, worker, err))
+        return pool->started > pool->sources;
+    pool->started++;
+    return true;
+}
+
+static bool grow_if_short(ft_run *run, ft_pool *pool, ft_error *err)
+{
+    return pool->idle >= pool->queued || pool->started == pool->room || pool->closed ||
+           grow_pool(run, pool, err);
+}
+
 static void pool_main(void *host)
 {
     ft_worker *worker = host;
     ft_pool *pool = &worker->run->pool;
+    ft_error err = FT_ERROR_INIT;
 
     current_worker = worker;
     ft_mutex_lock(&pool->lock);
@@ -321,27 +345,19 @@ static void pool_main(void *host)
         if (!pool->first)
             pool->last = NULL;
         pool->queued--;
+        bool may_stay = task->kind == FT_TASK_SOURCE;
+        pool->sources += may_stay;
+        // What waits behind a source is not left to it.
+        bool ok = !may_stay || grow_if_short(worker->run, pool, &err);
         ft_mutex_unlock(&pool->lock);
+        if (!ok)
+            ft_run_fail(worker->run, task->node, NULL, &err);
         ft_task_run(worker, task);
         ft_active_leave(worker->run);
         ft_mutex_lock(&pool->lock);
+        pool->sources -= may_stay;
     }
     ft_mutex_unlock(&pool->lock);
-}
-
-// One more thread for the pool. Those there are will do when it cannot be had; without any the run
-// cannot go on.
-static bool grow_pool(ft_run *run, ft_pool *pool, ft_error *err)
-{
-    ft_worker *worker = &pool->workers[pool->started];
-    char name[THREAD_NAME_BYTES];
-
-    *worker = (ft_worker){.run = run, .slot = (uint32_t)(run->worker_room + pool->started)};
-    snprintf(name, sizeof(name), "ftpipe-io-%u", (unsigned)pool->started);
-    if (!ft_thread_start(&worker->thread, name, pool_main, worker, err))
-        return pool->started > 0;
-    pool->started++;
-    return true;
 }
 
 static void pool_submit(ft_run *run, ft_task *task)
@@ -349,7 +365,6 @@ static void pool_submit(ft_run *run, ft_task *task)
     ft_pool *pool = &run->pool;
     ft_node *node = task->node;
     ft_error err = FT_ERROR_INIT;
-    bool ok = true;
 
     ft_active_enter(run);  // For the task, until it is done.
     ft_mutex_lock(&pool->lock);
@@ -357,10 +372,8 @@ static void pool_submit(ft_run *run, ft_task *task)
     *(pool->last ? &pool->last->next : &pool->first) = task;
     pool->last = task;
     pool->queued++;
-    if (pool->idle < pool->queued && pool->started < pool->room && !pool->closed)
-        ok = grow_pool(run, pool, &err);
-    else
-        ft_condition_wake_one(&pool->come);
+    bool ok = grow_if_short(run, pool, &err);
+    ft_condition_wake_one(&pool->come);
     ft_mutex_unlock(&pool->lock);
     if (!ok)
         ft_run_fail(run, node, NULL, &err);
