@@ -12,7 +12,13 @@
 enum {
     PAGE_BYTES = 4096,
     CACHE_BLOCKS = 16,
-    CACHE_BYTES = 8 * 1024 * 1024,
+    CACHE_BYTES_MAX = 40 * 1024 * 1024,
+    // What is in use and what is kept together are at most this more than an eighth beyond what was
+    // in use lately: a stream of large tensors then goes round in a few blocks, instead of being
+    // mapped, cleared and unmapped each time.
+    CACHE_BYTES = 5 * 1024 * 1024,
+    CACHE_PEAK_SHARE = 8,
+    CACHE_PEAK_FADES = 1024,  // Each block freed takes so small a part off an old peak.
     // From here on the kernel is asked for huge pages: a first touch costs a fifth. They lie within
     // the block, so that no more becomes resident than was asked for.
     HUGE_BYTES = 4 * 1024 * 1024,
@@ -59,10 +65,39 @@ typedef struct {
     size_t size_bytes;
 } block;
 
-static pthread_mutex_t cache_lock = PTHREAD_MUTEX_INITIALIZER;  // Guards the three below.
+// Guards the five below. Adaptive: it is held for some tens of instructions, so who finds it taken
+// tries again before it sleeps.
+static pthread_mutex_t cache_lock = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
 static block cache[CACHE_BLOCKS];
 static size_t cache_count;
 static size_t cache_bytes;
+static size_t live_bytes;  // Blocks in use.
+static size_t peak_bytes;  // The most of them lately.
+
+// Under the lock.
+static void add_live(size_t more, size_t less)
+{
+    live_bytes = live_bytes + more - less;
+    if (live_bytes > peak_bytes)
+        peak_bytes = live_bytes;
+    else if (less > 0)
+        peak_bytes -= (peak_bytes - live_bytes) / CACHE_PEAK_FADES;
+}
+
+static void note_live(size_t more, size_t less)
+{
+    pthread_mutex_lock(&cache_lock);
+    add_live(more, less);
+    pthread_mutex_unlock(&cache_lock);
+}
+
+// Under the lock: how much may be kept.
+static size_t cache_most(void)
+{
+    size_t most = CACHE_BYTES + peak_bytes + peak_bytes / CACHE_PEAK_SHARE - live_bytes;
+
+    return most < CACHE_BYTES_MAX ? most : CACHE_BYTES_MAX;
+}
 
 static void *cache_take(size_t size_bytes)
 {
@@ -76,6 +111,7 @@ static void *cache_take(size_t size_bytes)
         cache[i - 1] = cache[--cache_count];
         cache_bytes -= size_bytes;
     }
+    add_live(size_bytes, 0);
     pthread_mutex_unlock(&cache_lock);
     return found;
 }
@@ -86,22 +122,25 @@ static bool cache_keep(void *pages, size_t size_bytes)
     block evicted[CACHE_BLOCKS];
     size_t evicted_count = 0;
 
-    if (size_bytes > CACHE_BYTES / 4)
-        return false;
     pthread_mutex_lock(&cache_lock);
-    while (cache_count == CACHE_BLOCKS ||
-           (cache_count > 0 && cache_bytes + size_bytes > CACHE_BYTES)) {
+    add_live(0, size_bytes);
+    size_t most = cache_most();
+    bool fits = size_bytes <= most;
+    while (cache_count > 0 && (cache_count == CACHE_BLOCKS || cache_bytes > most ||
+                               (fits && cache_bytes + size_bytes > most))) {
         evicted[evicted_count++] = cache[0];
         cache_bytes -= cache[0].size_bytes;
         cache_count--;
         memmove(cache, cache + 1, cache_count * sizeof(cache[0]));
     }
-    cache[cache_count++] = (block){pages, size_bytes};
-    cache_bytes += size_bytes;
+    if (fits) {
+        cache[cache_count++] = (block){pages, size_bytes};
+        cache_bytes += size_bytes;
+    }
     pthread_mutex_unlock(&cache_lock);
     for (size_t i = 0; i < evicted_count; i++)
         munmap(evicted[i].pages, evicted[i].size_bytes);
-    return true;
+    return fits;
 }
 
 void *ft_pages_create(size_t size_bytes)
@@ -115,8 +154,10 @@ void *ft_pages_create(size_t size_bytes)
         int populate = size_bytes < HUGE_BYTES ? MAP_POPULATE : 0;
         pages = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | populate, -1, 0);
-        if (pages == MAP_FAILED)
+        if (pages == MAP_FAILED) {
+            note_live(0, size_bytes);
             return NULL;
+        }
         if (size_bytes >= HUGE_BYTES)
             madvise(pages, size_bytes, MADV_HUGEPAGE);
     }
@@ -138,6 +179,7 @@ void *ft_pages_resize(void *pages, size_t old_bytes, size_t new_bytes)
     void *moved = mremap(pages, old_bytes, new_bytes, MREMAP_MAYMOVE);
     if (moved == MAP_FAILED)
         return NULL;
+    note_live(new_bytes, old_bytes);
     if (new_bytes >= HUGE_BYTES)
         madvise(moved, new_bytes, MADV_HUGEPAGE);
     return moved;

@@ -80,6 +80,7 @@ void ft_object_destroy(ft_object *object)
 // more; those that are about to are few against what is missing to 0.
 static void saturate(ft_object *object)
 {
+    ft_atomic_store(&object->owner, FT_OWNER_NONE, FT_RELAXED);
     ft_atomic_store(&object->local, FT_LOCAL_IMMORTAL, FT_RELAXED);
 }
 
@@ -87,6 +88,10 @@ void ft_object_ref_slow(ft_object *object)
 {
     uint64_t word = ft_atomic_load(&object->shared, FT_RELAXED);
 
+    if (ft_atomic_load(&object->owner, FT_RELAXED) == ft_own.id) {
+        saturate(object);  // The owner's own count is full.
+        return;
+    }
     if (FT_LIKELY(flags_of(word) == FT_SHARED_MERGED)) {
         // Merged for good, and the count is positive: no carry.
         count_rmw();

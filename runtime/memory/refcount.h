@@ -34,7 +34,7 @@ typedef struct ft_object_type {
 } ft_object_type;
 
 struct ft_object {
-    ft_atomic_u32 local;   // Of the owner alone, plain. FT_LOCAL_IMMORTAL: never counted.
+    ft_atomic_u32 local;   // Of the owner alone, plain. FT_LOCAL_IMMORTAL: never counted; no owner.
     ft_atomic_u16 owner;   // Id of a lease, or FT_OWNER_NONE: merged.
     ft_atomic_u8 gc;       // FT_OBJECT_PUBLISHED; the other bits are the collector's.
     ft_atomic_u8 lock;     // A parking byte lock (runtime/concurrent/lock.h).
@@ -117,12 +117,11 @@ static inline void ft_object_ref(ft_object *object)
     // Relaxed: the caller holds a reference, so nothing is published by this one.
     uint32_t local = ft_atomic_load(&object->local, FT_RELAXED);
 
-    if (FT_UNLIKELY(local == FT_LOCAL_IMMORTAL))
-        return;
-    // A count that comes to FT_LOCAL_IMMORTAL stays there: it leaks rather than wraps.
-    if (FT_LIKELY(ft_atomic_load(&object->owner, FT_RELAXED) == ft_own.id))
+    // An immortal one has no owner.
+    if (FT_LIKELY(ft_atomic_load(&object->owner, FT_RELAXED) == ft_own.id &&
+                  local < FT_LOCAL_IMMORTAL - 1))
         ft_atomic_store(&object->local, local + 1, FT_RELAXED);
-    else
+    else if (local != FT_LOCAL_IMMORTAL)
         ft_object_ref_slow(object);
 }
 
@@ -130,14 +129,14 @@ static inline void ft_object_unref(ft_object *object)
 {
     uint32_t local = ft_atomic_load(&object->local, FT_RELAXED);
 
-    if (FT_UNLIKELY(local == FT_LOCAL_IMMORTAL))
-        return;
-    if (FT_UNLIKELY(ft_atomic_load(&object->owner, FT_RELAXED) != ft_own.id))
+    if (FT_LIKELY(ft_atomic_load(&object->owner, FT_RELAXED) == ft_own.id)) {
+        if (FT_LIKELY(local > 1))
+            ft_atomic_store(&object->local, local - 1, FT_RELAXED);
+        else
+            ft_object_unref_last(object);
+    } else if (local != FT_LOCAL_IMMORTAL) {
         ft_object_unref_slow(object);
-    else if (local > 1)
-        ft_atomic_store(&object->local, local - 1, FT_RELAXED);
-    else
-        ft_object_unref_last(object);
+    }
 }
 
 // True when the caller's reference is the only one, so that it may write in place. False for
