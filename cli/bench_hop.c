@@ -48,13 +48,19 @@ static bool produce(ft_stage *self, bool *out_done, ft_error *err)
     return ft_emit(self, ft_batch_ref(batch), err);
 }
 
-// The message's number lives in its buffer, which only the stage that has the message touches.
-static void touch(const hop_config *config, const ft_batch *batch)
+static void work(int64_t stage_ns)
 {
-    int64_t until = config->stage_ns > 0 ? ft_clock_ns() + config->stage_ns : 0;
+    int64_t until = ft_clock_ns() + stage_ns;
 
-    while (until && ft_clock_ns() < until)
+    while (ft_clock_ns() < until)
         continue;
+}
+
+// The message's number lives in its buffer, which only the stage that has the message touches.
+static inline void touch(const hop_config *config, const ft_batch *batch)
+{
+    if (config->stage_ns > 0)
+        work(config->stage_ns);
     ((int64_t *)(void *)batch->columns[0].values->data)[0]++;
 }
 

@@ -89,6 +89,7 @@ static bool route(ft_instance *instance, const ft_batch *batch, size_t item,
         ft_batch_unref(one);
         return false;
     }
+    instance->turn.is_open = true;
     return ft_batch_list_add(&instance->turn.out[node->port_count - 1], one, err);
 }
 

@@ -100,6 +100,8 @@ static bool fill(const ft_edge *edge, ft_batch_list *out, bool is_last, ft_packe
     } else if (!ft_batch_list_copy(&packet->list, out, packet->tickets, err)) {
         return false;
     }
+    if (edge->map)
+        packet->list.is_counted = true;  // They are new.
     for (size_t i = 0; edge->map && i < packet->list.count; i++)
         if (!map_batch(edge, &packet->list.items[i], err))
             return false;

@@ -75,6 +75,7 @@ typedef struct ft_batch_list {
     uint32_t *ends;  // [ends_room]: those of the train's ticket i end before items[ends[i]]. Not
                      // used for a train of one.
     size_t ends_room;
+    bool is_counted;  // Some of them are not immortal, so they must change hands.
 } ft_batch_list;
 
 struct ft_packet {
@@ -213,6 +214,7 @@ struct ft_turn {
     uint64_t birth;    // For the gate.
     int64_t started_ns, ended_ns;
     int64_t waited_ns;  // For memory.
+    bool is_open;       // A stream's: something was given for the ticket at work.
     bool may_cut;       // The stage is at work: what is done may be sent ahead.
     bool may_undo;      // What the stage is at can be done again.
     bool is_undone;     // And is to be: an older turn needs the memory.

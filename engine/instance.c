@@ -56,9 +56,12 @@ static bool host_emit(ft_stage *self, size_t port, ft_batch *batch, ft_error *er
         ft_batch_unref(batch);
         return false;
     }
-    if (turn->stream && !ft_turn_next(instance, true, err)) {
-        ft_batch_unref(batch);
-        return false;
+    if (turn->stream) {
+        if (turn->is_open && !ft_turn_next(instance, true, err)) {
+            ft_batch_unref(batch);
+            return false;
+        }
+        turn->is_open = true;
     }
     if (node->source)
         turn->bytes += ft_source_measure(batch);

@@ -342,6 +342,8 @@ static bool run_turn(ft_worker *worker, ft_node *node, bool *done, ft_error *err
     // What came before a failure goes on its way.
     for (size_t i = 0; !ok && i < node->open_ports; i++)
         ft_batch_list_drop(&instance->turn.out[i], ft_turn_open_from(&instance->turn, i));
+    if (!ok)
+        instance->turn.is_open = false;
     bool sent = ft_turn_next(instance, false, &why) && ft_turn_send(instance, false, &why);
     if (ok && !sent)
         *err = why;

@@ -39,6 +39,8 @@ void ft_batch_list_drop(ft_batch_list *list, size_t from)
         if (batch)
             ft_batch_unref(batch);
     }
+    if (from == 0)
+        list->is_counted = false;
 }
 
 void ft_batch_list_finish(ft_batch_list *list)
@@ -75,23 +77,17 @@ ft_packet *ft_packet_create(ft_error *err)
     return packet;
 }
 
-// A slot that was emptied, or a batch that nobody counts.
-static bool is_nobodys(const ft_batch *batch)
-{
-    return !batch || ft_object_is_immortal(&batch->object);
-}
-
 void ft_packet_hand_over(ft_packet *packet)
 {
-    for (size_t i = 0; i < packet->list.count; i++)
-        if (!is_nobodys(packet->list.items[i]))
+    for (size_t i = 0; packet->list.is_counted && i < packet->list.count; i++)
+        if (packet->list.items[i])
             ft_batch_hand_over(packet->list.items[i]);
 }
 
 void ft_packet_receive(ft_packet *packet)
 {
-    for (size_t i = 0; i < packet->list.count; i++)
-        if (!is_nobodys(packet->list.items[i]))
+    for (size_t i = 0; packet->list.is_counted && i < packet->list.count; i++)
+        if (packet->list.items[i])
             ft_batch_receive(packet->list.items[i]);
 }
 

@@ -7,6 +7,7 @@ bool ft_batch_list_add_growing(ft_batch_list *list, ft_batch *batch, ft_error *e
 // Takes `batch`, whether or not it succeeds.
 static inline bool ft_batch_list_add(ft_batch_list *list, ft_batch *batch, ft_error *err)
 {
+    list->is_counted = list->is_counted || !ft_object_is_immortal(&batch->object);
     if (FT_UNLIKELY(list->count == list->capacity))
         return ft_batch_list_add_growing(list, batch, err);
     list->items[list->count++] = batch;

@@ -82,12 +82,10 @@ bool ft_turn_close(ft_instance *instance, ft_error *err)
 bool ft_turn_next(ft_instance *instance, bool more, ft_error *err)
 {
     ft_turn *turn = &instance->turn;
-    bool any = false;
 
-    for (size_t i = 0; i < instance->node->open_ports; i++)
-        any = any || turn->out[i].count > ft_turn_open_from(turn, i);
-    if (!any)
+    if (!turn->is_open)
         return true;
+    turn->is_open = false;
     return ft_turn_close(instance, err) &&
            (turn->tickets < turn->train || ft_turn_send(instance, more, err));
 }
@@ -268,16 +266,19 @@ static void mark_rows(const ft_batch *batch, ft_row_state state, ft_atomic_u32 *
 // ticket begins: what is before it may be sent meanwhile.
 typedef struct {
     uint64_t items_out, items_failed;
+    bool is_first;  // All counts are 0, and not set.
     size_t counts[FT_PORTS_MAX];
 } mark;
 
-static void set_mark(const ft_instance *instance, mark *out)
+// `is_first`: nothing was given for the ticket yet.
+static inline void set_mark(const ft_instance *instance, bool is_first, mark *out)
 {
     const ft_turn *turn = &instance->turn;
 
     out->items_out = turn->items_out;
     out->items_failed = turn->items_failed;
-    for (size_t i = 0; i < instance->node->open_ports; i++)
+    out->is_first = is_first;
+    for (size_t i = 0; !is_first && i < instance->node->open_ports; i++)
         out->counts[i] = turn->out[i].count - ft_turn_open_from(turn, i);
 }
 
@@ -286,7 +287,8 @@ static void undo(ft_instance *instance, const mark *before)
     ft_turn *turn = &instance->turn;
 
     for (size_t i = 0; i < instance->node->open_ports; i++)
-        ft_batch_list_drop(&turn->out[i], ft_turn_open_from(turn, i) + before->counts[i]);
+        ft_batch_list_drop(&turn->out[i],
+                           ft_turn_open_from(turn, i) + (before->is_first ? 0 : before->counts[i]));
     ft_failure_undo(instance->node->run, turn->items_failed - before->items_failed);
     turn->items_out = before->items_out;
     turn->items_failed = before->items_failed;
@@ -355,7 +357,7 @@ static bool try_again(ft_instance *instance, ft_batch *kept, const mark *before,
 
 // Takes `batch`.
 FT_ALWAYS_INLINE bool process_inline(const ft_node *node, ft_instance *instance, ft_batch *batch,
-                                     ft_error *err)
+                                     bool is_first, ft_error *err)
 {
     // Kept to be marked, or to be tried again. So a stage that writes values in place finds them
     // shared, and copies.
@@ -366,7 +368,7 @@ FT_ALWAYS_INLINE bool process_inline(const ft_node *node, ft_instance *instance,
     if (kept)
         ft_object_ref(&kept->object);
     if (retry)
-        set_mark(instance, &before);
+        set_mark(instance, is_first, &before);
     if (FT_UNLIKELY(instance->stage.def->absorbs) && batch->lineage)
         mark_rows(batch, FT_ROW_HELD, NULL);
     bool ok = attempt(instance, batch, retry, err);
@@ -383,7 +385,7 @@ FT_ALWAYS_INLINE bool process_inline(const ft_node *node, ft_instance *instance,
 
 static bool process_one(ft_instance *instance, ft_batch *batch, ft_error *err)
 {
-    return process_inline(instance->node, instance, batch, err);
+    return process_inline(instance->node, instance, batch, false, err);
 }
 
 bool ft_turn_process(ft_instance *instance, ft_batch *batch, ft_error *err)
@@ -497,10 +499,11 @@ static uint32_t run_plain(ft_packet_turn *turn)
         if (ft_atomic_load(&node->enough, FT_RELAXED) ||
             ft_atomic_load(&node->run->failing, FT_ACQUIRE))
             return i;
+        size_t first = at;
         for (size_t end = packet->list.ends[i]; at < end; at++) {
             ft_batch *batch = ft_take(&items[at]);
             instance->turn.items_in += batch->count;
-            if (FT_LIKELY(process_inline(node, instance, batch, &turn->err)))
+            if (FT_LIKELY(process_inline(node, instance, batch, at == first, &turn->err)))
                 continue;
             fail_ticket(turn, (ft_ticket){packet->ticket.stream, packet->ticket.sequence + i});
             return run_ticket(turn, i) ? i + 1 : UINT32_MAX;  // What is left of it is let go.
