@@ -29,6 +29,7 @@ static const ft_flag flags[] = {
     {"verbose", 'v', NULL, NULL, "what each stage has to say"},
     {"fail-on-errors", 0, NULL, NULL, "exit with 4 when items failed"},
     {"offline", 0, NULL, NULL, "never fetch a model"},
+    {"global-lock", 0, NULL, NULL, "one lock around all stages, to compare with"},
     {"trace", 0, "FILE", NULL, "write a trace for chrome://tracing or Perfetto"},
     {"profile-locks", 0, "FILE", NULL, "tell which locks were waited for, and who held them",
      .is_optional = true},
@@ -86,6 +87,7 @@ static bool read_arguments(runner *r, ft_error *err)
             "`ftpipe run FILE`, or a pipeline in one line: `ftpipe run -e 'read a.txt ! print'`.");
         return false;
     }
+    r->settings.global_lock = ft_arguments_has(a, "global-lock");
     r->options.order_any = order && strcmp(order, "any") == 0;
     if (!ft_arguments_get_count(a, "threads", 1, &r->options.threads, err) ||
         !ft_arguments_get_size(a, "memory", 16 << 20, &r->options.memory_bytes, err) ||
@@ -277,6 +279,14 @@ static int run_plan(runner *r)
         status = wait_and_report(r, run);
     else
         ft_report_failure(&r->report, r->file.source.path, node, &err);
+    if (ft_run_is_abandoned(run)) {
+        // A thread is still inside a stage: nothing that it may use can be let go of.
+        if (trace)
+            fflush(r->settings.trace);
+        fflush(stdout);
+        fflush(stderr);
+        _exit(status);
+    }
     ft_run_destroy(run);
     ft_report_locks_stop();
     if (trace && fclose(r->settings.trace) != 0) {

@@ -46,11 +46,11 @@ static void put_stage(ft_text *out, const ft_stage_stats *stage)
     ft_text_format(
         out,
         ",\"in\":%llu,\"made\":%llu,\"out\":%llu,\"dropped\":%llu,\"failed\":%llu,\"batches\":%llu,"
-        "\"busy_s\":%.3f,\"counters\":{",
+        "\"busy_s\":%.3f,\"runaways\":%llu,\"counters\":{",
         (unsigned long long)stage->items_in, (unsigned long long)stage->items_made,
         (unsigned long long)stage->items_out, (unsigned long long)stage->items_dropped,
         (unsigned long long)stage->items_failed, (unsigned long long)stage->batches,
-        (double)stage->busy_ns * 1e-9);
+        (double)stage->busy_ns * 1e-9, (unsigned long long)stage->runaways);
     for (size_t i = 0; stage->counters && stage->def->counters && stage->def->counters[i]; i++)
         ft_text_format(out, "%s\"%s\":%llu", i ? "," : "", stage->def->counters[i],
                        (unsigned long long)stage->counters[i]);

@@ -43,6 +43,9 @@ static void put_stage(ft_text *out, const ft_stage_stats *stage, int width, int6
         if (stage->counters[i] > 0)
             ft_text_format(out, "  %s %llu", stage->def->counters[i],
                            (unsigned long long)stage->counters[i]);
+    if (stage->runaways > 0)
+        ft_text_format(out, "  RUNAWAY: left behind %llu times",
+                       (unsigned long long)stage->runaways);
     ft_text_append_char(out, '\n');
 }
 

@@ -20,6 +20,8 @@
 // is started in spite of that.
 #include "engine/gate.h"
 
+#include "engine/global_lock.h"
+#include "engine/monitor.h"
 #include "engine/scheduler.h"
 #include "engine/sources.h"
 #include "engine/turn.h"
@@ -111,7 +113,12 @@ static void stand_in_line(ft_run *run, ft_worker *worker, ft_gate_waiter *own)
 {
     ft_gate *gate = &run->gate;
     int64_t from = ft_clock_ns();
+    bool paused = ft_watch_pause(worker);
+    bool had_lock = worker->has_one_lock, is_left = worker->is_away && worker->watch;
 
+    ft_global_lock_leave(worker);
+    if (worker->is_away)  // Not counted: it is until it sleeps, so that it may find that all do.
+        ft_active_enter(run);
     ft_condition_init(&own->changed);
     ft_worker_block(worker);
     ft_mutex_lock(&gate->lock);
@@ -128,18 +135,25 @@ static void stand_in_line(ft_run *run, ft_worker *worker, ft_gate_waiter *own)
         settle(run, at, CANCELLED);
     admit(run);
     ft_mutex_unlock(&gate->lock);
-    if (!worker->is_away)
-        ft_active_leave(run);
+    if (is_left)  // Does not come back by itself now.
+        ft_atomic_sub(&run->monitor->left, 1, FT_ACQ_REL);
+    ft_active_leave(run);
     ft_mutex_lock(&gate->lock);
     while (own->outcome == WAITS)
         ft_condition_wait(&own->changed, &gate->lock);
     ft_mutex_unlock(&gate->lock);
+    if (is_left)
+        ft_atomic_add(&run->monitor->left, 1, FT_ACQ_REL);
     if (worker->is_away)
         ft_active_leave(run);  // settle made it active; its turn does so when it comes back.
     ft_worker_unblock(worker);
     ft_condition_finish(&own->changed);
     if (worker->at)
         worker->at->turn.waited_ns += ft_clock_ns() - from;
+    if (had_lock)
+        ft_global_lock_take(worker);
+    if (paused)
+        ft_watch_resume(worker);
 }
 
 static bool gate_wait(ft_account *account, int64_t size_bytes, ft_error *err)
@@ -204,6 +218,9 @@ void ft_run_unstick(ft_run *run)
 {
     ft_gate *gate = &run->gate;
     bool settled = false;
+    // A turn that was left behind may still come back, with memory to give back and work to make.
+    // Acquire and release by way of `active`: it is taken out of there after it is counted here.
+    bool out = run->monitor && ft_atomic_load(&run->monitor->left, FT_ACQUIRE) > 0;
 
     ft_mutex_lock(&gate->lock);
     if (gate->waiters) {
@@ -211,12 +228,12 @@ void ft_run_unstick(ft_run *run)
         ft_gate_waiter **victim = fits ? NULL : find_victim(gate);
         if (victim)
             settle(run, victim, UNDONE);
-        else
+        else if (fits || !out)
             settle(run, &gate->waiters, fits ? CHARGED : TOO_BIG);
         settled = true;
     }
     ft_mutex_unlock(&gate->lock);
-    if (!settled)
+    if (!settled && !out)
         ft_source_force(run);
 }
 

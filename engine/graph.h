@@ -53,7 +53,8 @@ typedef enum ft_task_kind {
     FT_TASK_PACKET,
     FT_TASK_SERIAL,
     FT_TASK_SOURCE,
-    FT_TASK_END
+    FT_TASK_END,
+    FT_TASK_RETURNED,  // A turn that was left behind and has come back.
 } ft_task_kind;
 
 // Something a worker can do; in one list at a time.
@@ -178,6 +179,8 @@ struct ft_node {
 
     ft_task serial_task, end_task;
     ft_atomic_i64 open;            // Unfinished inputs + packets that have come and are not done.
+    ft_atomic_u32 runaways;        // Turns that were left behind.
+    ft_atomic_i64 patience_ns;     // What its turns may take: grows with those that came back.
     ft_atomic_u32 enough;          // It said so, or all who read it did.
     bool said_enough;              // Under run->enough_lock.
     ft_atomic_pointer *instances;  // [instance_room] of ft_instance; by worker for PARALLEL.
@@ -215,6 +218,9 @@ struct ft_turn {
     int64_t started_ns, ended_ns;
     int64_t waited_ns;  // For memory.
     bool is_open;       // A stream's: something was given for the ticket at work.
+    const char *part;   // Of what the stage was given: part of the source, NULL where the next is
+                        // an item's number; and
+    uint64_t place;     // the position in it + 1; 0: not known.
     bool may_cut;       // The stage is at work: what is done may be sent ahead.
     bool may_undo;      // What the stage is at can be done again.
     bool is_undone;     // And is to be: an older turn needs the memory.
@@ -265,7 +271,12 @@ struct ft_worker {
     ft_trace_buffer *trace;  // trace.c's; NULL before its first turn.
     int64_t last_ns;         // When its last turn ended, if it has not slept since; else 0.
     bool is_spare;
-    bool is_away;    // Inside a source that waits for the outside: not counted in `active`.
+    bool is_away;  // Inside a source that waits for the outside, or left behind: not counted in
+                   // `active`.
+    bool has_one_lock;  // global_lock.h
+    bool is_left;       // Left behind, and its turn handed over: the thread ends.
+    bool is_free;       // Such a thread has ended: the slot may be used again. Under idle_lock.
+    struct ft_watch *watch;  // runaway.h; NULL for threads of the pool.
     bool publishes;  // What it makes is put up for all at once (a source or a flush is still
                      // running).
 };
@@ -324,12 +335,18 @@ struct ft_run {
     ft_condition spare_wake;
     int64_t spare_tokens, spares_parked;
     ft_atomic_i64 workers_started;
-    int64_t blocked, spares_out;  // Workers that wait for memory; spares that stand in for them.
+    // Workers that wait for memory, those that were left behind for good, and spares that stand in
+    // for both.
+    int64_t blocked, replaced, spares_out;
     ft_atomic_i64
         active;  // Threads that can still do something by themselves, and tasks given to the pool.
     ft_atomic_u32 over;  // Threads are to leave.
 
     ft_gate gate;
+    struct ft_watch *watches;         // [worker_room]: runaway.h
+    struct ft_monitor *monitor;       // monitor.h
+    struct ft_global_lock *one_lock;  // global_lock.h; NULL without --global-lock.
+    bool is_abandoned;  // A thread is still inside a stage, and keeps the run: nothing is freed.
 
     ft_atomic_u32 stop;        // ft_stop
     ft_atomic_u32 cancels;     // Calls of ft_run_cancel.

@@ -63,6 +63,7 @@ ft_plan_node *ft_plan_add_node(ft_plan *plan, const ft_stage_def *def, const cha
     node->config = config;
     node->concurrency = def->concurrency;
     node->blocks = def->blocks;
+    node->pace = def->pace;
     plan->nodes[plan->node_count++] = node;
     return node;
 }

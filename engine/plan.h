@@ -13,6 +13,13 @@ typedef enum ft_on_error {
     FT_ON_ERROR_SKIP,
 } ft_on_error;
 
+// What becomes of a turn that does not come back.
+typedef enum ft_on_runaway {
+    FT_ON_RUNAWAY_LEAVE,    // It keeps its place in the order; the rest goes on.
+    FT_ON_RUNAWAY_FAIL,     // Its items have failed; its place is closed.
+    FT_ON_RUNAWAY_PROCESS,  // It runs in a child, which is ended.
+} ft_on_runaway;
+
 enum { FT_PORT_MAIN = 0, FT_PORT_ERRORS = 1000 };  // 1, 2 ...: def->ports[0], [1] ...
 
 typedef struct ft_plan_input {
@@ -32,6 +39,10 @@ typedef struct ft_plan_node {
     int64_t workers;        // 0: auto.
     int64_t batch_items;    // 0: auto.
     ft_on_error on_error;
+    ft_pace pace;       // `class:`; the def's where it is not given.
+    int64_t budget_ms;  // `budget:`; the longest that a turn may take, 0: by its pace.
+    ft_on_runaway on_runaway;
+    bool isolate;        // `isolate: process`: it runs in a child.
     bool order_any;      // `order: any` here or in `run`.
     const void *domain;  // Nodes with the same one are never at work at once; NULL: none.
     bool is_hidden;  // Made by the checker: a def's `then`. Shown as part of the stage above it.

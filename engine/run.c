@@ -17,6 +17,7 @@
 #include "engine/graph.h"
 #include "engine/memory_limit.h"
 #include "engine/order.h"
+#include "engine/runaway.h"
 #include "engine/scheduler.h"
 #include "engine/sources.h"
 #include "engine/stats.h"
@@ -123,6 +124,8 @@ ft_run *ft_run_create(const ft_plan *plan, const ft_run_settings *settings,
 
 static void drop_task(ft_task *task)
 {
+    if (task->kind == FT_TASK_RETURNED)
+        ft_runaway_drop(task);
     if (task->kind != FT_TASK_PACKET)
         return;
     for (ft_packet *packet = (ft_packet *)task, *next; packet; packet = next) {
@@ -152,20 +155,41 @@ static void drop_packets(ft_run *run)
     }
 }
 
+// A thread that was abandoned is inside of it.
+static bool is_at_work(const ft_run *run, const ft_instance *instance)
+{
+    for (size_t i = 0; run->is_abandoned && i < run->worker_room; i++)
+        if (ft_watch_stage(&run->watches[i]) == instance->node)
+            return true;
+    return false;
+}
+
 static void close_instances(ft_run *run)
 {
     for (size_t i = 0; i < run->node_count; i++)
         for (size_t j = 0; j < run->nodes[i].instance_room; j++) {
             ft_instance *instance = ft_atomic_load(&run->nodes[i].instances[j], FT_ACQUIRE);
-            if (instance)
+            if (instance && !is_at_work(run, instance))
                 ft_instance_close(instance);
         }
+}
+
+// The last one that could not be freed, so that what it holds can still be reached.
+static ft_run *kept_run;
+
+bool ft_run_is_abandoned(const ft_run *run)
+{
+    return run && run->is_abandoned;
 }
 
 void ft_run_destroy(ft_run *run)
 {
     if (!run)
         return;
+    if (run->is_abandoned) {
+        kept_run = run;
+        return;
+    }
     if (run->nodes)
         ft_graph_finish(run);
     ft_scheduler_finish(run);
@@ -221,6 +245,17 @@ static void settle_uncommitted(ft_run *run)
     if (is_lost)
         ft_atomic_add(&run->left_behind, ft_atomic_exchange(&run->written, 0, FT_RELAXED),
                       FT_RELAXED);
+}
+
+// What a thread that was abandoned holds will not be decided about any more.
+static void settle_abandoned(ft_run *run)
+{
+    uint64_t done =
+        ft_atomic_load(&run->written, FT_RELAXED) + ft_atomic_load(&run->dropped, FT_RELAXED) +
+        ft_atomic_load(&run->failed, FT_RELAXED) + ft_atomic_load(&run->left_behind, FT_RELAXED);
+
+    ft_atomic_add(&run->left_behind, ft_atomic_load(&run->items_read, FT_RELAXED) - done,
+                  FT_RELAXED);
 }
 
 // ---- wait ----
@@ -357,6 +392,8 @@ bool ft_run_wait(ft_run *run, const ft_plan_node **out_node, ft_error *err)
     close_instances(run);
     settle_held(run);
     settle_uncommitted(run);
+    if (run->is_abandoned)
+        settle_abandoned(run);
     if (out_node)
         *out_node = run->error_node;
     ft_atomic_store(&run->ended_ns, ft_clock_ns(), FT_RELEASE);

@@ -23,6 +23,7 @@ typedef struct ft_stage_stats {
     uint64_t items_in, items_out, items_dropped, items_failed,
         items_made;  // in + made = out + dropped + failed
     uint64_t batches;
+    uint64_t runaways;        // Turns that did not come back in time and were left behind.
     int64_t busy_ns;          // Thread time inside the stage, all instances.
     int64_t waiting_batches;  // Ready, and nobody works on them yet.
     int64_t running;          // Instances at work now.
@@ -53,7 +54,11 @@ typedef struct ft_run_settings {
     void (*on_item_error)(void *host, const ft_plan_node *node, const char *place, ft_slice text,
                           const ft_error *why);
     void *host;
-    FILE *trace;  // Chrome trace JSON, or NULL.
+    bool global_lock;  // One lock around all stages, to compare with.
+    int64_t grace_ms;  // How long a turn that does not come back is waited for when all else is
+                       // done; 0: 30 s, and 2 s after a second Ctrl-C.
+    uint64_t chaos;    // For tests: turns yield and are left behind by chance, with this seed.
+    FILE *trace;       // Chrome trace JSON, or NULL.
 } ft_run_settings;
 
 // Loads models, opens nothing yet. `*out_node` (may be NULL) says which stage failed.
@@ -68,4 +73,7 @@ void ft_run_cancel(ft_run *run);
 // A snapshot; any thread, at any time between create and destroy. The caller frees nothing: `stats`
 // is filled in place, its arrays belong to the run. One thread at a time.
 void ft_run_get_stats(ft_run *run, ft_run_stats *out);
+// Does nothing when a thread is still inside a stage that did not come back (ft_run_is_abandoned):
+// run, plan and models are the thread's as long as it lives, so the program ends by _exit.
 void ft_run_destroy(ft_run *run);
+bool ft_run_is_abandoned(const ft_run *run);

@@ -13,14 +13,26 @@
 #include "engine/scheduler.h"
 
 #include "engine/gate.h"
+#include "engine/global_lock.h"
+#include "engine/monitor.h"
 #include "engine/sources.h"
 #include "engine/turn.h"
+#include "runtime/log.h"
 #include "runtime/memory/alloc.h"
+#include "runtime/system/clock.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { THREAD_NAME_BYTES = 16, HOT_MOST = 3, INJECTED_EVERY = 61, SPINS = 32 };
+enum {
+    THREAD_NAME_BYTES = 16,
+    HOT_MOST = 3,
+    INJECTED_EVERY = 61,
+    SPINS = 32,
+    GRACE_MS = 30000,
+    GRACE_CANCELLED_MS = 2000,
+};
+#define MS_NS INT64_C(1000000)
 
 static FT_THREAD_LOCAL ft_worker *current_worker;
 
@@ -110,7 +122,7 @@ static ft_task *find_task(ft_worker *worker, bool thorough)
     return task;
 }
 
-static bool has_work(const ft_run *run)
+bool ft_scheduler_has_work(const ft_run *run)
 {
     int64_t count = ft_atomic_load(&run->workers_started, FT_ACQUIRE);
     for (int64_t i = 0; i < count; i++)
@@ -134,7 +146,9 @@ void ft_wake_one(ft_run *run)
 
 void ft_active_enter(ft_run *run)
 {
-    ft_atomic_add(&run->active, 1, FT_ACQ_REL);
+    // Sequentially consistent: either the monitor sees this one, or this one sees it go to sleep.
+    if (ft_atomic_add(&run->active, 1, FT_SEQ_CST) == 0)
+        ft_monitor_wake(run);
 }
 
 void ft_active_leave(ft_run *run)
@@ -154,7 +168,7 @@ static ft_task *spin(ft_worker *worker)
 {
     for (int i = 0; i < SPINS && worker->run->threads > 1; i++) {
         FT_PAUSE();
-        if (has_work(worker->run))
+        if (ft_scheduler_has_work(worker->run))
             return find_task(worker, false);
     }
     return NULL;
@@ -166,6 +180,7 @@ static ft_task *park(ft_worker *worker)
     ft_run *run = worker->run;
 
     worker->last_ns = 0;
+    ft_global_lock_leave(worker);
     ft_task *task = spin(worker);
     if (task)
         return task;
@@ -180,7 +195,7 @@ static ft_task *park(ft_worker *worker)
     if (!ft_idle_sleep(&run->idle))
         return NULL;
     task = find_task(worker, true);
-    if (task && has_work(run))
+    if (task && ft_scheduler_has_work(run))
         ft_wake_one(run);
     return task;
 }
@@ -188,41 +203,84 @@ static ft_task *park(ft_worker *worker)
 // ---- spares ----
 
 // Under idle_lock.
-static bool start_worker(ft_run *run, size_t slot, ft_error *err);
+static bool start_worker(ft_run *run, size_t slot, bool is_spare, ft_error *err);
+
+// Under idle_lock: one more worker, which counts as active, sleeping or new. False: none can be
+// had.
+static bool add_spare(ft_run *run)
+{
+    size_t started = (size_t)ft_atomic_load(&run->workers_started, FT_RELAXED), slot = 0;
+    ft_error err = FT_ERROR_INIT;
+
+    if (is_over(run))
+        return false;
+    if (run->spares_parked > run->spare_tokens) {
+        run->spare_tokens++;
+        run->spares_out++;
+        ft_active_enter(run);
+        ft_condition_wake_one(&run->spare_wake);
+        return true;
+    }
+    while (slot < started && !run->workers[slot].is_free)
+        slot++;
+    if (slot == run->worker_room)
+        return false;
+    ft_active_enter(run);
+    if (start_worker(run, slot, true, &err)) {
+        run->spares_out++;
+        return true;
+    }
+    ft_atomic_sub(&run->active, 1, FT_ACQ_REL);  // Cannot come to 0: the caller is active.
+    return false;
+}
+
+bool ft_worker_replace(ft_worker *worker, bool (*claim)(void *host), void *host)
+{
+    ft_run *run = worker->run;
+
+    ft_mutex_lock(&run->idle_lock);
+    // The worker itself is active until it is claimed; then the one in its place is.
+    bool ok = add_spare(run);
+    bool claimed = ok && claim(host);
+    if (claimed && worker->is_spare)
+        run->spares_out--;
+    else if (claimed)
+        run->replaced++;
+    ft_mutex_unlock(&run->idle_lock);
+    if (claimed)
+        ft_active_leave(run);
+    return claimed;
+}
+
+void ft_worker_free(ft_worker *worker)
+{
+    ft_mutex_lock(&worker->run->idle_lock);
+    worker->is_free = true;
+    ft_mutex_unlock(&worker->run->idle_lock);
+}
 
 void ft_worker_block(ft_worker *worker)
 {
     ft_run *run = worker->run;
 
-    if (!worker->ring)
-        return;  // A thread of the pool holds up nobody.
+    if (!worker->ring || worker->is_away)
+        return;  // A thread of the pool, or one that was left behind, holds up nobody.
     if (worker->next)
         push(worker, ft_take(&worker->next));
     ft_mutex_lock(&run->idle_lock);
     run->blocked++;
-    bool missing = ft_idle_sleepers(&run->idle) == 0 && run->spares_out < run->blocked;
-    size_t started = (size_t)ft_atomic_load(&run->workers_started, FT_RELAXED);
-    if (missing && run->spares_parked > run->spare_tokens) {
-        run->spare_tokens++;
-        run->spares_out++;
-        ft_active_enter(run);
-        ft_condition_wake_one(&run->spare_wake);
-    } else if (missing && started < run->worker_room && !is_over(run)) {
-        ft_error err = FT_ERROR_INIT;
-        ft_active_enter(run);
-        // Without a spare the run goes on more slowly: ft_run_unstick sees to it that it does.
-        if (start_worker(run, started, &err))
-            run->spares_out++;
-        else
-            ft_atomic_sub(&run->active, 1, FT_ACQ_REL);  // Cannot come to 0: the caller is active.
-    }
+    bool missing =
+        ft_idle_sleepers(&run->idle) == 0 && run->spares_out < run->blocked + run->replaced;
+    // Without a spare the run goes on more slowly: ft_run_unstick sees to it that it does.
+    if (missing)
+        ft_ignore(add_spare(run));
     ft_mutex_unlock(&run->idle_lock);
     ft_wake_one(run);
 }
 
 void ft_worker_unblock(ft_worker *worker)
 {
-    if (!worker->ring)
+    if (!worker->ring || worker->is_away)
         return;
     ft_mutex_lock(&worker->run->idle_lock);
     worker->run->blocked--;
@@ -235,7 +293,7 @@ static void park_spare(ft_worker *worker)
     ft_run *run = worker->run;
 
     ft_mutex_lock(&run->idle_lock);
-    bool surplus = run->spares_out > run->blocked;
+    bool surplus = run->spares_out > run->blocked + run->replaced;
     if (surplus) {
         run->spares_out--;
         run->spares_parked++;
@@ -247,6 +305,7 @@ static void park_spare(ft_worker *worker)
     if (worker->next)
         push(worker, ft_take(&worker->next));
     ft_wake_one(run);  // For what its ring holds.
+    ft_global_lock_leave(worker);
     ft_active_leave(run);
     ft_mutex_lock(&run->idle_lock);
     while (run->spare_tokens == 0 && !is_over(run))
@@ -259,44 +318,59 @@ static void park_spare(ft_worker *worker)
 
 // ---- threads ----
 
+static void run_under_lock(ft_worker *worker, ft_task *task)
+{
+    ft_global_lock_take(worker);
+    ft_task_run(worker, task);
+    ft_global_lock_yield(worker);
+}
+
 static void worker_main(void *host)
 {
     ft_worker *worker = host;
     ft_run *run = worker->run;
 
     current_worker = worker;
+    ft_watch_attach(worker);
     while (!is_over(run)) {
         if (worker->is_spare)
             park_spare(worker);
         if (is_over(run))
             break;
+        ft_global_lock_take(worker);
         ft_task *task = find_task(worker, false);
         if (!task)
             task = park(worker);
         if (task && is_over(run))
             push(worker, task);  // ft_scheduler_drain finds it.
         else if (task)
-            ft_task_run(worker, task);
+            run_under_lock(worker, task);
+        if (worker->is_left)
+            return;  // Nothing here is its own any more.
     }
+    ft_global_lock_leave(worker);
     if (worker->next)
         push(worker, ft_take(&worker->next));
 }
 
-static bool start_worker(ft_run *run, size_t slot, ft_error *err)
+static bool start_worker(ft_run *run, size_t slot, bool is_spare, ft_error *err)
 {
     ft_worker *worker = &run->workers[slot];
+    int64_t started = ft_atomic_load(&run->workers_started, FT_RELAXED);
     char name[THREAD_NAME_BYTES];
 
     *worker = (ft_worker){.run = run,
                           .ring = &run->rings[slot],
+                          .watch = &run->watches[slot],
                           .slot = (uint32_t)slot,
-                          .is_spare = slot >= (size_t)run->threads};
+                          .is_spare = is_spare};
     snprintf(name, sizeof(name), "ftpipe-%u", (unsigned)slot);
     // Release pairs with the acquire of those that steal.
-    ft_atomic_store(&run->workers_started, (int64_t)slot + 1, FT_RELEASE);
+    if ((int64_t)slot == started)
+        ft_atomic_store(&run->workers_started, started + 1, FT_RELEASE);
     if (ft_thread_start(&worker->thread, name, worker_main, worker, err))
         return true;
-    ft_atomic_store(&run->workers_started, (int64_t)slot, FT_RELEASE);
+    worker->is_free = true;
     return false;
 }
 
@@ -352,7 +426,8 @@ static void pool_main(void *host)
         ft_mutex_unlock(&pool->lock);
         if (!ok)
             ft_run_fail(worker->run, task->node, NULL, &err);
-        ft_task_run(worker, task);
+        run_under_lock(worker, task);
+        ft_global_lock_leave(worker);
         ft_active_leave(worker->run);
         ft_mutex_lock(&pool->lock);
         pool->sources -= may_stay;
@@ -424,7 +499,7 @@ bool ft_scheduler_init(ft_run *run, ft_error *err)
     if (!run->pool.workers || !run->workers || !run->rings)
         return ft_fail_nomem(err, run->worker_room * sizeof(ft_ring));
     memset(run->rings, 0, run->worker_room * sizeof(ft_ring));
-    return true;
+    return ft_runaway_init(run, err) && ft_monitor_init(run, err) && ft_global_lock_init(run, err);
 }
 
 bool ft_scheduler_start(ft_run *run, ft_error *err)
@@ -435,9 +510,35 @@ bool ft_scheduler_start(ft_run *run, ft_error *err)
     // The lock keeps the first of them from starting a spare in the place of the next.
     ft_mutex_lock(&run->idle_lock);
     for (int i = 0; ok && i < run->threads; i++)
-        ok = start_worker(run, (size_t)i, err);
+        ok = start_worker(run, (size_t)i, false, err);
     ft_mutex_unlock(&run->idle_lock);
-    return ok;
+    return ok && ft_monitor_start(run, err);
+}
+
+// How long a thread may take to come back from its stage when the run is over.
+static int64_t grace_of(const ft_run *run)
+{
+    if (run->settings.grace_ms)
+        return run->settings.grace_ms * MS_NS;
+    return ft_atomic_load(&run->cancels, FT_SEQ_CST) > 1 ? GRACE_CANCELLED_MS * MS_NS
+                                                         : GRACE_MS * MS_NS;
+}
+
+// False: the thread is inside a stage and does not come back.
+static bool join_worker(ft_run *run, size_t slot, int64_t deadline_ns)
+{
+    ft_thread *thread = &run->workers[slot].thread;
+
+    if (ft_thread_join_until(thread, deadline_ns))
+        return true;
+    const ft_node *node = ft_watch_stage(&run->watches[slot]);
+    if (node && ft_runaway_abandon(&run->watches[slot])) {
+        ft_log(FT_LOG_WARN, node->plan->name,
+               "has not come back: it is abandoned, and the program ends without it");
+        return false;
+    }
+    ft_thread_join(thread);  // On its way out.
+    return true;
 }
 
 void ft_scheduler_stop(ft_run *run)
@@ -451,14 +552,20 @@ void ft_scheduler_stop(ft_run *run)
     run->pool.closed = true;
     ft_condition_wake_all(&run->pool.come);
     ft_mutex_unlock(&run->pool.lock);
+    ft_monitor_stop(run);
+    int64_t deadline_ns = ft_clock_ns() + grace_of(run);
     for (size_t i = 0; i < run->worker_room; i++)
-        ft_thread_join(&run->workers[i].thread);
+        if (!join_worker(run, i, deadline_ns))
+            run->is_abandoned = true;
     for (size_t i = 0; i < run->pool.room; i++)
         ft_thread_join(&run->pool.workers[i].thread);
+    ft_monitor_collect(run);
 }
 
 void ft_scheduler_finish(ft_run *run)
 {
+    ft_monitor_finish(run);
+    ft_global_lock_finish(run);
     if (!run->rings)
         return;
     ft_mutex_finish(&run->injected.lock);

@@ -24,5 +24,12 @@ void ft_active_leave(ft_run *run);
 // The calling worker goes to sleep in the gate: somebody else takes its place meanwhile.
 void ft_worker_block(ft_worker *worker);
 void ft_worker_unblock(ft_worker *worker);
+// Whether anything waits for a worker; a hint.
+bool ft_scheduler_has_work(const ft_run *run);
+// Puts a fresh thread in the place of `worker`, whose thread stays inside a stage; `claim` decides
+// that it does, when the thread can be had. False: no claim, or no thread.
+bool ft_worker_replace(ft_worker *worker, bool (*claim)(void *host), void *host);
+// The thread of a worker that was replaced has ended: its slot may be used again.
+void ft_worker_free(ft_worker *worker);
 // Hands every task that nobody has run to `drop`; only while no threads run.
 void ft_scheduler_drain(ft_run *run, void (*drop)(ft_task *task));

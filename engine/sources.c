@@ -20,6 +20,8 @@
 #include <unistd.h>
 
 #include "engine/gate.h"
+#include "engine/global_lock.h"
+#include "engine/runaway.h"
 #include "engine/scheduler.h"
 #include "engine/train.h"
 #include "engine/turn.h"
@@ -287,11 +289,13 @@ static bool produce(ft_worker *worker, ft_instance *instance, bool *done, ft_err
 
     if (away) {
         worker->is_away = true;
+        ft_global_lock_leave(worker);
         ft_active_leave(node->run);
     }
     bool ok = node->plan->def->produce(&instance->stage, done, err);
     if (away) {
         ft_active_enter(node->run);
+        ft_global_lock_take(worker);
         worker->is_away = false;
     }
     return ok;
@@ -330,43 +334,62 @@ static bool produce_train(ft_worker *worker, ft_instance *instance, bool *done, 
     return ok;
 }
 
-static bool run_turn(ft_worker *worker, ft_node *node, bool *done, ft_error *err)
+// Sends what was produced. What came before a failure goes on its way too.
+static void end_turn(ft_worker *worker, ft_source_stay *stay)
 {
+    ft_instance *instance = stay->instance;
     ft_error why = FT_ERROR_INIT;
-    ft_instance *instance = ft_instance_get(worker, node, err);
 
-    if (!instance)
-        return false;
-    ft_turn_begin(worker, instance, node->flushed, train_of(node));
-    bool ok = produce_train(worker, instance, done, err);
-    // What came before a failure goes on its way.
-    for (size_t i = 0; !ok && i < node->open_ports; i++)
+    ft_turn_move(instance, worker);
+    for (size_t i = 0; !stay->ok && i < stay->node->open_ports; i++)
         ft_batch_list_drop(&instance->turn.out[i], ft_turn_open_from(&instance->turn, i));
     if (!ok)
         instance->turn.is_open = false;
     bool sent = ft_turn_next(instance, false, &why) && ft_turn_send(instance, false, &why);
-    if (ok && !sent)
-        *err = why;
+    if (stay->ok && !sent)
+        stay->err = why;
     ft_turn_end(instance);
-    return ok && sent;
+    stay->ok = stay->ok && sent;
 }
 
-void ft_source_turn(ft_worker *worker, ft_node *node)
+void ft_source_stay_finish(ft_worker *worker, ft_source_stay *stay)
 {
-    ft_run *run = node->run;
-    ft_error err = FT_ERROR_INIT;
-    bool done = must_end(node);
-    bool ok = done || run_turn(worker, node, &done, &err);
+    ft_node *node = stay->node;
 
-    if (!ok) {
+    if (stay->instance)
+        end_turn(worker, stay);
+    if (!stay->ok) {
         ft_ticket at = {node->flushed->rank, UINT64_MAX};
-        ft_run_fail(run, node, &at, &err);
+        ft_run_fail(node->run, node, &at, &stay->err);
     }
-    if (done || !ok) {
+    if (stay->done || !stay->ok) {
         ft_atomic_store(&node->source->state, FT_SOURCE_ENDED, FT_SEQ_CST);
         ft_node_release(worker, node, 1);
         return;
     }
     ft_atomic_store(&node->source->state, FT_SOURCE_IDLE, FT_SEQ_CST);
-    ft_source_poke(run);
+    ft_source_poke(node->run);
+}
+
+void ft_source_turn(ft_worker *worker, ft_node *node)
+{
+    ft_source_stay own, *stay = worker->watch ? &worker->watch->source : &own;
+
+    *stay = (ft_source_stay){.node = node, .err = FT_ERROR_INIT};
+    stay->done = must_end(node);
+    stay->ok = true;
+    if (!stay->done) {
+        stay->instance = ft_instance_get(worker, node, &stay->err);
+        stay->ok = stay->instance != NULL;
+    }
+    if (stay->instance) {
+        ft_turn_begin(worker, stay->instance, node->flushed, train_of(node));
+        ft_watch_enter(worker, node, stay->instance->turn.started_ns);
+        stay->ok = produce_train(worker, stay->instance, &stay->done, &stay->err);
+        if (!ft_watch_leave(worker)) {
+            ft_runaway_hand_over(worker, true);
+            return;
+        }
+    }
+    ft_source_stay_finish(worker, stay);
 }

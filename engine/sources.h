@@ -22,6 +22,15 @@ size_t ft_source_measure(const ft_batch *batch);
 void ft_source_started(ft_node *node, ft_flight *flight, const ft_turn *turn);
 // The train is done.
 void ft_source_landed(ft_node *node, const ft_flight *flight);
+// A turn of a source, from where it has produced to where what it made is on its way; another
+// worker's, if the one that produced was left behind.
+typedef struct ft_source_stay {
+    ft_node *node;
+    ft_instance *instance;  // NULL: there was no turn.
+    bool done, ok;
+    ft_error err;
+} ft_source_stay;
+void ft_source_stay_finish(ft_worker *worker, ft_source_stay *stay);
 // One turn: produces a train of batches, or ends.
 void ft_source_turn(ft_worker *worker, ft_node *node);
 // The host's `start`.

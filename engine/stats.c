@@ -92,6 +92,7 @@ static void add_node(ft_stage_stats *stage, const ft_node *node)
         if (instance)
             add_instance(stage, instance);
     }
+    stage->runaways += ft_atomic_load(&node->runaways, FT_RELAXED);
     stage->instances += node->cap;
     int64_t waiting = open - (int64_t)node->plan->input_count - (stage->running - before);
     if (!node->source && waiting > 0)

@@ -9,6 +9,7 @@
 #include "engine/flow.h"
 #include "engine/gate.h"
 #include "engine/order.h"
+#include "engine/runaway.h"
 #include "engine/scheduler.h"
 #include "engine/sources.h"
 #include "engine/trace.h"
@@ -157,6 +158,7 @@ bool ft_turn_send(ft_instance *instance, bool more, ft_error *err)
         return true;
     if (!take_open(instance, open, err))
         return false;
+    bool paused = ft_watch_pause(worker);
     if (!more && !worker->is_away)
         turn->ended_ns = ft_clock_ns();
     ft_packet *packet = pack(instance, err);
@@ -182,6 +184,8 @@ bool ft_turn_send(ft_instance *instance, bool more, ft_error *err)
     turn->sent += turn->tickets;
     turn->tickets = 0;
     turn->bytes = 0;
+    if (paused)
+        ft_watch_resume(worker);
     return ok;
 }
 
@@ -322,11 +326,31 @@ static inline bool may_retry(const ft_node *node, const ft_batch *batch)
     return node->retries || (node->retries_one && batch->count == 1);
 }
 
+// Where the batch comes from, for the log if this call does not come back: the stage may let go of
+// the batch, but names of parts live as long as the run.
+static void note_place(ft_turn *turn, const ft_batch *batch)
+{
+    const ft_lineage *lineage = batch->lineage;
+
+    turn->part = NULL;
+    turn->place = 0;
+    if (!lineage || batch->count == 0)
+        return;
+    size_t row = ft_batch_row(batch, 0);
+    if (lineage->positions && lineage->parts) {
+        turn->part = lineage->parts[lineage->positions[row].part];
+        turn->place = lineage->positions[row].offset + 1;
+    } else {
+        turn->place = lineage->first_index + row + 2;
+    }
+}
+
 // One call of the stage; takes `batch`.
 static bool attempt(ft_instance *instance, ft_batch *batch, bool retry, ft_error *err)
 {
     ft_turn *turn = &instance->turn;
 
+    note_place(turn, batch);
     turn->may_undo = retry;
     bool ok = instance->stage.def->process(&instance->stage, &batch, err);
     turn->may_undo = false;
@@ -581,14 +605,23 @@ void ft_packet_turn_finish(ft_worker *worker, ft_packet_turn *turn)
     ft_node_release(worker, node, tickets);
 }
 
-// Runs a train through the stage and sends what came of it.
-static void run_pieces(ft_worker *worker, ft_node *node, ft_packet *first)
+// Runs a train through the stage and sends what came of it. False: the thread was left behind
+// meanwhile, and somebody else does the rest.
+static bool run_pieces(ft_worker *worker, ft_node *node, ft_packet *first)
 {
-    ft_packet_turn turn;
+    ft_packet_turn own, *turn = worker->watch ? &worker->watch->packet : &own;
 
-    ft_packet_turn_begin(worker, node, first, &turn);
-    ft_packet_turn_process(&turn);
-    ft_packet_turn_finish(worker, &turn);
+    ft_packet_turn_begin(worker, node, first, turn);
+    if (turn->instance) {
+        ft_watch_enter(worker, node, turn->instance->turn.started_ns);
+        ft_packet_turn_process(turn);
+        if (!ft_watch_leave(worker)) {
+            ft_runaway_hand_over(worker, false);
+            return false;
+        }
+    }
+    ft_packet_turn_finish(worker, turn);
+    return true;
 }
 
 // CAPPED: the instance is free for the next packet that waits for one.
@@ -623,7 +656,8 @@ static void run_serial(ft_worker *worker, ft_node *node)
         }
         if (!packet)
             return;
-        run_pieces(worker, node, packet);
+        if (!run_pieces(worker, node, packet))
+            return;
     }
 }
 
@@ -637,18 +671,14 @@ void ft_packet_turn_follow(ft_worker *worker, ft_node *node)
 
 static void run_packet(ft_worker *worker, ft_node *node, ft_packet *packet)
 {
-    run_pieces(worker, node, packet);
-    if (node->mode == FT_MODE_CAPPED)
+    if (run_pieces(worker, node, packet) && node->mode == FT_MODE_CAPPED)
         pass_on(worker, node);
 }
 
-void ft_task_run(ft_worker *worker, ft_task *task)
+static void run_task(ft_worker *worker, ft_task *task)
 {
     ft_node *node = task->node;
-    ft_domain *domain = node->domain;
 
-    if (domain && !ft_domain_enter(domain, task))
-        return;
     switch (task->kind) {
     case FT_TASK_PACKET:
         run_packet(worker, node, (ft_packet *)task);
@@ -662,7 +692,22 @@ void ft_task_run(ft_worker *worker, ft_task *task)
     case FT_TASK_END:
         ft_flow_end(worker, node);
         break;
+    case FT_TASK_RETURNED:
+        ft_runaway_finish(worker, task);
+        break;
     }
+}
+
+void ft_task_run(ft_worker *worker, ft_task *task)
+{
+    ft_domain *domain = task->node->domain;
+
+    // A turn that has come back is in its domain still.
+    if (domain && task->kind != FT_TASK_RETURNED && !ft_domain_enter(domain, task))
+        return;
+    run_task(worker, task);
+    if (worker->is_left)
+        return;
     ft_task *next = domain ? ft_domain_leave(domain) : NULL;
     if (next)
         ft_dispatch(worker, next);

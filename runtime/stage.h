@@ -26,6 +26,13 @@ typedef enum ft_concurrency {
     FT_CONCURRENCY_ONE,  // One instance, which sees the batches in order (unless `order: any`).
 } ft_concurrency;
 
+// How long a turn takes that comes back. Stages that wait for the outside (`blocks`) have threads
+// of their own instead.
+typedef enum ft_pace {
+    FT_PACE_SHORT,    // Milliseconds: left behind when it keeps others waiting for longer.
+    FT_PACE_COMPUTE,  // Long and honest: has a budget of 10 s a turn.
+} ft_pace;
+
 typedef struct ft_stage ft_stage;
 typedef struct ft_stage_plan ft_stage_plan;
 typedef struct ft_stage_load ft_stage_load;
@@ -47,6 +54,7 @@ typedef struct ft_stage_def {
         *ports;  // Named outputs beside the main one and `errors`; NULL-terminated, or NULL.
     const char *const *counters;  // Names for ft_count; NULL-terminated, or NULL.
     size_t config_size, state_size;
+    ft_pace pace;
     // Runs behind this stage with the same config, on all cores: what a source cuts, it decodes.
     // May be NULL.
     const struct ft_stage_def *then;

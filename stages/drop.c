@@ -46,6 +46,7 @@ const ft_stage_def ft_stage_drop = {
     .kind = FT_STAGE_SINK,
     .discards = true,
     .concurrency = FT_CONCURRENCY_ANY,
+    .pace = FT_PACE_COMPUTE,
     .options = options,
     .counters = counters,
     .config_size = sizeof(drop_config),

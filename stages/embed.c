@@ -259,6 +259,7 @@ const ft_stage_def ft_stage_embed = {
                "- embed: all-MiniLM-L6-v2",
     .kind = FT_STAGE_TRANSFORM,
     .concurrency = FT_CONCURRENCY_ANY,
+    .pace = FT_PACE_COMPUTE,
     .batch_items = 64,  // Some thousand tokens: enough for the products, few enough for all cores.
     .options = embed_options,
     .counters = embed_counters,

@@ -106,6 +106,7 @@ const ft_stage_def ft_stage_filter = {
     .example = "- filter: len(text) >= 20 and lang == \"en\"\n",
     .kind = FT_STAGE_TRANSFORM,
     .concurrency = FT_CONCURRENCY_ANY,
+    .pace = FT_PACE_COMPUTE,
     .options = options,
     .ports = ports,
     .config_size = sizeof(filter_config),

@@ -141,6 +141,7 @@ const ft_stage_def ft_stage_gather = {
                "    tokens: sum(len(tokens))\n",
     .kind = FT_STAGE_TRANSFORM,
     .concurrency = FT_CONCURRENCY_ONE,
+    .pace = FT_PACE_COMPUTE,
     .absorbs = true,
     .options = options,
     .config_size = sizeof(gather_config),

@@ -397,6 +397,7 @@ const ft_stage_def ft_stage_infer = {
                "  labels: [no, yes]",
     .kind = FT_STAGE_TRANSFORM,
     .concurrency = FT_CONCURRENCY_ANY,
+    .pace = FT_PACE_COMPUTE,
     .options = infer_options,
     .config_size = sizeof(infer_config),
     .state_size = sizeof(infer_state),

@@ -41,6 +41,7 @@ const ft_stage_def ft_stage_limit = {
     .example = "- limit: 1k\n",
     .kind = FT_STAGE_TRANSFORM,
     .concurrency = FT_CONCURRENCY_ONE,
+    .pace = FT_PACE_COMPUTE,
     .options = options,
     .config_size = sizeof(limit_config),
     .state_size = sizeof(limit_state),

@@ -80,6 +80,7 @@ const ft_stage_def ft_stage_map = {
                "    words: len(words(text))\n",
     .kind = FT_STAGE_TRANSFORM,
     .concurrency = FT_CONCURRENCY_ANY,
+    .pace = FT_PACE_COMPUTE,
     .options = options,
     .config_size = sizeof(map_config),
     .state_size = sizeof(map_state),

@@ -120,6 +120,7 @@ const ft_stage_def ft_stage_print = {
     .example = "- print: tokens",
     .kind = FT_STAGE_SINK,
     .concurrency = FT_CONCURRENCY_ONE,
+    .pace = FT_PACE_COMPUTE,
     .options = options,
     .config_size = sizeof(print_config),
     .state_size = sizeof(print_state),

@@ -252,6 +252,7 @@ const ft_stage_def ft_stage_read = {
                "  fields: {id: int, text: string}",
     .kind = FT_STAGE_SOURCE,
     .concurrency = FT_CONCURRENCY_ONE,
+    .pace = FT_PACE_COMPUTE,
     .options = options,
     .counters = counters,
     .config_size = sizeof(ft_read_config),

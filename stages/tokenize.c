@@ -407,6 +407,7 @@ const ft_stage_def ft_stage_tokenize = {
                "  max_length: 128\n",
     .kind = FT_STAGE_TRANSFORM,
     .concurrency = FT_CONCURRENCY_ANY,
+    .pace = FT_PACE_COMPUTE,
     .options = tokenize_options,
     .counters = tokenize_counters,
     .config_size = sizeof(tokenize_config),

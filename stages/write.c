@@ -343,6 +343,7 @@ const ft_stage_def ft_stage_write = {
                "  fields: [embedding]",
     .kind = FT_STAGE_SINK,
     .concurrency = FT_CONCURRENCY_ONE,
+    .pace = FT_PACE_COMPUTE,
     .options = options,
     .config_size = sizeof(write_config),
     .state_size = sizeof(write_state),

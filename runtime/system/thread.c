@@ -1,4 +1,5 @@
-// Threads. _GNU_SOURCE for pthread_setname_np, so that top, perf and gdb show what a thread is.
+// Threads. _GNU_SOURCE for pthread_tryjoin_np, pthread_timedjoin_np and for pthread_setname_np, so
+// that top, perf and gdb show what a thread is.
 #define _GNU_SOURCE
 #include "runtime/system/thread.h"
 
@@ -6,8 +7,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "runtime/memory/alloc.h"
+#include "runtime/system/clock.h"
 #include "runtime/system/lease.h"
 
 enum { STACK_BYTES = 1024 * 1024, NAME_BYTES = 16 };
@@ -78,4 +81,34 @@ void ft_thread_join(ft_thread *thread)
     FT_ASSERT(pthread_join(thread->thread, NULL) == 0);
     ft_lease_resume();
     thread->started = false;
+}
+
+bool ft_thread_try_join(ft_thread *thread)
+{
+    if (thread->started && pthread_tryjoin_np(thread->thread, NULL) != 0)
+        return false;
+    thread->started = false;
+    return true;
+}
+
+bool ft_thread_join_until(ft_thread *thread, int64_t deadline_ns)
+{
+    // pthread_timedjoin_np knows wall time only.
+    int64_t left_ms = (deadline_ns - ft_clock_ns()) / 1000000;
+    int64_t until_ms = ft_clock_wall_ms() + (left_ms > 0 ? left_ms : 0);
+    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                             .tv_nsec = (long)(until_ms % 1000) * 1000000};
+
+    if (thread->started && pthread_timedjoin_np(thread->thread, NULL, &until) != 0)
+        return false;
+    thread->started = false;
+    return true;
+}
+
+int32_t ft_thread_clock(void)
+{
+    clockid_t clock;
+
+    FT_ASSERT(pthread_getcpuclockid(pthread_self(), &clock) == 0);
+    return clock;
 }

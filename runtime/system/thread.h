@@ -15,3 +15,9 @@ typedef struct ft_thread {
 bool ft_thread_start(ft_thread *thread, const char *name, void (*run)(void *host), void *host,
                      ft_error *err) FT_MUST_CHECK;
 void ft_thread_join(ft_thread *thread);  // Does nothing for one that was not started.
+// Joins a thread that has ended; false when it has not yet.
+bool ft_thread_try_join(ft_thread *thread);
+// Waits for it until that time of ft_clock_ns; false when it has not ended by then.
+bool ft_thread_join_until(ft_thread *thread, int64_t deadline_ns);
+// The clock of the calling thread's CPU time, for ft_clock_cpu_ns on any thread.
+int32_t ft_thread_clock(void);

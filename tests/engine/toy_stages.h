@@ -503,6 +503,9 @@ FT_UNUSED static void toy_init(toy *t, int64_t threads)
     check_true(t->plan != NULL);
     t->plan->run.threads = threads;
     t->plan->run.memory_bytes = 64 << 20;
+    // FT_CHAOS=seed: turns yield and are left behind by chance; no result may change.
+    const char *chaos = getenv("FT_CHAOS");
+    t->settings.chaos = chaos ? strtoull(chaos, NULL, 10) : 0;
 }
 
 // Adds a node that reads from `from` (-1: nothing), and returns its index.
