@@ -343,7 +343,7 @@ static void end_turn(ft_worker *worker, ft_source_stay *stay)
     ft_turn_move(instance, worker);
     for (size_t i = 0; !stay->ok && i < stay->node->open_ports; i++)
         ft_batch_list_drop(&instance->turn.out[i], ft_turn_open_from(&instance->turn, i));
-    if (!ok)
+    if (!stay->ok)
         instance->turn.is_open = false;
     bool sent = ft_turn_next(instance, false, &why) && ft_turn_send(instance, false, &why);
     if (stay->ok && !sent)
