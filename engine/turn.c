@@ -387,10 +387,12 @@ FT_ALWAYS_INLINE bool process_inline(const ft_node *node, ft_instance *instance,
     // shared, and copies.
     bool retry = may_retry(node, batch);
     ft_batch *kept = retry || node->keeps ? batch : NULL;
+    // What is immortal need not be held to be kept.
+    ft_batch *held = kept && !ft_object_is_immortal(&kept->object) ? kept : NULL;
     mark before;
 
-    if (kept)
-        ft_object_ref(&kept->object);
+    if (held)
+        ft_object_ref(&held->object);
     if (retry)
         set_mark(instance, is_first, &before);
     if (FT_UNLIKELY(instance->stage.def->absorbs) && batch->lineage)
@@ -402,8 +404,8 @@ FT_ALWAYS_INLINE bool process_inline(const ft_node *node, ft_instance *instance,
         mark_rows(kept, FT_ROW_WRITTEN, &node->run->loose_written);
     if (FT_UNLIKELY(!ok))  // Before the batch goes: what is left of it was not dropped by a stage.
         ft_atomic_store(&node->run->ends_badly, 1, FT_RELAXED);
-    if (kept)
-        ft_object_unref(&kept->object);
+    if (held)
+        ft_object_unref(&held->object);
     return ok;
 }
 
