@@ -6,10 +6,11 @@
 #include "dsl/compilation.h"
 #include "runtime/system/file.h"
 
-enum { WORKERS_MAX = 4096 };
+enum { WORKERS_MAX = 4096, BUDGET_MS_MAX = 24 * 3600 * 1000 };
 
-const char *const ft_common_keys[] = {"name",    "input", "when",  "from",     "to",
-                                      "workers", "batch", "order", "on_error", NULL};
+const char *const ft_common_keys[] = {"name",     "input",      "when",    "from",  "to",
+                                      "workers",  "batch",      "order",   "class", "budget",
+                                      "on_error", "on_runaway", "isolate", NULL};
 
 typedef struct value {
     ft_compiler *c;
@@ -507,6 +508,49 @@ static bool set_on_error(const common *k)
     return true;
 }
 
+static bool set_class(const common *k)
+{
+    bool is_long = ft_yaml_is_text(k->value, "compute");
+
+    if (!is_long && !ft_yaml_is_text(k->value, "short"))
+        return refuse_common(k, "`short` or `compute`");
+    k->node->pace = is_long ? FT_PACE_COMPUTE : FT_PACE_SHORT;
+    return true;
+}
+
+static bool set_budget(const common *k)
+{
+    int64_t budget_ms = 0;
+
+    if (k->value->kind != FT_YAML_SCALAR || !ft_parse_duration(k->value->text, &budget_ms) ||
+        budget_ms < 1 || budget_ms > BUDGET_MS_MAX)
+        return refuse_common(k, "a time such as 500ms or 30s");
+    k->node->budget_ms = budget_ms;
+    return true;
+}
+
+static bool set_on_runaway(const common *k)
+{
+    if (ft_yaml_is_text(k->value, "process"))
+        return refuse_feature(k, k->value, "`process` in `on_runaway`",
+                              "use `on_runaway: fail`, or leave it out: the rest goes on");
+    if (ft_yaml_is_text(k->value, "leave"))
+        k->node->on_runaway = FT_ON_RUNAWAY_LEAVE;
+    else if (ft_yaml_is_text(k->value, "fail"))
+        k->node->on_runaway = FT_ON_RUNAWAY_FAIL;
+    else
+        return refuse_common(k, "`leave` or `fail`");
+    return true;
+}
+
+static bool set_isolate(const common *k)
+{
+    if (!ft_yaml_is_text(k->value, "process"))
+        return refuse_common(k, "`process`");
+    return refuse_feature(k, k->value, "`isolate: process`",
+                          "leave it out: stages run on threads of one process");
+}
+
 // A default does not hold where the stage says otherwise. `name` and `input` are read with all
 // stages in view.
 bool ft_compile_common(ft_compiler *c, ft_stage_entry *entry, const ft_yaml_pair *pair,
@@ -535,5 +579,13 @@ bool ft_compile_common(ft_compiler *c, ft_stage_entry *entry, const ft_yaml_pair
         return set_workers(&k);
     if (ft_slice_is(key, "batch"))
         return set_batch(&k);
+    if (ft_slice_is(key, "class"))
+        return set_class(&k);
+    if (ft_slice_is(key, "budget"))
+        return set_budget(&k);
+    if (ft_slice_is(key, "on_runaway"))
+        return set_on_runaway(&k);
+    if (ft_slice_is(key, "isolate"))
+        return set_isolate(&k);
     return ft_slice_is(key, "order") ? set_order(&k) : set_on_error(&k);
 }

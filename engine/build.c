@@ -318,11 +318,12 @@ void ft_graph_finish(ft_run *run)
             ft_source_finish(node);
         for (size_t j = 0; node->instances && j < node->instance_room; j++) {
             ft_instance *instance = ft_atomic_load(&node->instances[j], FT_ACQUIRE);
-            if (!instance)
-                continue;
-            ft_free(instance->stage.counters);
-            ft_free(instance->counters);
-            ft_free(instance);
+            for (ft_instance *before; instance; instance = before) {
+                before = instance->replaced;
+                ft_free(instance->stage.counters);
+                ft_free(instance->counters);
+                ft_free(instance);
+            }
         }
         if (node->ports && node->instances)
             ft_mutex_finish(&node->lock);

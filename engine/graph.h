@@ -54,7 +54,8 @@ typedef enum ft_task_kind {
     FT_TASK_SERIAL,
     FT_TASK_SOURCE,
     FT_TASK_END,
-    FT_TASK_RETURNED,  // A turn that was left behind and has come back.
+    FT_TASK_ABANDONED,  // A turn that has failed because it did not come back: abandon.h.
+    FT_TASK_RETURNED,   // A turn that was left behind and has come back.
 } ft_task_kind;
 
 // Something a worker can do; in one list at a time.
@@ -238,6 +239,7 @@ struct ft_instance {
     ft_stage stage;  // First, so that a stage's `self` is its instance.
     ft_node *node;
     ft_instance *next_free;
+    ft_instance *replaced;     // The one before it, which an abandoned thread keeps or has kept.
     bool was_opened, is_open;  // `open` was called; it succeeded.
     ft_turn turn;
     size_t counter_count;

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "engine/abandon.h"
 #include "engine/scheduler.h"
 #include "runtime/log.h"
 #include "runtime/system/clock.h"
@@ -50,7 +51,8 @@ static void collect_returned(ft_run *run)
         // It does not come back by itself any more. While it is put up the monitor counts as
         // active, so it finds out if nobody is free to finish it.
         ft_active_enter(run);
-        ft_atomic_sub(&monitor->left, 1, FT_ACQ_REL);
+        if (!watch->abandoned.is_begun)
+            ft_atomic_sub(&monitor->left, 1, FT_ACQ_REL);
         ft_dispatch(NULL, &watch->task);
         ft_active_leave(run);
     }
@@ -130,6 +132,7 @@ static void leave_behind(ft_run *run, ft_watch *watch, uint64_t word)
         ft_atomic_add(&run->monitor->left_ever, 1, FT_RELAXED);
         ft_atomic_add(&node->runaways, 1, FT_RELAXED);
         ft_runaway_tell(run, watch, node, age);
+        ft_ignore(ft_abandon_begin(run, watch));
     } else if (ft_atomic_load(&watch->word, FT_ACQUIRE) == word) {
         ft_fail(&err, FT_ERROR_LIMIT, "`%s` does not come back, and %lld threads were left behind",
                 node->plan->name, (long long)ft_atomic_load(&run->monitor->left, FT_RELAXED));
@@ -178,7 +181,7 @@ static ft_watch *any_left(ft_run *run)
 {
     for (size_t i = 0; i < run->worker_room; i++)
         if ((ft_atomic_load(&run->watches[i].word, FT_ACQUIRE) & STATE_MASK) == FT_WATCH_LEFT &&
-            !run->watches[i].leaving)
+            !run->watches[i].leaving && !run->watches[i].abandoned.is_begun)
             return &run->watches[i];
     return NULL;
 }

@@ -9,6 +9,7 @@
 #include <semaphore.h>
 #include <time.h>
 
+#include "engine/abandon.h"
 #include "engine/build.h"
 #include "engine/domain.h"
 #include "engine/failure.h"
@@ -126,6 +127,8 @@ static void drop_task(ft_task *task)
 {
     if (task->kind == FT_TASK_RETURNED)
         ft_runaway_drop(task);
+    if (task->kind == FT_TASK_ABANDONED)
+        ft_abandon_returned(((ft_closing *)task)->watch);
     if (task->kind != FT_TASK_PACKET)
         return;
     for (ft_packet *packet = (ft_packet *)task, *next; packet; packet = next) {
@@ -392,8 +395,10 @@ bool ft_run_wait(ft_run *run, const ft_plan_node **out_node, ft_error *err)
     close_instances(run);
     settle_held(run);
     settle_uncommitted(run);
-    if (run->is_abandoned)
+    if (run->is_abandoned) {
+        ft_abandon_settle(run);
         settle_abandoned(run);
+    }
     if (out_node)
         *out_node = run->error_node;
     ft_atomic_store(&run->ended_ns, ft_clock_ns(), FT_RELEASE);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "engine/abandon.h"
 #include "engine/flow.h"
 #include "engine/monitor.h"
 #include "engine/scheduler.h"
@@ -131,6 +132,20 @@ void ft_watch_resume(ft_worker *worker)
     enter(worker->watch, ft_clock_ns());
 }
 
+// What the turn holds changes its owner with it, as in any queue: the thread's lease ends.
+void ft_runaway_pass(ft_watch *watch, bool take)
+{
+    const ft_instance *instance =
+        watch->is_source ? watch->source.instance : watch->packet.instance;
+    ft_packet *piece = watch->is_source ? NULL : watch->packet.first;
+
+    for (; piece; piece = piece->next_piece)
+        (take ? ft_packet_receive : ft_packet_hand_over)(piece);
+    for (size_t i = 0; i < instance->node->port_count; i++)
+        for (size_t j = 0; j < instance->turn.out[i].count; j++)
+            (take ? ft_batch_receive : ft_batch_hand_over)(instance->turn.out[i].items[j]);
+}
+
 void ft_runaway_hand_over(ft_worker *worker, bool is_source)
 {
     ft_watch *watch = worker->watch;
@@ -139,6 +154,7 @@ void ft_runaway_hand_over(ft_worker *worker, bool is_source)
 
     worker->is_left = true;
     watch->is_source = is_source;
+    ft_runaway_pass(watch, false);
     // Release pairs with the acquire of the one that takes the list: the turn is its from here on.
     do
         watch->next = first;
@@ -327,12 +343,18 @@ void ft_runaway_finish(ft_worker *worker, ft_task *task)
     ft_watch *watch = (ft_watch *)task;
     ft_node *node = task->node;
 
+    if (watch->abandoned.is_begun) {
+        ft_abandon_returned(watch);
+        return;
+    }
+    ft_abandon_unkeep(watch);
     // Longer than it took this time is what its turns may take from here on.
     int64_t took = ft_clock_ns() - ft_atomic_load(&watch->started_ns, FT_RELAXED);
     int64_t patience =
         took < patience_most_ns / PATIENCE_FACTOR ? took * PATIENCE_FACTOR : patience_most_ns;
     if (!watch->is_forced && patience > ft_atomic_load(&node->patience_ns, FT_RELAXED))
         ft_atomic_store(&node->patience_ns, patience, FT_RELAXED);
+    ft_runaway_pass(watch, true);
     bool is_source = watch->is_source;  // The watch may be another thread's once it is finished.
     if (is_source)
         ft_source_stay_finish(worker, &watch->source);
@@ -348,8 +370,14 @@ void ft_runaway_drop(ft_task *task)
 {
     ft_watch *watch = (ft_watch *)task;
 
+    if (watch->abandoned.is_begun) {
+        ft_abandon_returned(watch);
+        return;
+    }
+    ft_abandon_unkeep(watch);
     ft_instance *instance = watch->is_source ? watch->source.instance : watch->packet.instance;
 
+    ft_runaway_pass(watch, true);
     ft_turn_end(instance);
     for (ft_packet *packet = watch->is_source ? NULL : watch->packet.first, *next; packet;
          packet = next) {

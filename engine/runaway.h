@@ -35,6 +35,27 @@ typedef enum ft_watch_state {
     FT_WATCH_LEFT,
 } ft_watch_state;
 
+typedef struct ft_kept_batch {
+    ft_batch *batch;
+    uint32_t ticket;  // Number in the train.
+} ft_kept_batch;
+
+typedef struct ft_closing {
+    ft_task task;  // First.
+    ft_watch *watch;
+} ft_closing;
+
+// Of a turn whose items are to fail if it does not come back: abandon.h.
+typedef struct ft_abandoned {
+    ft_kept_batch *items;  // [count]: what the stage was given; NULL: not kept.
+    size_t count;
+    uint32_t tickets;
+    bool is_begun;
+    ft_atomic_u32 parts;  // Of the two that must be done before all is let go.
+    ft_instance *lost;
+    ft_closing closing;
+} ft_abandoned;
+
 struct ft_watch {
     ft_task task;              // First, so that a task of kind RETURNED is its watch.
     ft_atomic_u64 word;        // Turn number * 4 + ft_watch_state.
@@ -50,6 +71,8 @@ struct ft_watch {
     ft_packet_turn packet;  // Here, as the thread may end before the turn does.
     ft_source_stay source;
     ft_watch *next;  // In the list of those that came back.
+
+    ft_abandoned abandoned;
 
     // The monitor's own: the turn that it has seen, since when, and the thread's CPU time then.
     uint64_t seen;
@@ -82,6 +105,8 @@ void ft_watch_resume(ft_worker *worker);
 // Left behind: gives the turn, a source's or a packet's, to whoever the monitor finds. The thread
 // touches nothing afterwards but its worker's `is_left`.
 void ft_runaway_hand_over(ft_worker *worker, bool is_source);
+// Gives all that the turn holds to another lease, or takes it.
+void ft_runaway_pass(ft_watch *watch, bool take);
 // Finishes the turn that a task of kind RETURNED stands for.
 void ft_runaway_finish(ft_worker *worker, ft_task *task);
 // Lets go of it instead; no threads run.

@@ -529,12 +529,14 @@ static bool join_worker(ft_run *run, size_t slot, int64_t deadline_ns)
 {
     ft_thread *thread = &run->workers[slot].thread;
 
-    if (ft_thread_join_until(thread, deadline_ns))
+    // What it held has failed already: nobody waits for it.
+    if (ft_thread_join_until(thread, run->watches[slot].abandoned.is_begun ? 0 : deadline_ns))
         return true;
     const ft_node *node = ft_watch_stage(&run->watches[slot]);
     if (node && ft_runaway_abandon(&run->watches[slot])) {
         ft_log(FT_LOG_WARN, node->plan->name,
                "has not come back: it is abandoned, and the program ends without it");
+        ft_thread_detach(thread);
         return false;
     }
     ft_thread_join(thread);  // On its way out.

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "engine/abandon.h"
 #include "engine/domain.h"
 #include "engine/failure.h"
 #include "engine/flow.h"
@@ -615,12 +616,17 @@ static bool run_pieces(ft_worker *worker, ft_node *node, ft_packet *first)
 
     ft_packet_turn_begin(worker, node, first, turn);
     if (turn->instance) {
+        bool may_fail = node->plan->on_runaway == FT_ON_RUNAWAY_FAIL && worker->watch;
+        if (FT_UNLIKELY(may_fail))
+            ft_abandon_keep(worker->watch);
         ft_watch_enter(worker, node, turn->instance->turn.started_ns);
         ft_packet_turn_process(turn);
         if (!ft_watch_leave(worker)) {
             ft_runaway_hand_over(worker, false);
             return false;
         }
+        if (FT_UNLIKELY(may_fail))
+            ft_abandon_unkeep(worker->watch);
     }
     ft_packet_turn_finish(worker, turn);
     return true;
@@ -693,6 +699,9 @@ static void run_task(ft_worker *worker, ft_task *task)
         break;
     case FT_TASK_END:
         ft_flow_end(worker, node);
+        break;
+    case FT_TASK_ABANDONED:
+        ft_abandon_close(worker, task);
         break;
     case FT_TASK_RETURNED:
         ft_runaway_finish(worker, task);

@@ -105,6 +105,12 @@ bool ft_thread_join_until(ft_thread *thread, int64_t deadline_ns)
     return true;
 }
 
+void ft_thread_detach(ft_thread *thread)
+{
+    FT_ASSERT(pthread_detach(thread->thread) == 0);
+    thread->started = false;
+}
+
 int32_t ft_thread_clock(void)
 {
     clockid_t clock;

@@ -19,5 +19,6 @@ void ft_thread_join(ft_thread *thread);  // Does nothing for one that was not st
 bool ft_thread_try_join(ft_thread *thread);
 // Waits for it until that time of ft_clock_ns; false when it has not ended by then.
 bool ft_thread_join_until(ft_thread *thread, int64_t deadline_ns);
+void ft_thread_detach(ft_thread *thread);  // Nobody will wait for it.
 // The clock of the calling thread's CPU time, for ft_clock_cpu_ns on any thread.
 int32_t ft_thread_clock(void);

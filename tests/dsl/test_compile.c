@@ -73,7 +73,8 @@ TEST(common_keys_and_defaults)
         "9,\n"
         "  memory: 1GiB, max_errors: 5%, timeout: 2s}\n"
         "stages:\n  - read: a\n  - tokenize: words\n    when: id > 5\n    from: text\n    to: t\n"
-        "    workers: 2\n    batch: {items: 7}\n    order: input\n    on_error: stop\n  - drop:\n");
+        "    workers: 2\n    batch: {items: 7}\n    order: input\n    on_error: stop\n    class: "
+        "short\n    budget: 2s\n    on_runaway: fail\n  - drop:\n");
     const ft_plan_node *node = done.plan->nodes[1];
 
     check_text_eq(node->when_text, "id > 5");
@@ -82,6 +83,9 @@ TEST(common_keys_and_defaults)
     check_int_eq(node->workers, 2);
     check_int_eq(node->batch_items, 7);
     check_int_eq(node->on_error, FT_ON_ERROR_STOP);
+    check_int_eq(node->pace, FT_PACE_SHORT);
+    check_int_eq(node->budget_ms, 2000);
+    check_int_eq(node->on_runaway, FT_ON_RUNAWAY_FAIL);
     check_true(!node->order_any && done.plan->nodes[0]->order_any);
     check_int_eq(done.plan->nodes[2]->workers, 3);
     check_int_eq(done.plan->nodes[2]->batch_items, 1000);

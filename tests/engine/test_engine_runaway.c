@@ -209,6 +209,50 @@ TEST(global_lock)
         }
 }
 
+// `on_runaway: fail`: the items have failed at once, and what comes behind them goes on in order;
+// what the stage gives later is not wanted any more.
+TEST(failed_items_close_their_place)
+{
+    for (size_t i = 0; i < FT_COUNT_OF(thread_counts); i++)
+        for (int capped = 0; capped < 2; capped++) {
+            toy t;
+            toy_count_config *source;
+            hog_config *slow;
+            toy_record_config *sink;
+            toy_record got = {0};
+
+            listen();
+            toy_init(&t, thread_counts[i]);
+            t.settings.chaos = 0;
+            toy_add(&t, &toy_count, -1, &source);
+            toy_add(&t, &hog, 0, &slow);
+            toy_add(&t, &toy_recorder, 1, &sink);
+            t.plan->nodes[1]->on_runaway = FT_ON_RUNAWAY_FAIL;
+            t.plan->nodes[1]->on_error = FT_ON_ERROR_SKIP;
+            t.plan->nodes[1]->workers = capped ? 2 : 0;
+            *source = (toy_count_config){.items = 40000, .batch_most = 10, .seed = 3};
+            *slow = (hog_config){.every = 15000, .spin_ns = 1500 * INT64_C(1000000)};
+            sink->record = &got;
+            check_ok(toy_run(&t), &t.err);
+            check_int_eq(t.stats.items_read, 40000);
+            check_int_eq(t.stats.items_read,
+                         t.stats.items_written + t.stats.items_failed + t.stats.items_dropped);
+            check_true(t.stats.items_failed > 0);
+            check_int_eq(got.count, 40000 - (int64_t)t.stats.items_failed);
+            for (size_t j = 1; j < got.count; j++)
+                check_true(got.ids[j] > got.ids[j - 1]);
+            for (size_t j = 0; j < got.count; j++)
+                check_true(got.ids[j] != 15000 && got.ids[j] != 30000);
+            check_int_eq(t.stats.stages[1].runaways, 2);
+            if (!ft_run_is_abandoned(t.run)) {
+                toy_check_accounts(&t);
+                toy_finish(&t);
+                toy_record_finish(&got);
+            }
+        }
+    ft_log_install(NULL, NULL, FT_LOG_ERROR);
+}
+
 // Never comes back: the run ends all the same, says which stage it was, and keeps what the thread
 // uses. Last, as the thread spins on until the program ends.
 static ft_atomic_u32 never;
