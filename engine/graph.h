@@ -349,6 +349,7 @@ struct ft_run {
     struct ft_monitor *monitor;       // monitor.h
     struct ft_global_lock *one_lock;  // global_lock.h; NULL without --global-lock.
     bool is_abandoned;  // A thread is still inside a stage, and keeps the run: nothing is freed.
+    ft_run *next_kept;
 
     ft_atomic_u32 stop;        // ft_stop
     ft_atomic_u32 cancels;     // Calls of ft_run_cancel.

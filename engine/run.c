@@ -177,8 +177,8 @@ static void close_instances(ft_run *run)
         }
 }
 
-// The last one that could not be freed, so that what it holds can still be reached.
-static ft_run *kept_run;
+// Those that could not be freed, so that what they hold can still be reached.
+static ft_atomic_pointer kept_runs;
 
 bool ft_run_is_abandoned(const ft_run *run)
 {
@@ -190,7 +190,7 @@ void ft_run_destroy(ft_run *run)
     if (!run)
         return;
     if (run->is_abandoned) {
-        kept_run = run;
+        run->next_kept = ft_atomic_exchange(&kept_runs, run, FT_ACQ_REL);
         return;
     }
     if (run->nodes)
