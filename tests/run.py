@@ -98,13 +98,14 @@ def steps(long):
     """(preset or None, [(name, command)]): a group shares a build and runs two at a time."""
     all_rooms = ["runtime", "engine", "dsl", "stages", "cli"]
     return [
-        (None, [("tidy", [PYTHON, "tools/tidy.py"]), ("format", ["tools/format", "--check"])]),
+        (None, [("tidy", [PYTHON, "tools/tidy.py"]), ("format", ["tools/format", "--check"]),
+                ("model play_handoff.py", [PYTHON, "tests/play_handoff.py"])]),
         ("release", unit_tests("release", all_rooms) + [
             player("release", "play_stages.py"), player("release", "play_broken.py"),
             player("release", "play_cli.py"), player("release", "play_pipelines.py"),
             player("release", "play_bad_input.py"), player("release", "play_vectors.py"),
             player("release", "play_memory.py"), player("release", "play_pull.py"),
-            player("release", "play_plugins.py"),
+            player("release", "play_plugins.py"), player("release", "play_runaway.py"),
             ("release docs", ["tools/docs", "--check", "build/release/ftpipe"])]),
         ("asan", unit_tests("asan", all_rooms) + [
             player("asan", "play_stages.py"), player("asan", "play_broken.py"), player("asan", "play_cli.py"),
