@@ -11,7 +11,7 @@
 #include "runtime/data/json.h"
 #include "runtime/memory/alloc.h"
 
-enum { LOCKS_SHOWN = 10, LARGE_BYTES = 16 << 20 };
+enum { LOCKS_SHOWN = 10, LARGE_BYTES = 16 << 20, TIMED_MIN = 16 };
 static const double bottleneck_share = 0.1, bottleneck_part = 0.5, heavy_use = 0.5;
 
 void ft_report_locks_start(void)
@@ -66,13 +66,19 @@ static void add_class(const ft_lock_class *class_of, void *host)
         out->locks[at] = found;
 }
 
+// Few timed holds may stand for much by chance: they are no ground for a warning.
+static bool is_heavy(const ft_contention *lock, const ft_run_stats *stats)
+{
+    return lock->timed >= TIMED_MIN && use_of(lock, stats) >= heavy_use;
+}
+
 static void find(const ft_run_stats *stats, findings *out)
 {
     *out = (findings){.capacity_ns = (double)stats->elapsed_ns * stats->threads};
     size_t count = ft_contention_get(out->locks, LOCKS_SHOWN);
     // A lock that nobody waited for is only told of when that is about to change.
     for (size_t i = 0; i < count; i++)
-        if (out->locks[i].waits > 0 || use_of(&out->locks[i], stats) >= heavy_use)
+        if (out->locks[i].waits > 0 || is_heavy(&out->locks[i], stats))
             out->locks[out->count++] = out->locks[i];
     ft_lock_profile_visit(add_class, out);
     for (size_t i = 0; i < out->count; i++)
@@ -109,7 +115,7 @@ static void put_bottleneck(const findings *found, const ft_run_stats *stats, ft_
                        holder_of(lock), lock->lock,
                        100 * (double)lock->wait_ns / found->capacity_ns);
     for (size_t i = 0; i < found->count; i++)
-        if (&found->locks[i] != lock && use_of(&found->locks[i], stats) >= heavy_use)
+        if (&found->locks[i] != lock && is_heavy(&found->locks[i], stats))
             ft_text_format(out, "  `%s` is held %.0f %% of the run by `%s`: few more threads fit\n",
                            found->locks[i].lock, 100 * use_of(&found->locks[i], stats),
                            holder_of(&found->locks[i]));

@@ -12,7 +12,7 @@ typedef struct {
     ft_atomic_pointer lock;    // Set first; NULL: free.
     ft_atomic_pointer holder;  // Set right behind it; a reader in between sees "no stage".
     ft_atomic_u32 is_ready;
-    ft_atomic_u64 waits, wait_ns, max_wait_ns, hold_ns;
+    ft_atomic_u64 waits, wait_ns, max_wait_ns, hold_ns, timed;
 } entry;
 
 static entry entries[ENTRIES];
@@ -81,9 +81,11 @@ void ft_contention_note_wait(const char *lock, const char *holder, int64_t wait_
 
 void ft_contention_note_hold(const char *lock, const char *holder, int64_t hold_ns, int times)
 {
-    if (hold_ns > 0)
-        ft_atomic_add(&find(lock, holder)->hold_ns, (uint64_t)hold_ns * (uint64_t)times,
-                      FT_RELAXED);
+    if (hold_ns <= 0)
+        return;
+    entry *e = find(lock, holder);
+    ft_atomic_add(&e->hold_ns, (uint64_t)hold_ns * (uint64_t)times, FT_RELAXED);
+    ft_atomic_add(&e->timed, 1, FT_RELAXED);
 }
 
 size_t ft_contention_get(ft_contention *out, size_t room)
@@ -100,6 +102,7 @@ size_t ft_contention_get(ft_contention *out, size_t room)
         found.wait_ns = ft_atomic_load(&e->wait_ns, FT_RELAXED);
         found.max_wait_ns = ft_atomic_load(&e->max_wait_ns, FT_RELAXED);
         found.hold_ns = ft_atomic_load(&e->hold_ns, FT_RELAXED);
+        found.timed = ft_atomic_load(&e->timed, FT_RELAXED);
         size_t at = count < room ? count++ : room;
         for (; at > 0 && out[at - 1].wait_ns < found.wait_ns; at--)
             if (at < room)

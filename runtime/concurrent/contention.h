@@ -3,7 +3,8 @@
 //
 // Entries are by the lock's name and the label of the lease that held it when the wait began (a
 // stage's name: lease.h). What is noted while a lock is held is added up after it was let go, so
-// that looking does not make it longer. A hold is timed once in 64.
+// that looking does not make it longer. Holds that follow a wait are timed, and
+// one in 64 of the others.
 #pragma once
 
 #include "runtime/concurrent/atomic.h"
@@ -12,7 +13,8 @@ typedef struct ft_contention {
     const char *lock;    // "lock" when it was given no name.
     const char *holder;  // NULL: a thread that ran no stage.
     uint64_t waits, wait_ns, max_wait_ns;
-    uint64_t hold_ns;  // Of all holds, from the sample; about.
+    uint64_t hold_ns;  // Of all holds, from those that were timed; about.
+    uint64_t timed;    // How many those were.
 } ft_contention;
 
 // Before the threads that are to be seen are started. Clears what was noted before.

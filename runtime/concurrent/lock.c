@@ -28,7 +28,10 @@ static void begin_hold(ft_mutex *mutex)
     void *label = lease ? ft_atomic_load(&lease->label, FT_RELAXED) : NULL;
 
     ft_atomic_store(&mutex->holder, label, FT_RELAXED);
-    mutex->since_ns = mutex->holds++ % HOLDS_PER_SAMPLE == 0 ? ft_clock_ns() : 0;
+    // A hold that somebody had to wait for is timed, as a look at the clock is little beside the
+    // wait; of the others one in HOLDS_PER_SAMPLE stands for all.
+    bool is_timed = mutex->waited_ns >= 0 || mutex->holds++ % HOLDS_PER_SAMPLE == 0;
+    mutex->since_ns = is_timed ? ft_clock_ns() : 0;
 }
 
 FT_NOINLINE static void lock_noted(ft_mutex *mutex)
@@ -71,7 +74,8 @@ static void note(const noted *known)
     if (known->waited_ns >= 0)
         ft_contention_note_wait(known->name, known->blamed, known->waited_ns);
     if (known->hold_ns > 0)
-        ft_contention_note_hold(known->name, known->holder, known->hold_ns, HOLDS_PER_SAMPLE);
+        ft_contention_note_hold(known->name, known->holder, known->hold_ns,
+                                known->waited_ns >= 0 ? 1 : HOLDS_PER_SAMPLE);
 }
 
 FT_NOINLINE static void unlock_noted(ft_mutex *mutex)

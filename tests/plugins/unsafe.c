@@ -22,6 +22,10 @@ typedef struct unsafe_state {
 static volatile int64_t scratch;  // What every instance uses.
 #endif
 
+#ifdef RACE
+static int64_t calls_seen;
+#endif
+
 static bool unsafe_plan(ft_stage_plan *plan, void *data, ft_error *err)
 {
     unsafe_config *config = data;
@@ -60,7 +64,9 @@ static bool unsafe_process(ft_stage *self, ft_batch **in, ft_error *err)
     for (size_t i = 0; i < (*in)->count; i++)
         ((int64_t *)(void *)made.values->data)[i] =
             ft_column_is_null(texts, i) ? 0 : length_of(state, ft_column_text(texts, i));
-#ifdef OVERRUN
+#ifdef RACE
+    calls_seen++;  // A race that changes no result.
+#elif defined(OVERRUN)
     ((volatile char *)self->state)[sizeof(unsafe_state)] = 1;
 #elif defined(LEAK)
     if (!ft_alloc(100))
