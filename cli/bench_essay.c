@@ -45,6 +45,26 @@ static bool measure_switch(ft_bench *bench, ft_error *err)
         err);
 }
 
+static bool measure_shared_state(ft_bench *bench, ft_error *err)
+{
+    static const bool is_process[] = {false, true};
+
+    return ft_bench_add(bench,
+                        &(ft_bench_row){.what = "shared state: one increment, 2 workers",
+                                        .unit = "ns",
+                                        .ratio = FT_BENCH_PEER_BY_OURS,
+                                        .at_least = true,
+                                        .goal = 10,
+                                        .goal_text = ">= 10",
+                                        .sides = {{.name = "threads, sharded counter",
+                                                   .function = ft_bench_shared_count,
+                                                   .host = &is_process[0]},
+                                                  {.name = "processes, messages to its owner",
+                                                   .function = ft_bench_shared_count,
+                                                   .host = &is_process[1]}}},
+                        err);
+}
+
 // ---- the essay's own workloads ----
 
 typedef struct {
@@ -88,7 +108,8 @@ static bool measure_workload(ft_bench *bench, const ft_bench_scratch *scratch, c
 bool ft_bench_essay(ft_bench *bench, const ft_bench_scratch *scratch, const char *plot,
                     const char *script, ft_error *err)
 {
-    if (!measure_memory(bench, scratch, err) || !measure_switch(bench, err))
+    if (!measure_memory(bench, scratch, err) || !measure_switch(bench, err) ||
+        !measure_shared_state(bench, err))
         return false;
     for (size_t i = 0; script && i < FT_COUNT_OF(workloads); i++)
         if (!measure_workload(bench, scratch, script, &workloads[i], err))

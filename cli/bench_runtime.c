@@ -1,4 +1,6 @@
 // The rows of `ftpipe bench runtime`.
+#include "cli/bench_collections.h"
+#include "cli/bench_hop.h"
 #include "cli/bench_rows.h"
 
 typedef struct {
@@ -17,6 +19,198 @@ static ft_bench_side run_side(const table *t, const char *name, ft_bench_measure
 {
     ft_bench_run run = {pipeline, flag[0], flag[1], what, true};
     return ft_bench_run_side(t->bench, t->scratch, name, &run);
+}
+
+// ---- counting ----
+
+static const ft_bench_load own_pair = {"count-own", 1, 100000000};
+static const ft_bench_load atomic_pair = {"count-atomic", 1, 20000000};
+static const ft_bench_load sharded = {"counter", 2, 50000000};
+static const ft_bench_load one_atomic = {"atomic", 2, 10000000};
+static const ft_bench_load hot_two = {"hot-key", 2, 20000000};
+static const ft_bench_load hot_one = {"hot-key", 1, 20000000};
+
+static ft_bench_side load_side(const char *name, const ft_bench_load *load)
+{
+    return (ft_bench_side){.name = name, .function = ft_bench_collection, .host = load};
+}
+
+static bool measure_counting(const table *t)
+{
+    ft_bench_side one = load_side("2 pinned processes", &hot_one);
+
+    one.copies = 2;
+    one.scale = 0.5;
+    return measure(t, &(ft_bench_row){.what = "own reference taken and dropped",
+                                      .unit = "ns",
+                                      .ratio = FT_BENCH_OURS_BY_PEER,
+                                      .goal = 0.125,
+                                      .goal_text = "<= 1/8",
+                                      .sides = {load_side("ftpipe", &own_pair),
+                                                load_side("atomic pair", &atomic_pair)}}) &&
+           measure(t, &(ft_bench_row){.what = "sharded counter, 2 threads",
+                                      .unit = "ns",
+                                      .ratio = FT_BENCH_PEER_BY_OURS,
+                                      .at_least = true,
+                                      .goal = 10,
+                                      .goal_text = ">= 10",
+                                      .sides = {load_side("ftpipe", &sharded),
+                                                load_side("one atomic", &one_atomic)}}) &&
+           // Nanoseconds for an operation of all threads: two processes together do twice as much.
+           measure(t, &(ft_bench_row){.what = "one hot dict key, 2 threads against 2 processes",
+                                      .unit = "ns",
+                                      .ratio = FT_BENCH_PEER_BY_OURS,
+                                      .at_least = true,
+                                      .goal = 0.97,
+                                      .goal_text = ">= 0.97",
+                                      .sides = {load_side("2 threads", &hot_two), one}});
+}
+
+// ---- collections ----
+
+typedef struct {
+    const char *what, *tbb, *urcu;
+    const char *tbb_name, *urcu_name;
+} rival;
+
+static const rival rivals[] = {
+    {"dict", "dict", "dict", "oneTBB concurrent_hash_map", "liburcu lfht"},
+    {"set", "set", NULL, "oneTBB concurrent_unordered_set", NULL},
+    {"queue", "queue", NULL, "oneTBB concurrent_bounded_queue", NULL},
+    {"stack", NULL, "stack", NULL, "liburcu lfstack"},
+    {"list", "list", NULL, "a mutex around a std::vector", NULL},
+};
+
+static ft_bench_side peer_side(const table *t, const char *program, const char *what,
+                               const char *name, const char *threads)
+{
+    ft_bench_side side = {.name = name, .key = "ns", .is_optional = true};
+    const char **argv = ft_arena_zero(t->bench->arena, 5, sizeof(char *));
+
+    if (!argv)
+        return side;
+    argv[0] = ft_bench_find_peer(t->bench, program);
+    argv[1] = what;
+    argv[2] = threads;
+    argv[3] = "2000000";
+    side.argv = argv[0] ? argv : NULL;
+    return side;
+}
+
+static bool measure_collection(const table *t, const rival *r, int threads)
+{
+    ft_bench_row row = {.unit = "ns",
+                        .ratio = FT_BENCH_PEER_BY_OURS,
+                        .at_least = true,
+                        .goal = 1,
+                        .goal_text = ">= 1.0"};
+    ft_bench_load *load = ft_arena_zero(t->bench->arena, 1, sizeof(*load));
+    size_t at = 0;
+
+    row.what = ft_arena_format(t->bench->arena, "%s, mixed load, %d thread%s", r->what, threads,
+                               threads == 1 ? "" : "s");
+    if (!load || !row.what)
+        return ft_fail_nomem(t->err, sizeof(*load));
+    *load = (ft_bench_load){r->what, threads, 2000000};
+    row.sides[at++] = load_side("ftpipe", load);
+    if (r->tbb)
+        row.sides[at++] =
+            peer_side(t, "peer_collections_tbb", r->tbb, r->tbb_name, threads == 1 ? "1" : "2");
+    if (r->urcu)
+        row.sides[at++] =
+            peer_side(t, "peer_collections_urcu", r->urcu, r->urcu_name, threads == 1 ? "1" : "2");
+    return measure(t, &row);
+}
+
+static bool measure_collections(const table *t)
+{
+    for (size_t i = 0; i < FT_COUNT_OF(rivals); i++)
+        for (int threads = 1; threads <= 2; threads++)
+            if (!measure_collection(t, &rivals[i], threads))
+                return false;
+    return true;
+}
+
+// ---- hops ----
+
+typedef struct {
+    int threads;
+    int64_t messages, stage_ns;
+} hop;
+
+static bool run_hop(const void *host, double *out, ft_error *err)
+{
+    const hop *h = host;
+    int64_t ns = ft_bench_hop(h->threads, h->messages, 5, h->stage_ns, err);
+
+    *out = (double)ns / (double)h->messages;
+    return ns >= 0;
+}
+
+static ft_bench_side hop_peer(const table *t, const char *program, const char *mode,
+                              const char *name, int threads)
+{
+    ft_bench_side side = {.name = name, .key = "wall", .is_optional = true, .scale = 1e9 / 500000};
+    const char **argv = ft_arena_zero(t->bench->arena, 7, sizeof(char *));
+    size_t at = 0;
+
+    if (!argv || !(argv[at] = ft_bench_find_peer(t->bench, program)))
+        return side;
+    at++;
+    if (mode)
+        argv[at++] = mode;
+    argv[at++] = "500000";
+    argv[at++] = "256";
+    argv[at++] = "2";
+    if (mode)
+        argv[at++] = threads == 1 ? "1" : "2";
+    side.argv = argv;
+    side.cpus = threads;  // Go takes as many threads as it has CPUs.
+    return side;
+}
+
+static bool measure_hops(const table *t)
+{
+    static const hop hops[] = {{1, 500000, 0}, {2, 500000, 0}};
+
+    for (int threads = 1; threads <= 2; threads++) {
+        ft_bench_row row = {
+            .what = threads == 1 ? "a message through 5 empty stages, 1 worker"
+                                 : "a message through 5 empty stages, 2 workers",
+            .unit = "ns",
+            .ratio = FT_BENCH_PEER_BY_OURS,
+            .at_least = true,
+            .goal = 1.2,
+            .goal_text = ">= 1.2",
+            .sides = {{.name = "ftpipe",
+                       .function = run_hop,
+                       .host = &hops[threads - 1],
+                       .cpus = threads},
+                      hop_peer(t, "hop_tbb", "pipeline", "oneTBB parallel_pipeline", threads),
+                      hop_peer(t, "hop_go", NULL, "Go channels", threads),
+                      hop_peer(t, "hop_crossbeam", NULL, "crossbeam channels", threads)}};
+        if (!measure(t, &row))
+            return false;
+    }
+    return true;
+}
+
+// 20 us of work in each stage: two workers against two processes with one each.
+static bool measure_work(const table *t)
+{
+    static const hop two = {2, 10000, 20000}, one = {1, 5000, 20000};
+    ft_bench_side processes = {
+        .name = "2 pinned processes", .function = run_hop, .host = &one, .copies = 2, .scale = 0.5};
+
+    return measure(
+        t, &(ft_bench_row){
+               .what = "stages of 20 us, 2 workers against 2 processes",
+               .unit = "ns",
+               .ratio = FT_BENCH_PEER_BY_OURS,
+               .at_least = true,
+               .goal = 0.97,
+               .goal_text = ">= 0.97",
+               .sides = {{.name = "2 workers", .function = run_hop, .host = &two}, processes}});
 }
 
 // ---- the same pipeline in three modes ----
@@ -116,6 +310,8 @@ bool ft_bench_runtime(ft_bench *bench, const ft_bench_scratch *scratch, ft_error
 {
     table t = {bench, scratch, err};
 
-    return measure_one_model(&t) && measure_modes(&t, "tokenize.yaml", "tokenize") &&
+    return measure_counting(&t) && measure_collections(&t) && measure_hops(&t) &&
+           measure_work(&t) && measure_one_model(&t) &&
+           measure_modes(&t, "tokenize.yaml", "tokenize") &&
            measure_modes(&t, "embed.yaml", "embed") && measure_idle(&t);
 }

@@ -1,15 +1,17 @@
-// Ping-pong in both worlds: a mutex and a condition, two pipes.
+// Ping-pong and counting, in both worlds. A process that owns a number reads its increments from a
+// pipe, up to 64 KiB at a time, as a pool of worker processes would send them.
 #include "cli/bench_switch.h"
 
 #include <errno.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/concurrent/counter.h"
 #include "runtime/concurrent/lock.h"
 #include "runtime/system/clock.h"
 #include "runtime/system/thread.h"
 
-enum { ROUNDS = 20000 };
+enum { ROUNDS = 20000, THREAD_ADDS = 20000000, MESSAGE_ADDS = 200000, CHUNK = 65536 };
 
 // ---- there and back ----
 
@@ -108,4 +110,74 @@ static bool play_processes(double *out, ft_error *err)
 bool ft_bench_ping_pong(const void *host, double *out, ft_error *err)
 {
     return *(const bool *)host ? play_processes(out, err) : play_threads(out, err);
+}
+
+// ---- one number ----
+
+static void add_many(void *host)
+{
+    for (int i = 0; i < THREAD_ADDS; i++)
+        ft_counter_add(host, 1);
+}
+
+static bool count_in_threads(double *out, ft_error *err)
+{
+    ft_counter *counter = ft_counter_create(err);
+    ft_thread threads[2] = {{0}};
+    bool ok = counter != NULL;
+
+    int64_t from = ft_clock_ns();
+    for (int i = 0; ok && i < 2; i++)
+        ok = ft_thread_start(&threads[i], "count", add_many, counter, err);
+    for (int i = 0; i < 2; i++)
+        ft_thread_join(&threads[i]);
+    *out = (double)(ft_clock_ns() - from) / (2.0 * THREAD_ADDS);
+    if (ok && ft_counter_sum(counter) != 2 * (int64_t)THREAD_ADDS)
+        ok = ft_fail(err, FT_ERROR_DATA, "increments were lost");
+    ft_counter_unref(counter);
+    return ok;
+}
+
+FT_NORETURN static void send_increments(int to)
+{
+    static const int64_t one = 1;
+
+    for (int i = 0; i < MESSAGE_ADDS; i++)
+        if (write(to, &one, sizeof(one)) != (ssize_t)sizeof(one))
+            _exit(1);
+    _exit(0);
+}
+
+// Two processes send, this one owns the number.
+static bool count_in_processes(double *out, ft_error *err)
+{
+    static int64_t chunk[CHUNK / sizeof(int64_t)];
+    int ends[2];
+    pid_t children[2];
+    int64_t sum = 0, from = ft_clock_ns();
+    ssize_t got;
+
+    if (pipe(ends) != 0)
+        return ft_fail_errno(err, errno, "cannot make a pipe");
+    for (int i = 0; i < 2; i++) {
+        children[i] = fork();
+        if (children[i] == 0)
+            send_increments(ends[1]);
+    }
+    close(ends[1]);
+    // Writes of 8 bytes are whole, so reads end between two of them.
+    while ((got = read(ends[0], chunk, sizeof(chunk))) > 0)
+        for (size_t i = 0; i < (size_t)got / sizeof(chunk[0]); i++)
+            sum += chunk[i];
+    close(ends[0]);
+    for (int i = 0; i < 2; i++)
+        if (children[i] > 0)
+            waitpid(children[i], NULL, 0);
+    *out = (double)(ft_clock_ns() - from) / (2.0 * MESSAGE_ADDS);
+    return sum == 2 * (int64_t)MESSAGE_ADDS || ft_fail(err, FT_ERROR_DATA, "increments were lost");
+}
+
+bool ft_bench_shared_count(const void *host, double *out, ft_error *err)
+{
+    return *(const bool *)host ? count_in_processes(out, err) : count_in_threads(out, err);
 }

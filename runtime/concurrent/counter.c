@@ -5,19 +5,12 @@
 
 #include "runtime/memory/alloc.h"
 
-enum { CELLS = 32, BLOCKS = FT_LEASES_MAX / CELLS, CELL_BYTES = 128 };
-
-typedef struct {
-    ft_atomic_i64 value;
-    char padding[CELL_BYTES - sizeof(ft_atomic_i64)];
-} cell;
-
-struct ft_counter {
-    ft_object object;
-    bool is_exact;
-    ft_atomic_i64 rest;                // Exact counters, and adds that found no memory.
-    ft_atomic_pointer blocks[BLOCKS];  // cell[CELLS] each; NULL until somebody adds.
+enum {
+    CELLS = FT_COUNTER_CELLS,
+    BLOCKS = FT_COUNTER_BLOCKS,
 };
+
+typedef ft_counter_cell cell;
 
 static void counter_destroy(ft_object *object)
 {
@@ -65,7 +58,7 @@ void ft_counter_unref(ft_counter *counter)
 
 FT_NOINLINE static cell *make_block(ft_counter *counter, size_t index)
 {
-    cell *made = ft_alloc_aligned(CELLS * sizeof(cell), CELL_BYTES);
+    cell *made = ft_alloc_aligned(CELLS * sizeof(cell), FT_COUNTER_CELL_BYTES);
     void *expected = NULL;
 
     if (!made)
@@ -79,24 +72,20 @@ FT_NOINLINE static cell *make_block(ft_counter *counter, size_t index)
     return ft_atomic_load(&counter->blocks[index], FT_ACQUIRE);
 }
 
-void ft_counter_add(ft_counter *counter, int64_t by)
+void ft_counter_add_slow(ft_counter *counter, int64_t by)
 {
     uint32_t id = ft_lease_current()->id;
     cell *block = NULL;
 
     if (!counter->is_exact) {
         block = ft_atomic_load(&counter->blocks[id / CELLS], FT_ACQUIRE);
-        if (FT_UNLIKELY(!block))
+        if (!block)
             block = make_block(counter, id / CELLS);
     }
-    if (FT_UNLIKELY(!block)) {
+    if (block)
+        ft_counter_add(counter, by);
+    else
         ft_atomic_add(&counter->rest, by, FT_RELAXED);
-        return;
-    }
-    // Relaxed, and no locked operation: only this lease writes the cell.
-    ft_atomic_i64 *value = &block[id % CELLS].value;
-    uint64_t sum = (uint64_t)ft_atomic_load(value, FT_RELAXED) + (uint64_t)by;
-    ft_atomic_store(value, (int64_t)sum, FT_RELAXED);
 }
 
 int64_t ft_counter_sum(const ft_counter *counter)

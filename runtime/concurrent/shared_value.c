@@ -224,7 +224,7 @@ static ft_value borrow_object(ft_object *object)
     return (ft_value){kind_of(object->type), {.object = object}};
 }
 
-ft_value ft_word_borrow(ft_word word)
+ft_value ft_word_borrow_other(ft_word word)
 {
     ft_value value = {FT_VALUE_NIL, {0}};
     uint64_t bits = word & ~(uint64_t)TAGS;
@@ -232,8 +232,6 @@ ft_value ft_word_borrow(ft_word word)
     switch (word & TAGS) {
     case 0:
         return word ? borrow_object((ft_object *)(uintptr_t)word) : value;
-    case TAG_INT:
-        return (ft_value){FT_VALUE_INT, {.integer = (int64_t)word >> TAG_BITS}};
     case TAG_FLOAT:
         value.kind = FT_VALUE_FLOAT;
         memcpy(&value.number, &bits, sizeof(bits));

@@ -77,8 +77,23 @@ bool ft_value_equals(const ft_value *a, const ft_value *b);
 // A word of the value, which must not be dying; takes a reference of its own and publishes.
 bool ft_word_make(const ft_value *value, ft_account *account, ft_word *out,
                   ft_error *err) FT_MUST_CHECK;
+// Integers of 61 bits are in the word itself.
+static inline bool ft_word_is_small_int(ft_word word)
+{
+    return (word & 7) == 1;
+}
+static inline int64_t ft_word_small_int(ft_word word)
+{
+    return (int64_t)word >> 3;
+}
 // What the word says. Inside a section or while the word's reference is held: borrowed.
-ft_value ft_word_borrow(ft_word word);
+ft_value ft_word_borrow_other(ft_word word);
+static inline ft_value ft_word_borrow(ft_word word)
+{
+    if (ft_word_is_small_int(word))
+        return (ft_value){FT_VALUE_INT, {.integer = ft_word_small_int(word)}};
+    return ft_word_borrow_other(word);
+}
 // The same with a reference of the caller's own; inside a section. False: it is dying, read again.
 bool ft_word_keep(ft_word word, ft_value *out) FT_MUST_CHECK;
 // Gives up the reference of a word that was unlinked where others may have read it. Outside of

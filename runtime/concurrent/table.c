@@ -95,8 +95,9 @@ void ft_table_finish(ft_table *table)
 
 static bool is_key(const slot *s, const ft_key *key)
 {
+    if (key->is_int && ft_word_is_small_int(s->key))
+        return ft_word_small_int(s->key) == key->integer;
     ft_value value = ft_word_borrow(s->key);
-
     if (key->is_int || value.kind != FT_VALUE_STRING)
         return key->is_int && value.kind == FT_VALUE_INT && value.integer == key->integer;
     ft_slice text = ft_string_slice((const ft_string *)(const void *)value.object);
@@ -104,8 +105,8 @@ static bool is_key(const slot *s, const ft_key *key)
            (text.size == 0 || memcmp(text.data, key->text.data, text.size) == 0);
 }
 
-// The slot of the key, or the free one where it would be.
-static slot *probe(const ft_slots *slots, const ft_key *key, uint64_t hash)
+// The slot of the key, or the free one where it would be; `*out_bound` says which.
+static slot *probe(const ft_slots *slots, const ft_key *key, uint64_t hash, bool *out_bound)
 {
     size_t mask = slots->capacity - 1;
 
@@ -113,6 +114,7 @@ static slot *probe(const ft_slots *slots, const ft_key *key, uint64_t hash)
         slot *s = (slot *)(uintptr_t)&slots->items[at];
         // Acquire pairs with the release of whoever bound it.
         uint64_t there = ft_atomic_load(&s->hash, FT_ACQUIRE);
+        *out_bound = there != 0;
         if (there == 0 || (there == hash && is_key(s, key)))
             return s;
     }
@@ -121,14 +123,14 @@ static slot *probe(const ft_slots *slots, const ft_key *key, uint64_t hash)
 ft_word ft_table_find(const ft_table *table, const ft_key *key, uint64_t hash)
 {
     const ft_slots *slots = ft_atomic_load(&table->slots, FT_ACQUIRE);
+    bool is_bound;
 
     if (!slots)
         return FT_WORD_NONE;
-    const slot *s = probe(slots, key, hash);
-    if (ft_atomic_load(&s->hash, FT_RELAXED) == 0)
-        return FT_WORD_NONE;
+    // The slot's hash is looked at once: a free slot may be bound to another key a moment later.
+    const slot *s = probe(slots, key, hash, &is_bound);
     // Acquire pairs with the exchange of whoever changed it.
-    return ft_atomic_load(&s->value, FT_ACQUIRE);
+    return is_bound ? ft_atomic_load(&s->value, FT_ACQUIRE) : FT_WORD_NONE;
 }
 
 // ---- changing ----
@@ -223,14 +225,16 @@ static bool find_slot(ft_table *table, update *u, slot **out, ft_error *err)
 {
     ft_slots *slots = ft_atomic_load(&table->slots, FT_RELAXED);
 
-    *out = slots ? probe(slots, u->key, u->hash) : NULL;
-    if (*out && ft_atomic_load(&(*out)->hash, FT_RELAXED))
+    bool is_bound = false;
+
+    *out = slots ? probe(slots, u->key, u->hash, &is_bound) : NULL;
+    if (is_bound)
         return true;
     if (slots && (slots->bound + 1) * 4 <= slots->capacity * 3)
         return true;
     if (!rebuild(table, &u->old_slots, err))
         return false;
-    *out = probe(ft_atomic_load(&table->slots, FT_RELAXED), u->key, u->hash);
+    *out = probe(ft_atomic_load(&table->slots, FT_RELAXED), u->key, u->hash, &is_bound);
     return true;
 }
 

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "runtime/concurrent/lock.h"
+#include "runtime/error.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/system/clock.h"
 #include "runtime/system/lease.h"
@@ -62,13 +63,13 @@ typedef struct {
     int64_t bytes;
 } garbage;
 
-static ft_atomic_u64 epoch = {GRACE};  // From GRACE, so that epoch - GRACE is never negative.
-static ft_atomic_u32 advancing;        // The role: 1 while somebody has it.
+ft_atomic_u64 ft_epoch_current = {GRACE};  // From GRACE, so that epoch - GRACE is never negative.
+static ft_atomic_u32 advancing;            // The role: 1 while somebody has it.
 static ft_atomic_i64 last_advance_ns;
 static ft_atomic_u64 advances, membarriers;
 static ft_atomic_i64 unreclaimed_bytes;
-static ft_atomic_u32 has_orphans;    // Whether retired leases left garbage; under the lock.
-static ft_atomic_u32 is_asymmetric;  // 0: not known, 1: yes, 2: no.
+static ft_atomic_u32 has_orphans;  // Whether retired leases left garbage; under the lock.
+ft_atomic_u32 ft_epoch_entry;
 
 static pthread_mutex_t orphan_lock = PTHREAD_MUTEX_INITIALIZER;  // Guards what retired leases left.
 static garbage orphans;
@@ -86,40 +87,26 @@ FT_NOINLINE static bool find_out(void)
     bool yes = false;
 #endif
     // Every thread that asks finds the same.
-    ft_atomic_store(&is_asymmetric, yes ? 1 : 2, FT_RELEASE);
+    ft_atomic_store(&ft_epoch_entry, yes ? 1 : 2, FT_RELEASE);
     return yes;
 }
 
 static bool asymmetric(void)
 {
-    uint32_t known = ft_atomic_load(&is_asymmetric, FT_RELAXED);
+    uint32_t known = ft_atomic_load(&ft_epoch_entry, FT_RELAXED);
     return FT_LIKELY(known != 0) ? known == 1 : find_out();
 }
 
-void ft_read_begin(void)
+void ft_read_begin_slow(void)
 {
     ft_lease *lease = ft_lease_current();
 
     if (lease->read_depth++ > 0)
         return;
-    // Relaxed: an old epoch only holds back the next advance.
-    uint64_t line = ft_atomic_load(&epoch, FT_RELAXED) << 1 | 1;
-    if (ASYMMETRIC && asymmetric()) {
-        ft_atomic_store(&lease->epoch, line, FT_RELAXED);
-        FT_COMPILER_BARRIER();  // The CPU's half is the reclaimer's membarrier.
-    } else {
-        // Sequentially consistent, and so is the scan: it is seen there, or sees what was unlinked.
-        ft_atomic_exchange(&lease->epoch, line, FT_SEQ_CST);
-    }
-}
-
-void ft_read_end(void)
-{
-    ft_lease *lease = ft_lease_current();
-
-    if (--lease->read_depth == 0)
-        // Release pairs with the scan's acquire: what was read was read before it is freed.
-        ft_atomic_store(&lease->epoch, 0, FT_RELEASE);
+    uint64_t line = ft_atomic_load(&ft_epoch_current, FT_ACQUIRE) << 1 | 1;
+    asymmetric();
+    // Sequentially consistent, and so is the scan: it is seen there, or sees what was unlinked.
+    ft_atomic_exchange(&lease->epoch, line, FT_SEQ_CST);
 }
 
 // ---- advancing ----
@@ -163,10 +150,10 @@ static bool try_advance(int64_t now_ns)
     }
 #endif
     // A read-modify-write: it comes behind every tag that was read, in the epoch's order.
-    uint64_t current = ft_atomic_add(&epoch, 0, FT_SEQ_CST);
+    uint64_t current = ft_atomic_add(&ft_epoch_current, 0, FT_SEQ_CST);
     bool ok = all_are_at(current);
     if (ok) {
-        ft_atomic_add(&epoch, 1, FT_SEQ_CST);
+        ft_atomic_add(&ft_epoch_current, 1, FT_SEQ_CST);
         ft_atomic_store(&advances, ft_atomic_load(&advances, FT_RELAXED) + 1, FT_RELAXED);
     }
     ft_atomic_store(&advancing, 0, FT_SEQ_CST);
@@ -187,9 +174,9 @@ static void let_run(void)
 void ft_epoch_wait(void)
 {
     FT_ASSERT(ft_lease_current()->read_depth == 0);
-    uint64_t wanted = ft_atomic_add(&epoch, 0, FT_SEQ_CST) + GRACE;
+    uint64_t wanted = ft_atomic_add(&ft_epoch_current, 0, FT_SEQ_CST) + GRACE;
 
-    for (int spins = 0; ft_atomic_load(&epoch, FT_SEQ_CST) < wanted; spins++) {
+    for (int spins = 0; ft_atomic_load(&ft_epoch_current, FT_SEQ_CST) < wanted; spins++) {
         if (try_advance(0))
             continue;
         if (spins < WAIT_SPINS)
@@ -261,7 +248,7 @@ static void garbage_finish(garbage *g)
 static void collect(garbage *g)
 {
     // Acquire: what is destroyed was left by its readers before the epoch came to be what it is.
-    uint64_t safe = ft_atomic_load(&epoch, FT_ACQUIRE) - GRACE;
+    uint64_t safe = ft_atomic_load(&ft_epoch_current, FT_ACQUIRE) - GRACE;
     entry e;
 
     if (g->is_busy)
@@ -274,7 +261,7 @@ static void collect(garbage *g)
 
 static void collect_orphans(void)
 {
-    uint64_t safe = ft_atomic_load(&epoch, FT_ACQUIRE) - GRACE;
+    uint64_t safe = ft_atomic_load(&ft_epoch_current, FT_ACQUIRE) - GRACE;
     entry e;
 
     for (;;) {
@@ -305,7 +292,7 @@ void ft_retire(void *pointer, void (*destroy)(void *pointer), size_t size_bytes)
     entry e = {pointer, destroy, size_bytes, 0};
 
     FT_ASSERT(lease->read_depth == 0);
-    e.epoch = ft_atomic_add(&epoch, 0, FT_SEQ_CST);
+    e.epoch = ft_atomic_add(&ft_epoch_current, 0, FT_SEQ_CST);
     if (!g || !garbage_add(g, &e)) {
         ft_epoch_wait();
         destroy(pointer);
@@ -370,7 +357,7 @@ void ft_epoch_lease_retire(ft_lease *lease)
 ft_epoch_stats ft_epoch_get_stats(void)
 {
     ft_epoch_stats stats = {
-        .epoch = ft_atomic_load(&epoch, FT_RELAXED),
+        .epoch = ft_atomic_load(&ft_epoch_current, FT_RELAXED),
         .advances = ft_atomic_load(&advances, FT_RELAXED),
         .membarriers = ft_atomic_load(&membarriers, FT_RELAXED),
         .unreclaimed_bytes = ft_atomic_load(&unreclaimed_bytes, FT_RELAXED),

@@ -16,14 +16,13 @@
 // back.
 #pragma once
 
-#include "runtime/compiler.h"
-#include "runtime/error.h"
+#include "runtime/system/lease.h"
 
 enum { FT_EPOCH_BYTES = 1 << 20 };
 
 // A section. They nest. Inside: no waiting, no ft_retire, no ft_epoch_wait, no code of others.
-void ft_read_begin(void);
-void ft_read_end(void);
+static inline void ft_read_begin(void);
+static inline void ft_read_end(void);
 
 // `destroy(pointer)` runs when no reader can have the pointer any more: on this thread between two
 // turns, or on another when this lease is retired. Call it behind the store that unlinked it.
@@ -48,3 +47,33 @@ typedef struct ft_epoch_stats {
     bool is_asymmetric;         // Entering is a plain store.
 } ft_epoch_stats;
 ft_epoch_stats ft_epoch_get_stats(void);
+
+// ---- what is inline ----
+
+extern ft_atomic_u64 ft_epoch_current;
+extern ft_atomic_u32 ft_epoch_entry;  // 0: not known yet, 1: a plain store, 2: an exchange.
+void ft_read_begin_slow(void);
+
+static inline void ft_read_begin(void)
+{
+    ft_lease *lease = ft_own.lease;
+
+    if (FT_UNLIKELY(!lease || ft_atomic_load(&ft_epoch_entry, FT_RELAXED) != 1)) {
+        ft_read_begin_slow();
+    } else if (lease->read_depth++ == 0) {
+        // Acquire: who announces an epoch sees what was unlinked before it began. An old one only
+        // holds back the next advance.
+        ft_atomic_store(&lease->epoch, ft_atomic_load(&ft_epoch_current, FT_ACQUIRE) << 1 | 1,
+                        FT_RELAXED);
+        FT_COMPILER_BARRIER();  // The CPU's half is the reclaimer's membarrier.
+    }
+}
+
+static inline void ft_read_end(void)
+{
+    ft_lease *lease = ft_own.lease;
+
+    if (--lease->read_depth == 0)
+        // Release pairs with the scan's acquire: what was read was read before it is freed.
+        ft_atomic_store(&lease->epoch, 0, FT_RELEASE);
+}

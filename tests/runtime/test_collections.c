@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "runtime/concurrent/dict.h"
-#include "runtime/concurrent/shared_list.h"
 #include "runtime/concurrent/queue.h"
 #include "runtime/concurrent/set.h"
+#include "runtime/concurrent/shared_list.h"
 #include "runtime/concurrent/stack.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/system/thread.h"
@@ -275,6 +275,45 @@ static void use_set(void *host)
     }
     ft_atomic_add(&s->added, added, FT_RELAXED);
     ft_atomic_add(&s->wrong, wrong, FT_RELAXED);
+}
+
+// A key that is not there must not be found while others are put where it would be.
+static void use_sparse_dict(void *host)
+{
+    shared_state *s = host;
+    ft_error err = FT_ERROR_INIT;
+    int64_t count = operations();
+    uint64_t wrong = 0, at = 88172645463325252u * (1 + ft_atomic_add(&s->number, 1, FT_RELAXED));
+
+    for (int64_t i = 0; i < count; i++) {
+        at ^= at << 13;
+        at ^= at >> 7;
+        at ^= at << 17;
+        int64_t number = (int64_t)(at % 4096);
+        ft_key key = int_key(number);
+        ft_value value = int_value(number), got;
+        if (i % 5 == 0)
+            wrong += !ft_dict_set(s->dict, &key, &value, &err);
+        else if (i % 5 == 1)
+            wrong += !ft_dict_delete(s->dict, &key, NULL, &err);
+        else if (ft_dict_get(s->dict, &key, &got))
+            wrong += got.integer != number;
+        if (i % 64 == 0)
+            ft_lease_turn_end();
+    }
+    ft_atomic_add(&s->wrong, wrong, FT_RELAXED);
+}
+
+TEST(a_dict_never_gives_another_keys_value)
+{
+    ft_error err = FT_ERROR_INIT;
+    static shared_state s;
+
+    s.dict = ft_dict_create(10000, NULL, &err);
+    run(use_sparse_dict, &s);
+    check_int_eq(ft_atomic_load(&s.wrong, FT_RELAXED), 0);
+    ft_object_unref(ft_dict_object(s.dict));
+    ft_epoch_drain();
 }
 
 TEST(a_set_tells_exactly_one_that_it_was_first)
