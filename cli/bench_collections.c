@@ -1,4 +1,4 @@
-// Each thread goes through its own part of the load of tests/bench/peers/workload.h, which the
+// Each thread goes through its own part of the load of cli/bench_workload.h, which the
 // peers use as well. The clock starts before the threads do, as theirs does.
 #include "cli/bench_collections.h"
 
@@ -12,7 +12,7 @@
 #include "runtime/concurrent/stack.h"
 #include "runtime/system/clock.h"
 #include "runtime/system/thread.h"
-#include "tests/bench/peers/workload.h"
+#include "cli/bench_workload.h"
 
 enum { THREADS_MAX = 64, TURN = 256 };
 

@@ -5,23 +5,6 @@
 
 // ---- the table ----
 
-static bool measure_memory(ft_bench *bench, const ft_bench_scratch *scratch, ft_error *err)
-{
-    ft_bench_run threads = {"embed.yaml", "--threads", "2", FT_BENCH_PSS, true};
-    ft_bench_run processes = {"embed.yaml", "--processes", "2", FT_BENCH_PSS, true};
-
-    return ft_bench_add(
-        bench,
-        &(ft_bench_row){.what = "memory footprint: one model, 2 workers",
-                        .unit = "MiB",
-                        .ratio = FT_BENCH_OURS_BY_PEER,
-                        .goal = 0.6,
-                        .goal_text = "<= 0.6",
-                        .sides = {ft_bench_run_side(bench, scratch, "threads", &threads),
-                                  ft_bench_run_side(bench, scratch, "processes", &processes)}},
-        err);
-}
-
 static bool measure_switch(ft_bench *bench, ft_error *err)
 {
     static const bool is_process[] = {false, true};
@@ -108,8 +91,7 @@ static bool measure_workload(ft_bench *bench, const ft_bench_scratch *scratch, c
 bool ft_bench_essay(ft_bench *bench, const ft_bench_scratch *scratch, const char *plot,
                     const char *script, ft_error *err)
 {
-    if (!measure_memory(bench, scratch, err) || !measure_switch(bench, err) ||
-        !measure_shared_state(bench, err))
+    if (!measure_switch(bench, err) || !measure_shared_state(bench, err))
         return false;
     for (size_t i = 0; script && i < FT_COUNT_OF(workloads); i++)
         if (!measure_workload(bench, scratch, script, &workloads[i], err))

@@ -14,7 +14,7 @@
 
 enum {
     POINTS_MAX = 16,
-    MODES = 3,
+    MODES = 2,
     WIDTH = 640,
     HEIGHT = 400,
     LEFT = 64,
@@ -38,9 +38,7 @@ static const char *const counts[POINTS_MAX] = {"1", "2",  "3",  "4",  "5",  "6",
 static bool measure_point(ft_bench *bench, const ft_bench_scratch *scratch, line *l, int n,
                           ft_error *err)
 {
-    const char *workers =
-        ft_arena_format(bench->arena, "--%s=%s",
-                        strcmp(l->flag, "--processes") == 0 ? "processes" : "threads", counts[n]);
+    const char *workers = ft_arena_format(bench->arena, "--threads=%s", counts[n]);
     ft_bench_run run = {"embed.yaml", workers,
                         strcmp(l->flag, "--global-lock") == 0 ? l->flag : NULL, FT_BENCH_WALL,
                         true};
@@ -190,8 +188,7 @@ bool ft_bench_plot(ft_bench *bench, const ft_bench_scratch *scratch, const char 
                    ft_error *err)
 {
     line lines[MODES] = {{"threads", "--threads", "#1a7f37", {0}, 0, 0},
-                         {"global lock", "--global-lock", "#b35900", {0}, 0, 0},
-                         {"processes", "--processes", "#0550ae", {0}, 0, 0}};
+                         {"global lock", "--global-lock", "#b35900", {0}, 0, 0}};
     int cpus = ft_bench_cpu_count();
     int points = cpus > POINTS_MAX ? POINTS_MAX : cpus < 4 ? 4 : cpus;
 

@@ -15,7 +15,7 @@
 #include "runtime/slice.h"
 #include "runtime/system/clock.h"
 
-enum { TEXT_BYTES = 8192, PROCESSES_MAX = 256, LOOK_MS = 10, SETTLE_MS = 500 };
+enum { TEXT_BYTES = 8192, SETTLE_MS = 500 };
 
 // ---- /proc ----
 
@@ -41,41 +41,6 @@ static int64_t number_after(const char *text, const char *key)
     at += strlen(key);
     at += strspn(at, " \t:");
     return ft_parse_int((ft_slice){at, strspn(at, "0123456789")}, &value) ? value : 0;
-}
-
-// The process and all that descend from it.
-static size_t find_family(pid_t root, pid_t *out)
-{
-    size_t count = 1;
-    char path[64], text[TEXT_BYTES];
-
-    out[0] = root;
-    for (size_t i = 0; i < count; i++) {
-        snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)out[i], (int)out[i]);
-        read_file(path, text, sizeof(text));
-        ft_slice rest = ft_slice_of(text), word;
-        while (count < PROCESSES_MAX && ft_slice_cut(&rest, ' ', &word)) {
-            int64_t pid;
-            if (ft_parse_int(word, &pid))
-                out[count++] = (pid_t)pid;
-        }
-    }
-    return count;
-}
-
-static double family_pss_mib(pid_t root)
-{
-    pid_t family[PROCESSES_MAX];
-    char path[64], text[TEXT_BYTES];
-    int64_t kib = 0;
-    size_t count = find_family(root, family);
-
-    for (size_t i = 0; i < count; i++) {
-        snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)family[i]);
-        read_file(path, text, sizeof(text));
-        kib += number_after(text, "\nPss");
-    }
-    return (double)kib / 1024;
 }
 
 // How often its threads have been put on a CPU so far.
@@ -139,22 +104,6 @@ static bool wait_for_end(const ft_bench_program *program, pid_t pid, ft_error *e
                    WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
-static double watch_pss(pid_t pid)
-{
-    double most = 0;
-    siginfo_t info;
-
-    for (;;) {
-        memset(&info, 0, sizeof(info));
-        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == pid)
-            return most;
-        double now = family_pss_mib(pid);
-        if (now > most)
-            most = now;
-        let_pass(LOOK_MS);
-    }
-}
-
 static double watch_idle(const ft_bench_program *program, pid_t pid)
 {
     let_pass(SETTLE_MS);
@@ -191,9 +140,7 @@ bool ft_bench_run_program(const void *host, double *out, ft_error *err)
         become(program, ends[0]);
     }
     close(ends[0]);
-    if (program->what == FT_BENCH_PSS)
-        *out = watch_pss(pid);
-    else if (is_idle)
+    if (is_idle)
         *out = watch_idle(program, pid);
     close(ends[1]);
     bool ok = wait_for_end(program, pid, err);

@@ -7,8 +7,6 @@
 typedef enum ft_bench_measure_of {
     FT_BENCH_WALL,  // Seconds from its start to its end.
     FT_BENCH_CPU,   // CPU seconds, all its threads and the processes that it waited for.
-    FT_BENCH_PSS,   // MiB: the largest sum over it and its children while it ran, looked at every
-                    // 10 ms.
     FT_BENCH_IDLE,  // Wake-ups a second of all its threads, while nothing comes in at its stdin.
 } ft_bench_measure_of;
 

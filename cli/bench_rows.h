@@ -36,8 +36,8 @@ bool ft_bench_add(ft_bench *bench, const ft_bench_row *row, ft_error *err) FT_MU
 // The runtime's claims, one row each.
 bool ft_bench_runtime(ft_bench *bench, const ft_bench_scratch *scratch,
                       ft_error *err) FT_MUST_CHECK;
-// Throughput over 1 to N threads in the three modes, as SVG, with the fitted terms of the universal
-// scalability law.
+// Throughput over 1 to N threads with and without the global lock, as SVG, with the fitted terms of
+// the universal scalability law.
 bool ft_bench_plot(ft_bench *bench, const ft_bench_scratch *scratch, const char *path,
                    ft_error *err) FT_MUST_CHECK;
 // The essay's table of threads and processes, measured; `plot` (may be NULL) is where the picture

@@ -213,63 +213,37 @@ static bool measure_work(const table *t)
                .sides = {{.name = "2 workers", .function = run_hop, .host = &two}, processes}});
 }
 
-// ---- the same pipeline in three modes ----
+// ---- the same pipeline with and without a lock around every turn ----
 
 static const char *const one_thread[] = {"--threads", "1"};
 static const char *const two_threads[] = {"--threads", "2"};
-static const char *const two_processes[] = {"--processes", "2"};
 
 static bool measure_modes(const table *t, const char *pipeline, const char *name)
 {
-    ft_bench *bench = t->bench;
-    const char *lock = ft_arena_format(bench->arena, "%s: global lock against one thread", name);
-    const char *threads = ft_arena_format(bench->arena, "%s: threads against the lock", name);
-    const char *rate = ft_arena_format(bench->arena, "%s: threads against processes", name);
-    const char *memory = ft_arena_format(bench->arena, "%s: memory of threads, processes", name);
     static const char *const locked[] = {"--threads=2", "--global-lock"};
+    const char *lock = ft_arena_format(t->bench->arena, "%s: global lock against one thread", name);
+    const char *threads = ft_arena_format(t->bench->arena, "%s: threads against the lock", name);
+    ft_bench_side global_lock = run_side(t, "global lock", FT_BENCH_WALL, pipeline, locked);
 
-    if (!lock || !threads || !rate || !memory)
+    if (!lock || !threads)
         return ft_fail_nomem(t->err, 64);
-    return measure(
-               t,
-               &(ft_bench_row){
-                   .what = lock,
-                   .unit = "s",
-                   .ratio = FT_BENCH_OURS_BY_PEER,
-                   .goal = 1.03,
-                   .goal_text = "<= 1.03",
-                   .sides = {run_side(t, "global lock", FT_BENCH_WALL, pipeline, locked),
-                             run_side(t, "one thread", FT_BENCH_WALL, pipeline, one_thread)}}) &&
-           measure(t,
-                   &(ft_bench_row){
-                       .what = threads,
-                       .unit = "s",
-                       .ratio = FT_BENCH_PEER_BY_OURS,
-                       .at_least = true,
-                       .goal = 1.9,
-                       .goal_text = ">= 1.9",
-                       .sides = {run_side(t, "threads", FT_BENCH_WALL, pipeline, two_threads),
-                                 run_side(t, "global lock", FT_BENCH_WALL, pipeline, locked)}}) &&
-           measure(
-               t,
-               &(ft_bench_row){
-                   .what = rate,
-                   .unit = "s",
-                   .ratio = FT_BENCH_PEER_BY_OURS,
-                   .at_least = true,
-                   .goal = 1.0,
-                   .goal_text = ">= 1.0",
-                   .sides = {run_side(t, "threads", FT_BENCH_WALL, pipeline, two_threads),
-                             run_side(t, "processes", FT_BENCH_WALL, pipeline, two_processes)}}) &&
-           measure(t,
-                   &(ft_bench_row){
-                       .what = memory,
-                       .unit = "MiB",
-                       .ratio = FT_BENCH_OURS_BY_PEER,
-                       .goal = 0.6,
-                       .goal_text = "<= 0.6",
-                       .sides = {run_side(t, "threads", FT_BENCH_PSS, pipeline, two_threads),
-                                 run_side(t, "processes", FT_BENCH_PSS, pipeline, two_processes)}});
+    return measure(t,
+                   &(ft_bench_row){.what = lock,
+                                   .unit = "s",
+                                   .ratio = FT_BENCH_OURS_BY_PEER,
+                                   .goal = 1.03,
+                                   .goal_text = "<= 1.03",
+                                   .sides = {global_lock, run_side(t, "one thread", FT_BENCH_WALL,
+                                                                   pipeline, one_thread)}}) &&
+           measure(t, &(ft_bench_row){
+                          .what = threads,
+                          .unit = "s",
+                          .ratio = FT_BENCH_PEER_BY_OURS,
+                          .at_least = true,
+                          .goal = 1.9,
+                          .goal_text = ">= 1.9",
+                          .sides = {run_side(t, "threads", FT_BENCH_WALL, pipeline, two_threads),
+                                    global_lock}});
 }
 
 // ---- one model read by two threads ----

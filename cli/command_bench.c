@@ -102,7 +102,7 @@ const ft_command ft_command_bench = {
         "  ftpipe bench runtime                    every claim with its goal; an idle machine, "
         "please\n"
         "  ftpipe bench runtime --only counter     some rows\n"
-        "  ftpipe bench essay --plot essay.svg     threads, global lock and processes\n\n"
+        "  ftpipe bench essay --plot essay.svg     threads, the global lock, and Python\n\n"
         "Sides take turns, each repetition in a process of its own; what counts is the median of "
         "the\nratios. Peers are looked for beside this program in `peers/` and in bin/ of "
         "FTPIPE_PEERS.\n",

@@ -1,4 +1,4 @@
-// The collections of oneTBB under the load of workload.h.
+// The collections of oneTBB under the load of cli/bench_workload.h.
 //
 //   peer_collections_tbb dict|set|queue|list THREADS OPERATIONS      prints {"ns": nanoseconds for an operation}
 //
@@ -17,7 +17,7 @@
 #include <thread>
 #include <vector>
 
-#include "workload.h"
+#include "cli/bench_workload.h"
 
 namespace {
 

@@ -1,6 +1,6 @@
-/* The collections of liburcu under the load of workload.h: the lock-free hash table and the lock-free stack.
- *
- *   peer_collections_urcu dict|stack THREADS OPERATIONS      prints {"ns": nanoseconds for an operation} */
+// The collections of liburcu under the load of cli/bench_workload.h: its lock-free hash table and stack.
+//
+//   peer_collections_urcu dict|stack THREADS OPERATIONS      prints {"ns": ... for an operation}
 #define _GNU_SOURCE
 #define URCU_INLINE_SMALL_FUNCTIONS
 #include <pthread.h>
@@ -12,7 +12,7 @@
 #include <urcu/lfstack.h>
 #include <urcu/rculfhash.h>
 
-#include "workload.h"
+#include "cli/bench_workload.h"
 
 typedef struct {
     struct cds_lfht_node node;
@@ -62,7 +62,8 @@ static void put(int64_t key)
 
     cds_lfht_node_init(&made->node);
     made->key = made->value = key;
-    struct cds_lfht_node *old = cds_lfht_add_replace(table, hash_of(key), matches, &key, &made->node);
+    struct cds_lfht_node *old =
+        cds_lfht_add_replace(table, hash_of(key), matches, &key, &made->node);
     if (old)
         call_rcu(&caa_container_of(old, entry, node)->head, free_entry);
 }

@@ -1,12 +1,13 @@
-/* The load under which collections are compared, the same for ours and the peers': every thread goes through its own
- * sequence of keys and kinds of operation, which depends on the thread's number only.
+/* The load under which collections are compared, the same for ours and the peers': every thread
+ * goes through its own sequence of keys and kinds of operation, which depends on its number only.
  *
- *   dict    80 % get, 10 % put, 10 % delete, of 65,536 keys        set     the same with add and has
- *   stack   push, then pop     queue   push, then pop             list    append, then two reads
+ *   dict    80 % get, 10 % put, 10 % delete, of 65,536 keys
+ *   set     the same with has and add
+ *   stack, queue    push, then pop
+ *   list    append, then two reads
  *
  * For C and C++. */
-#ifndef WORKLOAD_H
-#define WORKLOAD_H
+#pragma once
 
 #include <stdint.h>
 
@@ -41,5 +42,3 @@ static inline workload_kind workload_pick(workload *w, int64_t *key)
     *key = (int64_t)(x % WORKLOAD_KEYS);
     return percent < 80 ? WORKLOAD_READ : percent < 90 ? WORKLOAD_WRITE : WORKLOAD_DELETE;
 }
-
-#endif
