@@ -281,6 +281,7 @@ static int run_plan(runner *r)
         ft_report_failure(&r->report, r->file.source.path, node, &err);
     if (ft_run_is_abandoned(run)) {
         // A thread is still inside a stage: nothing that it may use can be let go of.
+        ft_run_destroy(run);  // Keeps it, and ends the trace.
         if (trace)
             fflush(r->settings.trace);
         fflush(stdout);

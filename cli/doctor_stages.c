@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/doctor.h"
+#include "cli/verdict.h"
 #include "stages/builtin.h"
 
 enum { NAMES_BYTES = 256 };
@@ -31,6 +32,22 @@ void ft_doctor_stages(ft_facts *facts)
                                       "Set `.concurrency` in the definition."});
 }
 
+// What is known of a plug-in's file; "" for what is built in.
+static const char *tested(ft_facts *facts, const ft_plan_node *node)
+{
+    if (!node->library)
+        return "";
+    switch (ft_verdict_find(node->library)) {
+    case FT_PLUGIN_PASSED:
+        return ft_facts_text(facts, "; %s passed its test", node->library);
+    case FT_PLUGIN_FAILED:
+        return ft_facts_text(facts, "; %s failed its test", node->library);
+    case FT_PLUGIN_UNTESTED:
+        break;
+    }
+    return ft_facts_text(facts, "; %s was not tested", node->library);
+}
+
 static const char *describe(ft_facts *facts, const ft_plan_node *node)
 {
     const char *where = node->blocks ? ", on threads of its own" : "";
@@ -46,18 +63,30 @@ static const char *describe(ft_facts *facts, const ft_plan_node *node)
     return ft_facts_text(facts, "declared one: one thread at a time, in order%s", where);
 }
 
+static void add_stage(ft_facts *facts, const ft_plan_node *node)
+{
+    bool undeclared = node->def->concurrency == FT_CONCURRENCY_UNDECLARED;
+    bool failed = node->library && ft_verdict_find(node->library) == FT_PLUGIN_FAILED;
+    bool untested = node->library && ft_verdict_find(node->library) == FT_PLUGIN_UNTESTED;
+    const char *advice = NULL;
+
+    if (undeclared)
+        advice =
+            "Test it with `ftpipe doctor --plugin FILE`, then set `.concurrency` in its source.";
+    else if (failed || untested)
+        advice = "`ftpipe doctor --plugin FILE` tests it from many threads.";
+    ft_facts_add(facts,
+                 (ft_fact){"pipeline", node->name,
+                           undeclared || failed ? FT_FACT_POOR
+                           : untested           ? FT_FACT_NOTE
+                                                : FT_FACT_GOOD,
+                           ft_facts_text(facts, "%s%s", describe(facts, node), tested(facts, node)),
+                           advice});
+}
+
 void ft_doctor_plan(ft_facts *facts, const ft_plan *plan)
 {
-    for (size_t i = 0; i < plan->node_count; i++) {
-        const ft_plan_node *node = plan->nodes[i];
-        bool undeclared = node->def->concurrency == FT_CONCURRENCY_UNDECLARED;
-        if (node->is_hidden)
-            continue;
-        ft_facts_add(facts,
-                     (ft_fact){"pipeline", node->name, undeclared ? FT_FACT_POOR : FT_FACT_GOOD,
-                               describe(facts, node),
-                               undeclared ? "Test it with `ftpipe doctor --plugin FILE`, then set "
-                                            "`.concurrency` in its source."
-                                          : NULL});
-    }
+    for (size_t i = 0; i < plan->node_count; i++)
+        if (!plan->nodes[i]->is_hidden)
+            add_stage(facts, plan->nodes[i]);
 }

@@ -22,6 +22,7 @@ typedef struct ft_stage_entry {
     const ft_stage_def *def;      // NULL: unknown, already reported.
     const char *name;             // Given or made; NULL: none.
     const ft_yaml_node *name_at;  // NULL when made.
+    const char *library;          // Its file, of a plug-in; NULL: built in.
     const void *domain;           // Of an undeclared plug-in; NULL: none.
     ft_plan_node *node;           // NULL: not in the plan.
     uint32_t index;

@@ -118,6 +118,7 @@ bool ft_compile_plugin(ft_compiler *c, ft_stage_entry *entry, const ft_yaml_pair
     entry->type = pair;
     entry->type_at = pair->key;
     entry->is_long = true;
+    entry->library = path;
     if (!open_stage(c, entry, path, name, &err))
         return refuse(c, pair->value, &err);
     warn(c, entry, path);

@@ -464,6 +464,7 @@ static bool compile_entry(ft_compiler *c, ft_stage_entry *entry)
     if (!entry->node)
         return ft_compiler_nomem(c);
     entry->node->order_any = c->plan->run.order_any;
+    entry->node->library = entry->library;
     entry->node->domain = entry->domain;
     apply_defaults(c, entry);
     if (!compile_type_key(c, entry))

@@ -42,9 +42,10 @@ typedef struct ft_plan_node {
     ft_pace pace;       // `class:`; the def's where it is not given.
     int64_t budget_ms;  // `budget:`; the longest that a turn may take, 0: by its pace.
     ft_on_runaway on_runaway;
-    bool isolate;        // `isolate: process`: it runs in a child.
-    bool order_any;      // `order: any` here or in `run`.
-    const void *domain;  // Nodes with the same one are never at work at once; NULL: none.
+    bool isolate;         // `isolate: process`: it runs in a child.
+    bool order_any;       // `order: any` here or in `run`.
+    const char *library;  // The plug-in's file; NULL: built in.
+    const void *domain;   // Nodes with the same one are never at work at once; NULL: none.
     bool is_hidden;  // Made by the checker: a def's `then`. Shown as part of the stage above it.
     // ---- made by ft_plan_check ----
     ft_schema input, output;

@@ -28,6 +28,7 @@
 #include "runtime/memory/alloc.h"
 #include "runtime/system/clock.h"
 #include "runtime/system/lease.h"
+#include "runtime/system/plugin_library.h"
 #include "runtime/system/topology.h"
 
 enum { THREADS_MAX = 1024 };
@@ -190,6 +191,8 @@ void ft_run_destroy(ft_run *run)
     if (!run)
         return;
     if (run->is_abandoned) {
+        ft_plugin_library_keep();  // The thread may be inside of one.
+        ft_trace_end(run);  // It notes no turn: another thread would have, and there is none.
         run->next_kept = ft_atomic_exchange(&kept_runs, run, FT_ACQ_REL);
         return;
     }

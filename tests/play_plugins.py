@@ -179,6 +179,26 @@ def endless(player):
         run.stderr.close()
 
 
+def endless_and_deaf(player):
+    """One that never asks is left behind, then abandoned: its library stays, the trace is whole."""
+    build(player, "faulty.c", "x.so", "ENDLESS", "DEAF")
+    pipeline(player, "plugin: ./x.so#first")
+    run = subprocess.Popen([player.program, "run", "p.yaml", "-q", "--trace", "t.json"], cwd=player.folder,
+                           stderr=subprocess.PIPE)
+    try:
+        for line in run.stderr:
+            if b"left behind" in line:
+                break
+        run.send_signal(2)
+        run.send_signal(15)
+        assert b"abandoned" in run.stderr.read()
+        assert run.wait(60) in (130, 143), run.returncode
+        assert json.loads(player.read("t.json")), "no trace"
+    finally:
+        run.kill()
+        run.stderr.close()
+
+
 def crash_in_plan(player):
     """A plug-in that crashes while the pipeline is compiled takes the program with it."""
     build(player, "faulty.c", "x.so", "CRASH")
@@ -373,6 +393,7 @@ def doctor_of_a_pipeline(player):
     result = player.run("doctor", "p.yaml", "--json")
     facts = {fact["name"]: fact for fact in json.loads(result.out)["facts"] if fact["group"] == "pipeline"}
     assert facts["first"]["state"] == "poor" and "lock domain" in facts["first"]["value"], facts
+    assert "was not tested" in facts["first"]["value"], facts
     assert facts["write"]["value"].startswith("declared one"), facts
 
 
@@ -380,7 +401,7 @@ def main():
     player = Player()
     for case in (example, options_and_line, order_and_threads, beside_the_pipeline, missing, not_a_library,
                  undefined_symbol, no_symbol, other_abi, bad_definitions, stage_names, undeclared,
-                 undeclared_with_little_memory, endless, crash_in_plan, exports, doctor_passes, doctor_finds,
+                 undeclared_with_little_memory, endless, endless_and_deaf, crash_in_plan, exports, doctor_passes, doctor_finds,
                  doctor_keeps_verdicts, doctor_without_a_plugin, doctor_looks_for_races, doctor_page, doctor_reads_a_fake_machine,
                  doctor_of_a_pipeline, bottleneck_is_named, fat_state_is_named, profile_of_nothing,
                  domain_cost_is_told):

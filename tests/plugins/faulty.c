@@ -39,7 +39,10 @@ static bool alone_process(ft_stage *self, ft_batch **in, ft_error *err)
 {
     (void)in;
     fprintf(stderr, "endless\n");
-    while (!ft_is_cancelled(self))
+#ifdef DEAF
+    self = NULL;
+#endif
+    while (!self || !ft_is_cancelled(self))
         sched_yield();
     return ft_fail(err, FT_ERROR_CANCELLED, "stopped");
 }
