@@ -1,4 +1,5 @@
-// The collections of liburcu under the load of cli/bench_workload.h: its lock-free hash table and stack.
+// The collections of liburcu under the load of cli/bench_workload.h: the lock-free hash table and
+// the lock-free stack.
 //
 //   peer_collections_urcu dict|stack THREADS OPERATIONS      prints {"ns": ... for an operation}
 #define _GNU_SOURCE
