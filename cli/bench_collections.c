@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "cli/bench_workload.h"
 #include "runtime/concurrent/counter.h"
 #include "runtime/concurrent/dict.h"
 #include "runtime/concurrent/queue.h"
@@ -12,7 +13,6 @@
 #include "runtime/concurrent/stack.h"
 #include "runtime/system/clock.h"
 #include "runtime/system/thread.h"
-#include "cli/bench_workload.h"
 
 enum { THREADS_MAX = 64, TURN = 256 };
 

@@ -122,6 +122,10 @@ void ft_source_poke(ft_run *run)
 {
     bool ready = false;
 
+    // Acquire pairs with the end of the threads: what is dropped behind it starts nothing.
+    if (ft_atomic_load(&run->over, FT_ACQUIRE))
+        return;
+
     for (size_t i = 0; i < run->source_count; i++) {
         ft_node *node = run->sources[i];
         if (!is_ready(node))
