@@ -5,8 +5,13 @@
 
 #include "stages/nn/kernels.h"
 
+enum { FT_BLAS_ROWS_MAX = 48 };
+
 // False when there is none. One thread at a time: while a model is loaded.
 bool ft_blas_load(void);
 // C = A B of `multiply` (row-major A; bias, scale and add are not looked at). After a successful
 // load, any thread.
 void ft_blas_multiply(const ft_multiply *multiply);
+// How many rows every product must have, so that a row's result does not depend on its place among
+// them. After a successful load; at most FT_BLAS_ROWS_MAX.
+size_t ft_blas_rows(void);

@@ -116,16 +116,16 @@ void ft_linear_put_bias(ft_linear *linear, const ft_safetensor *bias, size_t at,
 // are read and dropped.
 static void multiply_by_blas(const ft_multiply *m)
 {
-    enum { ROWS = FT_LINEAR_ROWS_BEHIND };
-    float block[ROWS][FT_PANEL_COLUMNS];
+    float block[FT_BLAS_ROWS_MAX][FT_PANEL_COLUMNS];
+    const size_t step = ft_blas_rows();
 
-    for (size_t row = 0; row < m->rows; row += ROWS) {
-        const size_t rows = m->rows - row < ROWS ? m->rows - row : ROWS;
+    for (size_t row = 0; row < m->rows; row += step) {
+        const size_t rows = m->rows - row < step ? m->rows - row : step;
         ft_multiply fixed = *m;
         fixed.a += row * m->a_row;
         fixed.c = block[0];
         fixed.c_row = FT_PANEL_COLUMNS;
-        fixed.rows = ROWS;
+        fixed.rows = step;
         ft_blas_multiply(&fixed);
         for (size_t i = 0; i < rows; i++) {
             float *c = m->c + (row + i) * m->c_row;

@@ -8,12 +8,13 @@
 #pragma once
 
 #include "runtime/memory/arena.h"
+#include "stages/nn/blas.h"
 #include "stages/nn/kernels.h"
 #include "stages/nn/safetensors.h"
 
 enum {
-    FT_LINEAR_ROWS_BEHIND =
-        48,  // Rows of x that must be readable behind the last one: products of one fixed height.
+    // Rows of x that must be readable behind the last one: products of one fixed height.
+    FT_LINEAR_ROWS_BEHIND = FT_BLAS_ROWS_MAX,
 };
 
 typedef struct ft_linear {
