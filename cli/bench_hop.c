@@ -3,16 +3,16 @@
 // never counted; there are as many as can be in flight, so that none is in two places.
 #include "cli/bench_hop.h"
 
-#include "engine/run.h"
+#include "cli/bench_line.h"
+#include "cli/bench_workload.h"
 #include "runtime/memory/alloc.h"
-#include "runtime/system/clock.h"
 
-enum { IN_FLIGHT_MIN = 8, IN_FLIGHT_PER_THREAD = 4, TRAIN_MAX = 128 };
+enum { IN_FLIGHT_MIN = 8, IN_FLIGHT_PER_THREAD = 4, TRAIN_MAX = 128, STAGES_MAX = 16 };
 
 typedef struct {
     ft_batch **ring;  // [room]
     size_t room;
-    int64_t messages, stage_ns;
+    int64_t messages, rounds;
 } hop_config;
 
 typedef struct {
@@ -48,19 +48,11 @@ static bool produce(ft_stage *self, bool *out_done, ft_error *err)
     return ft_emit(self, ft_batch_ref(batch), err);
 }
 
-static void work(int64_t stage_ns)
-{
-    int64_t until = ft_clock_ns() + stage_ns;
-
-    while (ft_clock_ns() < until)
-        continue;
-}
-
 // The message's number lives in its buffer, which only the stage that has the message touches.
 static inline void touch(const hop_config *config, const ft_batch *batch)
 {
-    if (config->stage_ns > 0)
-        work(config->stage_ns);
+    if (config->rounds > 0)
+        workload_spin(config->rounds);
     ((int64_t *)(void *)batch->columns[0].values->data)[0]++;
 }
 
@@ -152,59 +144,23 @@ static bool messages_create(hop_config *config, int threads, ft_error *err)
 
 // ---- the line ----
 
-static bool add_stage(ft_plan *plan, const ft_stage_def *def, const hop_config *config,
-                      ft_error *err)
+int64_t ft_bench_hop(int threads, int64_t messages, int stages, int64_t rounds, ft_error *err)
 {
-    ft_plan_node *node = ft_plan_add_node(plan, def, def->name, err);
-
-    if (!node)
-        return false;
-    *(hop_config *)node->config = *config;
-    node->batch_items = 0;
-    return plan->node_count < 2 ||
-           ft_plan_connect(plan, node, (uint32_t)plan->node_count - 2, FT_PORT_MAIN, err);
-}
-
-static void report(void *host, const ft_plan_node *node, const ft_plan_node *other,
-                   const ft_error *fault)
-{
-    (void)node;
-    (void)other;
-    *(ft_error *)host = *fault;
-}
-
-static bool make_plan(ft_plan *plan, const hop_config *config, int stages, ft_error *err)
-{
-    bool ok = add_stage(plan, &hop_source, config, err);
-
-    for (int i = 1; ok && i < stages; i++)
-        ok = add_stage(plan, &hop_pass, config, err);
-    return ok && add_stage(plan, &hop_sink, config, err) && ft_plan_check(plan, report, err);
-}
-
-int64_t ft_bench_hop(int threads, int64_t messages, int stages, int64_t stage_ns, ft_error *err)
-{
-    hop_config config = {.messages = messages, .stage_ns = stage_ns};
-    ft_run_settings settings = {0};
-    ft_run *run = NULL;
+    ft_bench_part parts[STAGES_MAX + 1];
+    hop_config config = {.messages = messages, .rounds = rounds};
     int64_t took = -1;
-    ft_plan *plan = ft_plan_create(err);
-    bool ok = plan && messages_create(&config, threads, err);
 
-    if (ok) {
-        plan->run.threads = threads;
-        ok = make_plan(plan, &config, stages, err);
+    FT_ASSERT(stages > 0 && stages <= STAGES_MAX);
+    if (messages_create(&config, threads, err)) {
+        for (int i = 0; i <= stages; i++)
+            parts[i] = (ft_bench_part){.def = i == 0        ? &hop_source
+                                              : i == stages ? &hop_sink
+                                                            : &hop_pass,
+                                       .from = i - 1,
+                                       .config = &config};
+        if (!ft_bench_line_run(parts, (size_t)stages + 1, threads, &took, err))
+            took = -1;
     }
-    if (ok)
-        run = ft_run_create(plan, &settings, NULL, err);
-    if (run) {
-        int64_t from = ft_clock_ns();
-        if (ft_run_wait(run, NULL, err))
-            took = ft_clock_ns() - from;
-    }
-    ft_run_destroy(run);
-    if (plan)
-        ft_plan_destroy(plan);
     messages_destroy(&config);
     return took;
 }

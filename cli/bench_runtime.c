@@ -1,7 +1,11 @@
 // The rows of `ftpipe bench runtime`.
 #include "cli/bench_collections.h"
+#include "cli/bench_endless.h"
 #include "cli/bench_hop.h"
+#include "cli/bench_ownership.h"
 #include "cli/bench_rows.h"
+#include "cli/bench_workload.h"
+#include "runtime/system/clock.h"
 
 typedef struct {
     ft_bench *bench;
@@ -64,6 +68,45 @@ static bool measure_counting(const table *t)
                                       .goal = 0.97,
                                       .goal_text = ">= 0.97",
                                       .sides = {load_side("2 threads", &hot_two), one}});
+}
+
+// ---- whose a buffer is ----
+
+static bool measure_ownership(const table *t)
+{
+    static const ft_bench_abroad home = FT_BENCH_AT_HOME, handed = FT_BENCH_HANDED_OVER,
+                                 strays = FT_BENCH_STRAYS;
+    ft_bench_row stranded = {.unit = "B",
+                             .ratio = FT_BENCH_FIGURE,
+                             .goal = 0,
+                             .goal_text = "0",
+                             .sides = {{.name = "ftpipe", .function = ft_bench_stranded_bytes}}};
+    ft_bench_side at_home = {
+        .name = "one thread", .function = ft_bench_account_peak, .host = &home};
+    ft_bench_side abroad = {
+        .name = "dropped elsewhere", .function = ft_bench_account_peak, .host = &strays};
+
+    if (!measure(t,
+                 &(ft_bench_row){.what = "locked writes to a unique buffer's headers, 5 stages",
+                                 .unit = "a message",
+                                 .ratio = FT_BENCH_FIGURE,
+                                 .goal = 0,
+                                 .goal_text = "0",
+                                 .sides = {{.name = "ftpipe", .function = ft_bench_header_rmws}}}))
+        return false;
+    stranded.what = "owner waits, tensors received and dropped: left over";
+    stranded.sides[0].host = &handed;
+    if (!measure(t, &stranded))
+        return false;
+    stranded.what = "owner waits, strays dropped: left over";
+    stranded.sides[0].host = &strays;
+    return measure(t, &stranded) &&
+           measure(t, &(ft_bench_row){.what = "accounted peak, owner waits against one thread",
+                                      .unit = "MiB",
+                                      .ratio = FT_BENCH_OURS_BY_PEER,
+                                      .goal = 1,
+                                      .goal_text = "1",
+                                      .sides = {abroad, at_home}});
 }
 
 // ---- collections ----
@@ -135,13 +178,13 @@ static bool measure_collections(const table *t)
 
 typedef struct {
     int threads;
-    int64_t messages, stage_ns;
+    int64_t messages, rounds;
 } hop;
 
 static bool run_hop(const void *host, double *out, ft_error *err)
 {
     const hop *h = host;
-    int64_t ns = ft_bench_hop(h->threads, h->messages, 5, h->stage_ns, err);
+    int64_t ns = ft_bench_hop(h->threads, h->messages, 5, h->rounds, err);
 
     *out = (double)ns / (double)h->messages;
     return ns >= 0;
@@ -195,22 +238,100 @@ static bool measure_hops(const table *t)
     return true;
 }
 
-// 20 us of work in each stage: two workers against two processes with one each.
+// Rounds of workload_spin that take `ns`: the best of a few.
+static int64_t rounds_of(int64_t ns)
+{
+    enum { TRIES = 20, ROUNDS = 100000 };
+    int64_t best = INT64_MAX;
+
+    for (int i = 0; i < TRIES; i++) {
+        int64_t from = ft_clock_ns();
+        workload_spin(ROUNDS);
+        int64_t took = ft_clock_ns() - from;
+        best = took < best ? took : best;
+    }
+    return ns * ROUNDS / (best > 0 ? best : 1);
+}
+
+static ft_bench_side pthread_side(const table *t, const char *mode, const char *name, const hop *as)
+{
+    ft_bench_side side = {.name = name, .key = "ns", .is_optional = true};
+    const char **argv = ft_arena_zero(t->bench->arena, 6, sizeof(char *));
+
+    if (!argv || !(argv[0] = ft_bench_find_peer(t->bench, "peer_pipeline_pthread")))
+        return side;
+    argv[1] = mode;
+    argv[2] = "2";
+    argv[3] = ft_arena_format(t->bench->arena, "%lld", (long long)as->messages);
+    argv[4] = ft_arena_format(t->bench->arena, "%lld", (long long)as->rounds);
+    side.argv = argv[3] && argv[4] ? argv : NULL;
+    return side;
+}
+
+// 20 us of work in each stage: two workers against two processes with one each, and against what
+// people write by hand.
 static bool measure_work(const table *t)
 {
-    static const hop two = {2, 10000, 20000}, one = {1, 5000, 20000};
+    static hop two = {2, 10000, 0}, one = {1, 5000, 0};
+
+    two.rounds = one.rounds = rounds_of(20000);
+    ft_bench_side workers = {.name = "2 workers", .function = run_hop, .host = &two};
     ft_bench_side processes = {
         .name = "2 pinned processes", .function = run_hop, .host = &one, .copies = 2, .scale = 0.5};
 
+    return measure(t, &(ft_bench_row){.what = "stages of 20 us, 2 workers against 2 processes",
+                                      .unit = "ns",
+                                      .ratio = FT_BENCH_PEER_BY_OURS,
+                                      .at_least = true,
+                                      .goal = 0.97,
+                                      .goal_text = ">= 0.97",
+                                      .sides = {workers, processes}}) &&
+           measure(t, &(ft_bench_row){.what = "stages of 20 us, 2 workers against pthreads by hand",
+                                      .unit = "ns",
+                                      .ratio = FT_BENCH_OURS_BY_PEER,
+                                      .goal = 1.03,
+                                      .goal_text = "<= 1.03",
+                                      .sides = {workers,
+                                                pthread_side(t, "stages", "a thread a stage", &two),
+                                                pthread_side(t, "workers", "2 threads", &two)}});
+}
+
+// ---- stages that never come back ----
+
+static bool measure_endless_figure(const table *t, const char *what, const char *unit, double goal,
+                                   const char *goal_text, const ft_bench_endless_figure *figure)
+{
     return measure(
         t, &(ft_bench_row){
-               .what = "stages of 20 us, 2 workers against 2 processes",
-               .unit = "ns",
-               .ratio = FT_BENCH_PEER_BY_OURS,
-               .at_least = true,
-               .goal = 0.97,
-               .goal_text = ">= 0.97",
-               .sides = {{.name = "2 workers", .function = run_hop, .host = &two}, processes}});
+               .what = what,
+               .unit = unit,
+               .ratio = FT_BENCH_FIGURE,
+               .goal = goal,
+               .goal_text = goal_text,
+               .sides = {{.name = "ftpipe", .function = ft_bench_endless, .host = figure}}});
+}
+
+static bool measure_endless(const table *t)
+{
+    static const ft_bench_endless_figure alone = FT_BENCH_RATE_ALONE, beside = FT_BENCH_RATE_BESIDE,
+                                         named = FT_BENCH_NAMED_MS, wait = FT_BENCH_WAIT_P99_MS;
+
+    return measure(
+               t,
+               &(ft_bench_row){
+                   .what = "two stages' rate beside two endless ones",
+                   .unit = "/s",
+                   .ratio = FT_BENCH_OURS_BY_PEER,
+                   .more_is_better = true,
+                   .at_least = true,
+                   .goal = 0.95,
+                   .goal_text = ">= 0.95",
+                   .sides = {{.name = "beside", .function = ft_bench_endless, .host = &beside},
+                             {.name = "alone", .function = ft_bench_endless, .host = &alone}}}) &&
+           measure_endless_figure(t, "endless stages in C and Lua: both named after", "ms", 50,
+                                  "<= 50", &named) &&
+           measure_endless_figure(t, "wait of a batch beside them, 99th percentile", "ms", 30,
+                                  "<= 30", &wait);
 }
 
 // ---- the same pipeline with and without a lock around every turn ----
@@ -284,8 +405,8 @@ bool ft_bench_runtime(ft_bench *bench, const ft_bench_scratch *scratch, ft_error
 {
     table t = {bench, scratch, err};
 
-    return measure_counting(&t) && measure_collections(&t) && measure_hops(&t) &&
-           measure_work(&t) && measure_one_model(&t) &&
+    return measure_counting(&t) && measure_ownership(&t) && measure_collections(&t) &&
+           measure_hops(&t) && measure_work(&t) && measure_endless(&t) && measure_one_model(&t) &&
            measure_modes(&t, "tokenize.yaml", "tokenize") &&
-           measure_modes(&t, "embed.yaml", "embed") && measure_idle(&t);
+           measure_modes(&t, "twice.yaml", "embed") && measure_idle(&t);
 }

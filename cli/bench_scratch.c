@@ -89,7 +89,7 @@ bool ft_bench_scratch_make(ft_bench *bench, ft_bench_scratch *scratch, ft_error 
     scratch->model = model && access(model, R_OK) == 0 ? model : NULL;
     return make_texts(bench, scratch, "200", "texts-a.jsonl", err) &&
            make_texts(bench, scratch, "200", "texts-b.jsonl", err) &&
-           make_texts(bench, scratch, "150k", "more.jsonl", err) &&
+           make_texts(bench, scratch, "500k", "more.jsonl", err) &&
            make_pipelines(bench, scratch, err);
 }
 

@@ -42,3 +42,17 @@ static inline workload_kind workload_pick(workload *w, int64_t *key)
     *key = (int64_t)(x % WORKLOAD_KEYS);
     return percent < 80 ? WORKLOAD_READ : percent < 90 ? WORKLOAD_WRITE : WORKLOAD_DELETE;
 }
+
+/* Work that takes the same time wherever and whenever it is done: so many rounds of a calculation
+ * in which each needs the one before it. A loop until the clock says so would do none while another
+ * thread has the CPU. */
+static inline uint64_t workload_spin(int64_t rounds)
+{
+    workload w = workload_start(0);
+    int64_t i;
+
+    for (i = 0; i < rounds; i++)
+        workload_next(&w);
+    __asm__ volatile("" : : "r"(w.state));
+    return w.state;
+}

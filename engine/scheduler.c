@@ -180,8 +180,7 @@ static ft_task *park(ft_worker *worker)
     ft_run *run = worker->run;
 
     worker->last_ns = 0;
-    ft_global_lock_leave(worker);
-    ft_task *task = spin(worker);
+    ft_task *task = run->one_lock ? NULL : spin(worker);
     if (task)
         return task;
     ft_idle_announce(&run->idle);
@@ -191,9 +190,12 @@ static ft_task *park(ft_worker *worker)
             ft_atomic_sub(&run->active, 1, FT_ACQ_REL);  // Cannot come to 0: this worker is active.
         return task;
     }
+    ft_global_lock_leave(worker);
     ft_active_leave(run);
     if (!ft_idle_sleep(&run->idle))
         return NULL;
+    // First the lock, then a task: nobody has one that waits for the lock with it.
+    ft_global_lock_take(worker);
     task = find_task(worker, true);
     if (task && ft_scheduler_has_work(run))
         ft_wake_one(run);

@@ -2,9 +2,9 @@
 // nothing to do.
 //
 //   bench_engine [threads]                            prints the best of several runs
-//   bench_engine hop [threads] [messages] [stage ns]  a message through five stages: prints wall
-//   and
-//                                                     CPU seconds of each run, as the peers do
+//   bench_engine hop [threads] [messages] [rounds]    a message through five stages that work for
+//                                                     so many rounds: prints wall and CPU seconds
+//                                                     of each run, as the peers do
 #include "cli/bench_hop.h"
 #include <time.h>
 
@@ -95,12 +95,12 @@ static int64_t best_of(int runs, int64_t threads, int64_t items, const ft_stage_
     return best;
 }
 
-static int run_hops(int threads, int64_t messages, int64_t stage_ns)
+static int run_hops(int threads, int64_t messages, int64_t rounds)
 {
     for (int i = 0; i < RUNS; i++) {
         ft_error err = FT_ERROR_INIT;
         clock_t cpu = clock();
-        int64_t took = ft_bench_hop(threads, messages, STAGES, stage_ns, &err);
+        int64_t took = ft_bench_hop(threads, messages, STAGES, rounds, &err);
         if (took < 0) {
             printf("failed: %s\n", err.message);
             return 1;
