@@ -14,7 +14,14 @@
 #include "runtime/system/thread.h"
 #include "stages/builtin.h"
 
-enum { THREADS = 2, RATE_MS = 3000, FIGURE_MS = 500, WORK_NS = 20000, WAITS_MAX = 1 << 18, NS_PER_MS = 1000000 };
+enum {
+    THREADS = 2,
+    RATE_MS = 3000,
+    FIGURE_MS = 500,
+    WORK_NS = 20000,
+    WAITS_MAX = 1 << 18,
+    NS_PER_MS = 1000000
+};
 
 static ft_atomic_i64 stop_ns;
 static ft_atomic_u32 is_released;

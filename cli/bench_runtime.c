@@ -408,5 +408,6 @@ bool ft_bench_runtime(ft_bench *bench, const ft_bench_scratch *scratch, ft_error
     return measure_counting(&t) && measure_ownership(&t) && measure_collections(&t) &&
            measure_hops(&t) && measure_work(&t) && measure_endless(&t) && measure_one_model(&t) &&
            measure_modes(&t, "tokenize.yaml", "tokenize") &&
-           measure_modes(&t, "twice.yaml", "embed") && measure_idle(&t);
+           measure_modes(&t, "infer.yaml", "infer") && measure_modes(&t, "twice.yaml", "embed") &&
+           measure_idle(&t);
 }

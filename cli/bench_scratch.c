@@ -9,8 +9,9 @@
 #include "cli/process.h"
 #include "cli/surroundings.h"
 
-static const char *const files[] = {"texts-a.jsonl", "texts-b.jsonl", "more.jsonl", "make.yaml",
-                                    "tokenize.yaml", "embed.yaml",    "twice.yaml"};
+static const char *const files[] = {"texts-a.jsonl", "texts-b.jsonl", "more.jsonl",
+                                    "make.yaml",     "tokenize.yaml", "embed.yaml",
+                                    "twice.yaml",    "infer.yaml",    "network.safetensors"};
 
 static bool put_file(const ft_bench_scratch *scratch, const char *name, const char *text,
                      ft_error *err)
@@ -55,6 +56,21 @@ static const char essay_tokens[] =
     "  - tokenize: words\n    workers: 4\n  - gather:\n    fields: {total: sum(len(tokens))}\n"
     "  - print: total\n";
 
+// A network whose weights stay in a core's cache.
+static bool make_infer(ft_bench *bench, const ft_bench_scratch *scratch, ft_error *err)
+{
+    static const char pipeline[] =
+        "run: {seed: 7}\nstages:\n  - generate: 60k\n    fields: {input: 'normal(1, 512)'}\n"
+        "  - infer: network.safetensors\n    activations: [relu, relu]\n"
+        "  - gather:\n    fields: {first: first(output)}\n  - print: first\n";
+    const char *const argv[] = {
+        bench->program, "new", "weights", "network.safetensors", "--layers", "512,1024,256,10",
+        "--seed",       "7",   NULL};
+    ft_process process = {.argv = argv, .folder = scratch->folder};
+
+    return put_file(scratch, "infer.yaml", pipeline, err) && ft_process_run(&process, NULL, err);
+}
+
 static bool make_pipelines(ft_bench *bench, const ft_bench_scratch *scratch, ft_error *err)
 {
     const char *model = scratch->model;
@@ -90,7 +106,7 @@ bool ft_bench_scratch_make(ft_bench *bench, ft_bench_scratch *scratch, ft_error 
     return make_texts(bench, scratch, "200", "texts-a.jsonl", err) &&
            make_texts(bench, scratch, "200", "texts-b.jsonl", err) &&
            make_texts(bench, scratch, "500k", "more.jsonl", err) &&
-           make_pipelines(bench, scratch, err);
+           make_infer(bench, scratch, err) && make_pipelines(bench, scratch, err);
 }
 
 void ft_bench_scratch_remove(const ft_bench_scratch *scratch)

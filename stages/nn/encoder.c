@@ -17,7 +17,7 @@
 #include "runtime/memory/buffer.h"
 
 enum {
-    TOKENS_AT_ONCE = 1024,  // Unless one text may have more.
+    TOKENS_AT_ONCE = 512,  // Unless one text may have more.
     BLOCK_ROWS = 56,  // Four tiles of fourteen rows: 56 x 1536 floats are a third of a 1 MiB cache.
     QUERIES = FT_PANEL_COLUMNS,
 };
