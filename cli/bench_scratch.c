@@ -9,9 +9,9 @@
 #include "cli/process.h"
 #include "cli/surroundings.h"
 
-static const char *const files[] = {"texts-a.jsonl", "texts-b.jsonl", "more.jsonl",
-                                    "make.yaml",     "tokenize.yaml", "embed.yaml",
-                                    "twice.yaml",    "infer.yaml",    "network.safetensors"};
+static const char *const files[] = {
+    "texts-a.jsonl", "texts-b.jsonl", "more.jsonl", "make.yaml",           "tokenize.yaml",
+    "embed.yaml",    "twice.yaml",    "infer.yaml", "network.safetensors", "essay-tokens.yaml"};
 
 static bool put_file(const ft_bench_scratch *scratch, const char *name, const char *text,
                      ft_error *err)

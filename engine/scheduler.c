@@ -333,6 +333,8 @@ static void worker_main(void *host)
     ft_run *run = worker->run;
 
     current_worker = worker;
+    if (!worker->is_spare && run->threads > 1)
+        ft_thread_settle(worker->slot, (size_t)run->threads);
     ft_watch_attach(worker);
     while (!is_over(run)) {
         if (worker->is_spare)

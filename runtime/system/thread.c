@@ -1,9 +1,10 @@
-// Threads. _GNU_SOURCE for pthread_tryjoin_np, pthread_timedjoin_np and for pthread_setname_np, so
-// that top, perf and gdb show what a thread is.
+// Threads. _GNU_SOURCE for pthread_tryjoin_np, pthread_timedjoin_np, for CPU sets, and for
+// pthread_setname_np, so that top, perf and gdb show what a thread is.
 #define _GNU_SOURCE
 #include "runtime/system/thread.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -117,4 +118,20 @@ int32_t ft_thread_clock(void)
 
     FT_ASSERT(pthread_getcpuclockid(pthread_self(), &clock) == 0);
     return clock;
+}
+
+void ft_thread_settle(size_t index, size_t count)
+{
+    cpu_set_t allowed, one;
+
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0 ||
+        (size_t)CPU_COUNT(&allowed) != count)
+        return;
+    CPU_ZERO(&one);
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &allowed) && index-- == 0)
+            CPU_SET(cpu, &one);
+    // A hint: where it is refused the thread starts wherever the kernel likes.
+    if (sched_setaffinity(0, sizeof(one), &one) == 0)
+        ft_ignore(sched_setaffinity(0, sizeof(allowed), &allowed) == 0);
 }
