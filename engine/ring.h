@@ -3,9 +3,7 @@
 
 #include "runtime/concurrent/atomic.h"
 
-#ifndef FT_RING_SLOTS
-#define FT_RING_SLOTS 256  // A power of two; the model checker makes it small.
-#endif
+enum { FT_RING_SLOTS = FT_BOUND(256, 4) };  // A power of two.
 
 typedef struct ft_ring {
     ft_atomic_u32 head;  // The oldest. Moved by whoever takes, with compare-and-swap.

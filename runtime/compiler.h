@@ -19,7 +19,10 @@
 // Keeps the compiler, and only it, from moving accesses across.
 #define FT_COMPILER_BARRIER() __asm__ volatile("" ::: "memory")
 // Inside a loop that waits for another core: lets go of the pipeline for a moment.
-#if defined(__x86_64__)
+#if defined(FT_MODEL)
+void ft_model_pause(void);  // Of the model checker (tests/mc).
+#define FT_PAUSE() ft_model_pause()
+#elif defined(__x86_64__)
 #define FT_PAUSE() __builtin_ia32_pause()
 #elif defined(__aarch64__)
 #define FT_PAUSE() __asm__ volatile("yield")
@@ -27,6 +30,12 @@
 #define FT_PAUSE() ((void)0)
 #endif
 #define FT_THREAD_LOCAL _Thread_local
+// A bound; under the model checker a smaller one, so that a few steps meet it.
+#ifdef FT_MODEL
+#define FT_BOUND(full, small) (small)
+#else
+#define FT_BOUND(full, small) (full)
+#endif
 
 // True when the sum or the product does not fit `*out`; every size that comes from a file goes
 // through these.

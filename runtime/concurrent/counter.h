@@ -28,7 +28,7 @@ bool ft_counter_is_exact(const ft_counter *counter);
 // ---- what is inline ----
 
 enum {
-    FT_COUNTER_CELLS = 32,  // In a block.
+    FT_COUNTER_CELLS = FT_BOUND(32, 4),  // In a block.
     FT_COUNTER_BLOCKS = FT_LEASES_MAX / FT_COUNTER_CELLS,
     FT_COUNTER_CELL_BYTES = 128,
 };

@@ -11,7 +11,7 @@
 #include "runtime/system/clock.h"
 #include "runtime/system/lease.h"
 
-enum { LOCKED = 1, PARKED = 2, SPINS = 100, BUCKETS = 256, PATIENCE_NS = 1000 * 1000 };
+enum { LOCKED = 1, PARKED = 2, SPINS = FT_BOUND(100, 1), BUCKETS = FT_BOUND(256, 1), PATIENCE_NS = 1000 * 1000 };
 
 typedef struct waiter {
     struct waiter *next;
@@ -42,7 +42,7 @@ static bucket *bucket_of(const ft_atomic_u8 *lock)
     uint64_t at = (uint64_t)(uintptr_t)lock * UINT64_C(0x9e3779b97f4a7c15);
 
     pthread_once(&once, make_buckets);
-    return &buckets[at >> 56];
+    return &buckets[(at >> 56) % BUCKETS];
 }
 
 // ---- profile ----

@@ -118,11 +118,7 @@ bool ft_queue_push(ft_queue *queue, const ft_value *value, bool *out_done, ft_er
     }
     ft_atomic_store(&c->word, word, FT_RELAXED);
     // Release: the word is there for the pop.
-#ifdef FT_MUTANT_QUEUE_RELAXED
-    ft_atomic_store(&c->sequence, at + 1, FT_RELAXED);
-#else
     ft_atomic_store(&c->sequence, at + 1, FT_RELEASE);
-#endif
     ft_object_note_move(&queue->object);
     *out_done = true;
     return true;
@@ -138,11 +134,7 @@ bool ft_queue_pop(ft_queue *queue, ft_value *out)
     ft_word word = ft_atomic_load(&c->word, FT_RELAXED);
     ft_atomic_store(&c->word, FT_WORD_NONE, FT_RELAXED);
     // Release: the cell is empty for the push of the next round.
-#ifdef FT_MUTANT_QUEUE_EARLY
-    ft_atomic_store(&c->sequence, at + 1, FT_RELEASE);
-#else
     ft_atomic_store(&c->sequence, at + queue->mask + 1, FT_RELEASE);
-#endif
     *out = ft_word_borrow(word);
     if (!ft_value_has_object(out->kind))
         ft_word_drop(word);

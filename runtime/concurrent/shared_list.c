@@ -9,7 +9,7 @@
 #include "runtime/concurrent/parking.h"
 #include "runtime/memory/alloc.h"
 
-enum { ITEMS_MIN = 8 };
+enum { ITEMS_MIN = FT_BOUND(8, 1) };
 
 typedef struct {
     int64_t capacity;

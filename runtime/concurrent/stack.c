@@ -39,12 +39,7 @@ static node *node_at(const ft_stack *stack, uint32_t index)
 
 static uint64_t head_with(uint64_t head, uint64_t next)
 {
-#ifdef FT_MUTANT_STACK_UNTAGGED
-    (void)head;
-    return next;
-#else
     return ((head >> INDEX_BITS) + 1) << INDEX_BITS | next;
-#endif
 }
 
 static void list_push(const ft_stack *stack, ft_atomic_u64 *list, uint32_t index)
@@ -230,13 +225,8 @@ int64_t ft_stack_pop_all(ft_stack *stack, void (*visit)(ft_value *value, void *h
     uint64_t head = ft_atomic_load(&stack->values, FT_ACQUIRE);
     int64_t taken = 0;
 
-#ifdef FT_MUTANT_STACK_POP_ALL
-    while (!ft_atomic_cas_weak_acquire(&stack->values, &head, head & ~INDEX_MASK))
-        continue;
-#else
     while (!ft_atomic_cas_weak_acquire(&stack->values, &head, head_with(head, 0)))
         continue;
-#endif
     uint64_t at = head & INDEX_MASK;
     while (at) {
         uint32_t index = (uint32_t)at - 1;

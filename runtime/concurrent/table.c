@@ -5,7 +5,7 @@
 
 #include "runtime/memory/alloc.h"
 
-enum { SLOTS_MIN = 8 };
+enum { SLOTS_MIN = FT_BOUND(8, 2) };
 
 typedef struct {
     ft_atomic_u64 hash;  // 0: free. Stored last, with release: then key and value are there.

@@ -35,10 +35,10 @@
 #endif
 
 enum {
-    ENTRIES = 62,
+    ENTRIES = FT_BOUND(62, 2),
     GRACE = 2,
     EVERY_NS = 1000 * 1000,
-    COLLECT_EVERY = 64,  // Retirements between two looks at what can be destroyed.
+    COLLECT_EVERY = FT_BOUND(64, 1),  // Retirements between two looks at what can be destroyed.
     WAIT_SPINS = 200,
 };
 

@@ -18,9 +18,9 @@ enum {
     SMALL_MAX_LOG = 10,
     PER_DOUBLING = 8,
     CLASSES = SMALL_CLASSES + PER_DOUBLING * 8,
-    TRAIN_BLOCKS = 32,
+    TRAIN_BLOCKS = FT_BOUND(32, 2),
     TRAIN_BYTES = 64 * 1024,
-    TRAINS = 16,
+    TRAINS = FT_BOUND(16, 1),
 };
 
 static uint32_t class_of(size_t size_bytes)

@@ -17,7 +17,7 @@
 #include "runtime/memory/pool.h"
 #include "runtime/memory/refcount.h"
 
-enum { BATCH = 32 };
+enum { BATCH = FT_BOUND(32, 1) };
 
 FT_THREAD_LOCAL ft_lease_own ft_own = {.id = FT_LEASE_NO_ID, .new_owner = FT_LEASE_NO_ID};
 
