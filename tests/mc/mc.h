@@ -68,8 +68,10 @@ void mc_as(int thread, void (*body)(void));
 void mc_statistic(const void *at, size_t size);
 // Blocks that were allocated and not freed.
 int mc_live_blocks(void);
-// What time it is: ft_clock_ns gives this. In setup; or by a thread.
-void mc_set_clock(int64_t ns);
+// In setup: each call of ft_clock_ns gives 1, or that much more: a choice.
+void mc_let_clock_jump(int64_t ns);
+// In setup: each call of a thread's own gives that much more than its last one.
+void mc_let_clock_run(int64_t ns);
 
 // ---- histories ----
 

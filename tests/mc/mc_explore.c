@@ -428,6 +428,7 @@ static void reset(void)
         t->pending.kind = OP_NONE;
         t->seen_count = 0;
         t->has_news = true;
+        t->clock_calls = 0;
         t->trail = 1;
         t->last_trail = 0;
         memset(&t->clock, 0, sizeof(t->clock));
@@ -439,7 +440,7 @@ static void reset(void)
     mc->self = mc->depth = 0;
     mc->sequential = true;
     mc->starting = 0;
-    mc->clock_ns = 1;
+    mc->clock_jump_ns = mc->clock_run_ns = 0;
     mc->outcome[0] = 0;
     mc->replay_at = mc->options.replay;
 }

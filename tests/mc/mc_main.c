@@ -23,15 +23,23 @@ double mc_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-void mc_set_clock(int64_t ns)
+void mc_let_clock_jump(int64_t ns)
 {
-    mc->clock_ns = ns;
+    mc->clock_jump_ns = ns;
 }
 
+void mc_let_clock_run(int64_t ns)
+{
+    mc->clock_run_ns = ns;
+}
+
+// No time that others can see pass: what one thread is told must not depend on when others asked.
 int64_t ft_clock_ns(void);
 int64_t ft_clock_ns(void)
 {
-    return mc->clock_ns;
+    if (mc->clock_run_ns)
+        return mc->clock_run_ns * ++mc->threads[mc->self].clock_calls;
+    return 1 + (mc->clock_jump_ns && mc_choose(2) ? mc->clock_jump_ns : 0);
 }
 
 static void fault(int number)
@@ -55,10 +63,6 @@ static int find_image(struct dl_phdr_info *info, size_t size, void *host)
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *header = &info->dlpi_phdr[i];
         char *start = (char *)info->dlpi_addr + header->p_vaddr, *end = start + header->p_memsz;
-        if (header->p_type == PT_TLS) {
-            mc_image.tls = info->dlpi_tls_data;
-            mc_image.tls_size = header->p_memsz;
-        }
         if (header->p_type != PT_LOAD || !(header->p_flags & PF_W))
             continue;
         if (relro_end > start && relro_end <= end)
@@ -73,24 +77,19 @@ static const mc_target *load(const char *path)
 {
     void *library = dlopen(path, RTLD_NOW);
     const mc_target *targets = library ? dlsym(library, "mc_targets") : NULL;
-    void (*touch)(void) = NULL;
+    void *(*thread_local_of)(size_t *out_size) = NULL;
 
     if (!targets) {
         fprintf(stderr, "%s\n", dlerror());
         exit(2);
     }
-    // A first access makes the thread-local variables.
-    *(void **)&touch = dlsym(library, "mc_touch");
-    if (touch)
-        touch();
+    *(void **)&thread_local_of = dlsym(library, "mc_thread_local");
+    mc_image.tls = thread_local_of(&mc_image.tls_size);
     dl_iterate_phdr(find_image, (void *)(uintptr_t)path);
     mc_image.data_copy = malloc(mc_image.data_size + 1);
     memcpy(mc_image.data_copy, mc_image.data, mc_image.data_size);
     mc_image.tls_copy = malloc(mc_image.tls_size + 1);
-    if (mc_image.tls)
-        memcpy(mc_image.tls_copy, mc_image.tls, mc_image.tls_size);
-    else
-        mc_image.tls_size = 0;
+    memcpy(mc_image.tls_copy, mc_image.tls, mc_image.tls_size);
     return targets;
 }
 

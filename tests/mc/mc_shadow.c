@@ -24,10 +24,12 @@ typedef struct block {
     bool is_freed;
 } block;
 
-// Who accessed the eight bytes at `at`: numbers of events, 0 for never.
+// Who accessed the eight bytes at `at`: numbers of events, 0 for never. As long as all accesses are
+// of all eight, only the first is kept.
 typedef struct cell {
     uintptr_t at;
     uint32_t execution;
+    bool is_split;
     uint8_t writer[8];
     uint32_t written[8];
     uint32_t read[8][THREADS];
@@ -88,28 +90,39 @@ const char *mc_name(const void *at)
     return name;
 }
 
-void mc_check_alive(const void *at, size_t size, const char *what)
+// NULL, or what is wrong with an access there.
+static const char *fault_of(const void *at, size_t size)
 {
     if ((uintptr_t)at < 65536)
-        mc_fail("%s: a null pointer is followed", what);
+        return "a null pointer is followed";
     if (!in_arena(at))
-        return;
+        return NULL;
     const block *b = find(at);
     if (!b || (const char *)at + size > b->start + b->size)
-        mc_fail("%s: beyond any block", what);
-    if (b->is_freed)
-        mc_fail("%s: %s is used after it was freed", what, mc_name(at));
+        return "beyond any block";
+    return b->is_freed ? "used after it was freed" : NULL;
+}
+
+void mc_check_alive(const void *at, size_t size, const char *what)
+{
+    const char *fault = fault_of(at, size);
+
+    if (fault)
+        mc_fail("%s: %s: %s", what, mc_name(at), fault);
 }
 
 // ---- races ----
 
-static cell *cell_at(uintptr_t at)
+// NULL: there is none, and none is wanted.
+static cell *cell_at(uintptr_t at, bool makes)
 {
     size_t index = (at >> 3) * UINT64_C(0x9e3779b97f4a7c15) >> 49;
 
     for (;; index = (index + 1) % CELLS) {
         cell *c = &cells[index];
         if (c->execution != execution) {
+            if (!makes)
+                return NULL;
             if (++cell_count > CELLS * 3 / 4)
                 mc_fail("more than %d places are accessed", CELLS * 3 / 4);
             memset(c, 0, sizeof(*c));
@@ -147,6 +160,16 @@ static void check_byte(cell *c, int byte, bool is_write, const void *pc)
     }
 }
 
+static void split(cell *c)
+{
+    for (int i = 1; i < 8 && !c->is_split; i++) {
+        c->writer[i] = c->writer[0];
+        c->written[i] = c->written[0];
+        memcpy(c->read[i], c->read[0], sizeof(c->read[0]));
+    }
+    c->is_split = true;
+}
+
 static void access_plain(const void *pointer, size_t size, bool is_write, const void *pc)
 {
     uintptr_t at = (uintptr_t)pointer;
@@ -156,10 +179,16 @@ static void access_plain(const void *pointer, size_t size, bool is_write, const 
         return;
     if (!mc->target)
         return;
-    if (at < 65536 || in_arena(pointer))
+    if (fault_of(pointer, size))
         mc_check_alive(pointer, size, mc_name(pc));
     for (size_t i = 0; i < size;) {
-        cell *c = cell_at((at + i) & ~(uintptr_t)7);
+        cell *c = cell_at((at + i) & ~(uintptr_t)7, true);
+        if (c->at == at + i && size - i >= 8 && !c->is_split) {
+            check_byte(c, 0, is_write, pc);
+            i += 8;
+            continue;
+        }
+        split(c);
         for (; i < size && ((at + i) & ~(uintptr_t)7) == c->at; i++)
             check_byte(c, (int)((at + i) & 7), is_write, pc);
     }
@@ -168,10 +197,12 @@ static void access_plain(const void *pointer, size_t size, bool is_write, const 
 // An atomic access conflicts with plain writes and with the end of the memory, like a read.
 void mc_note_atomic(const void *at, size_t size)
 {
-    cell *c = cell_at((uintptr_t)at & ~(uintptr_t)7);
+    cell *c = cell_at((uintptr_t)at & ~(uintptr_t)7, true);
     uint32_t now = mc->threads[mc->self].clock.at[mc->self];
 
-    for (size_t i = 0; i < size; i++)
+    if (size < 8)
+        split(c);
+    for (size_t i = 0; i < (c->is_split ? size : 1); i++)
         c->read[((uintptr_t)at + i) & 7][mc->self] = now;
 }
 
@@ -273,12 +304,16 @@ static void release(void *pointer, const void *pc)
 {
     if (!pointer)
         return;
-    mc_check_alive(pointer, 1, mc_name(pc));
+    if (fault_of(pointer, 1))
+        mc_check_alive(pointer, 1, mc_name(pc));
     block *b = find(pointer);
     if (b->start != pointer)
         mc_fail("%s: freed in the middle", mc_name(pc));
-    for (uintptr_t at = (uintptr_t)b->start; at < (uintptr_t)b->start + b->size; at++)
-        check_byte(cell_at(at & ~(uintptr_t)7), (int)(at & 7), true, pc);
+    for (uintptr_t at = (uintptr_t)b->start; at < (uintptr_t)b->start + b->size; at += 8) {
+        cell *c = cell_at(at, false);
+        for (int i = 0; c && i < (c->is_split ? 8 : 1); i++)
+            check_byte(c, i, true, pc);
+    }
     b->is_freed = true;
     freed_count++;
 }

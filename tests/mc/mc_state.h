@@ -135,6 +135,7 @@ typedef struct thread {
     } seen[SEEN];
     int seen_count;
     bool has_news;
+    int64_t clock_calls;
     uint64_t trail, last_trail;
 } thread;
 
@@ -163,7 +164,7 @@ typedef struct mc_state {
     bool bound_hit;
     uint64_t executions, pruned, steps;
 
-    int64_t clock_ns;
+    int64_t clock_jump_ns, clock_run_ns;
     char outcome[64];
     const char *replay_at;
 } mc_state;

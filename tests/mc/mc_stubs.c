@@ -4,16 +4,19 @@
 #include "runtime/concurrent/shared_value.h"
 #include "tests/mc/mc.h"
 
-// The loader makes this file's thread-local variables by it.
-void mc_touch(void);
+// The only thread-local variable that the targets have.
+void *mc_thread_local(size_t *out_size);
 #if MC_HAS_LEASES
-void mc_touch(void)
+void *mc_thread_local(size_t *out_size)
 {
-    ft_own.lease = NULL;
+    *out_size = sizeof(ft_own);
+    return &ft_own;
 }
 #else
-void mc_touch(void)
+void *mc_thread_local(size_t *out_size)
 {
+    *out_size = 0;
+    return NULL;
 }
 #endif
 

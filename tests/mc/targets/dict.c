@@ -1,0 +1,206 @@
+// runtime/concurrent/table.c through dict.c: one key set, deleted and read at once, two keys in
+// one chain of slots, growth under a reader; what was replaced is freed when no reader has it.
+//
+// sources: runtime/concurrent/table.c runtime/concurrent/shared_value.c runtime/memory/account.c CORE
+#include "runtime/concurrent/dict.c"
+#include "tests/mc/mc.h"
+
+enum { SET, GET, DELETE, ADD, KEYS = 4 };
+
+static ft_dict *dict;
+
+// A number that is boxed: an object of its own, retired when it is replaced.
+static ft_value boxed(int64_t number)
+{
+    return (ft_value){FT_VALUE_INT, {.integer = INT64_MAX - 100 + number}};
+}
+
+static int64_t number_of_box(const ft_value *value)
+{
+    return value->integer > 1000 ? value->integer - INT64_MAX + 100 : value->integer;
+}
+
+static ft_key key_of_int(int key)
+{
+    return (ft_key){.is_int = true, .integer = key};
+}
+
+static int64_t pair(int key, int64_t value)
+{
+    return key << 8 | value;
+}
+
+static void set(int key, int64_t number)
+{
+    ft_key k = key_of_int(key);
+    ft_value v = boxed(number);
+    ft_error err = FT_ERROR_INIT;
+    mc_operation *o = mc_begin(SET, pair(key, number));
+
+    mc_check(ft_dict_set(dict, &k, &v, &err));
+    mc_end(o, 0);
+}
+
+static void get(int key)
+{
+    ft_key k = key_of_int(key);
+    ft_value v;
+    mc_operation *o = mc_begin(GET, key);
+    bool there = ft_dict_get(dict, &k, &v);
+
+    mc_end(o, there ? number_of_box(&v) : 0);
+}
+
+static void delete(int key)
+{
+    ft_key k = key_of_int(key);
+    ft_error err = FT_ERROR_INIT;
+    bool was;
+    mc_operation *o = mc_begin(DELETE, key);
+
+    mc_check(ft_dict_delete(dict, &k, &was, &err));
+    mc_end(o, was);
+}
+
+static void add(int key)
+{
+    ft_key k = key_of_int(key);
+    ft_value one = {FT_VALUE_INT, {.integer = 1}}, sum;
+    ft_error err = FT_ERROR_INIT;
+    mc_operation *o = mc_begin(ADD, key);
+
+    mc_check(ft_dict_add(dict, &k, &one, &sum, &err));
+    mc_end(o, sum.integer);
+}
+
+static bool apply(void *state, const mc_operation *o)
+{
+    int64_t *values = state;
+    int key = (int)(o->kind == SET ? o->argument >> 8 : o->argument);
+    int64_t before = values[key];
+
+    switch (o->kind) {
+    case SET:
+        values[key] = o->argument & 0xFF;
+        return true;
+    case GET:
+        return o->result == before;
+    case ADD:
+        return o->result == ++values[key];
+    default:
+        values[key] = 0;
+        return o->result == (before != 0);
+    }
+}
+
+static void adopt(void)
+{
+    ft_lease_adopt(ft_lease_reserve());
+}
+
+static void setup(void)
+{
+    ft_error err = FT_ERROR_INIT;
+    ft_atomic_u8 lock = {0};
+
+    ft_lock_wake(&lock);  // Makes the table of waiters.
+    adopt();
+    for (int i = 1; i <= 3; i++)
+        mc_as(i, adopt);
+    dict = ft_dict_create(100, NULL, &err);
+    ft_atomic_store(&dict->object.local, FT_LOCAL_IMMORTAL, FT_RELAXED);
+    set(1, 1);
+}
+
+// Every change tries to advance the epoch: what was replaced goes while others read.
+static void setup_fast(void)
+{
+    mc_let_clock_run(10 * 1000 * 1000);
+    setup();
+}
+
+static void finish(void)
+{
+    for (int key = 0; key < KEYS; key++)
+        get(key);
+    mc_check(mc_is_linearizable(apply));
+    dict_destroy(&dict->object);
+    for (int i = 1; i <= 3; i++)
+        mc_as(i, ft_epoch_drain);
+    ft_epoch_drain();
+}
+
+static void replace(int thread)
+{
+    if (thread == 1)
+        set(1, 2);
+    else
+        get(1);
+}
+
+static void remove_and_put(int thread)
+{
+    if (thread == 1) {
+        delete(1);
+        set(2, 3);
+    } else {
+        get(thread - 1);
+    }
+}
+
+static void freed(int thread)
+{
+    if (thread == 1) {
+        set(1, 2);
+        delete(1);
+        ft_epoch_turn_end();
+        ft_epoch_turn_end();
+    } else {
+        get(1);
+        get(1);
+    }
+}
+
+static void grow(int thread)
+{
+    if (thread == 1) {
+        set(2, 2);
+        set(3, 3);
+    } else {
+        get(1);
+        get(3);
+    }
+}
+
+static void adders(int thread)
+{
+    (void)thread;
+    add(2);
+}
+
+static void all(int thread)
+{
+    if (thread == 1) {
+        set(2, 2);
+        delete(1);
+    } else if (thread == 2) {
+        set(1, 4);
+        get(2);
+    } else {
+        get(1);
+        get(2);
+    }
+}
+
+const mc_target mc_targets[] = {
+    {"dict-replace", "set | get", 2, setup_fast, replace, finish, .is_long = false},
+    {"dict-delete", "delete set | get | get", 3, setup, remove_and_put, finish, .is_long = false},
+    {"dict-freed", "set delete | get get", 2, setup_fast, freed, finish, .is_long = false},
+    {"dict-grow", "set set | get get | get get", 3, setup, grow, finish, .is_long = false},
+    {"dict-add", "add | add | add", 3, setup, adders, finish, .is_long = false},
+    {"dict-replace-3", "set | get | get", 3, setup_fast, replace, finish, .is_long = true},
+    {"dict-freed-3", "set delete | get get | get get", 3, setup_fast, freed, finish,
+     .is_long = true},
+    {"dict-3x2", "set delete | set get | get get", 3, setup, all, finish, .is_long = true},
+    {.name = NULL},
+};
