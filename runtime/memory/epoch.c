@@ -105,8 +105,11 @@ void ft_read_begin_slow(void)
         return;
     uint64_t line = ft_atomic_load(&ft_epoch_current, FT_ACQUIRE) << 1 | 1;
     asymmetric();
-    // Sequentially consistent, and so is the scan: it is seen there, or sees what was unlinked.
-    ft_atomic_exchange(&lease->epoch, line, FT_SEQ_CST);
+    // Without membarrier the scan is a read-modify-write of the line too, and one of the two comes
+    // after the other: this is seen there, or acquires what was unlinked before the scan. Two
+    // sequentially consistent operations would not do, since what the section reads is only
+    // acquired: such a load may be early, behind an exchange too (C11; ARM with LDAPR).
+    ft_atomic_exchange(&lease->epoch, line, FT_ACQ_REL);
 }
 
 // ---- advancing ----
@@ -120,12 +123,19 @@ static void make_moment(void)
     ft_condition_init(&moment);
 }
 
+// Acquire pairs with the release of a reader that has left: what it read, it has read. Release, of
+// the read-modify-write: a reader that comes after it sees what was unlinked.
+static uint64_t look_at(ft_atomic_u64 *line)
+{
+    return asymmetric() ? ft_atomic_load(line, FT_ACQUIRE) : ft_atomic_add(line, 0, FT_ACQ_REL);
+}
+
 static bool all_are_at(uint64_t current)
 {
     uint32_t highest = ft_lease_highest_id();
 
     for (uint32_t id = 1; id <= highest; id++) {
-        uint64_t line = ft_atomic_load(&ft_lease_get(id)->epoch, FT_SEQ_CST);
+        uint64_t line = look_at(&ft_lease_get(id)->epoch);
         if ((line & 1) && line >> 1 != current)
             return false;
     }
