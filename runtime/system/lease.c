@@ -288,7 +288,10 @@ void ft_lease_retire(void)
             ft_atomic_store(&lease->state, FT_LEASE_RETIRED, FT_SEQ_CST);
         ft_mutex_unlock(&lease->lock);
     }
-    ft_pool_rescue(lease);
+    // Sequentially consistent, as in detach: whoever has returned a block meanwhile has found the
+    // lease running, and then it is seen here, or finds it retired.
+    if (FT_UNLIKELY(ft_atomic_load(&lease->returned, FT_SEQ_CST) != NULL))
+        ft_pool_rescue(lease);
     // Relaxed: for reports.
     ft_atomic_store(&lease->label, NULL, FT_RELAXED);
     ft_own = (ft_lease_own){.id = FT_LEASE_NO_ID, .new_owner = FT_LEASE_NO_ID};
