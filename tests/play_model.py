@@ -54,14 +54,11 @@ def sources_of(target):
     return [name for name in names if name not in included], included
 
 
-def compile_one(source, include, output):
-    return gcc(TARGET_FLAGS + ["-I" + path for path in include] + ["-c", source, "-o", output])
-
-
 def build_target(target, folder, changed=None):
     """Links build/mc/FOLDER/TARGET.so. `changed`: {file: new text}, in front of the checkout's."""
     os.makedirs(os.path.join(folder, "o"), exist_ok=True)
     include = ["."]
+    own_source = "tests/mc/targets/%s.c" % target
     linked, included = sources_of(target)
     for name, text in (changed or {}).items():
         path = os.path.join(folder, "src", name)
@@ -69,11 +66,11 @@ def build_target(target, folder, changed=None):
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         include = [os.path.join(folder, "src"), "."]
-        if name.endswith(".c") and name not in linked + included:
+        if name.endswith(".c") and name not in linked + included + [own_source]:
             return None, "%s is not part of target %s" % (name, target)
     whole = any(name.endswith(".h") for name in changed or {})
     objects = []
-    files = ["tests/mc/targets/%s.c" % target, "tests/mc/mc_stubs.c"] + linked
+    files = [own_source, "tests/mc/mc_stubs.c"] + linked
     leases = "runtime/system/lease.c" in linked + included
     for name in files:
         # What is not changed is compiled once for all.
@@ -88,7 +85,7 @@ def build_target(target, folder, changed=None):
         if not ok:
             return None, said
     library = os.path.join(folder, target + ".so")
-    ok, said = gcc(["-shared", "-o", library, "-Wl,-z,now", "-Wl,-z,defs" if False else "-Wl,-O0"] + objects)
+    ok, said = gcc(["-shared", "-o", library, "-Wl,-z,now"] + objects)
     return (library, "") if ok else (None, said)
 
 
@@ -150,7 +147,8 @@ def check_mutant(number, mutant):
     library, said = build_target(mutant["target"], folder, {mutant["file"]: text.replace(mutant["old"], mutant["new"])})
     if not library:
         return 0, 1, "FAILED mutant %s: %s\n" % (name, said)
-    status, output = run(library, mutant.get("arguments", []), MUTANT_S)
+    status, output = run(library, ["--only", mutant["only"]] if mutant["only"] else [],
+                         MUTANT_S)
     shutil.rmtree(folder, ignore_errors=True)
     caught = re.search(r"^FAILED (\S+) after (\d+) executions: (.*)$", output, re.M)
     if status != 1 or not caught:

@@ -1,1 +1,185 @@
+"""Bugs that ftmc must find: each is put into a copy of the source, and its target must fail.
+
+`old` must stand exactly once in `file`; `only`: the configuration that sees it, where the short ones are
+too small.
+"""
+
+STACK, RING, IDLE = "runtime/concurrent/stack.c", "engine/ring.c", "engine/idle.c"
+QUEUE, TABLE, DICT = "runtime/concurrent/queue.c", "runtime/concurrent/table.c", "runtime/concurrent/dict.c"
+LIST, COUNTER = "runtime/concurrent/shared_list.c", "runtime/concurrent/counter.c"
+PARKING, ELIDE = "runtime/concurrent/parking.c", "runtime/concurrent/elide.c"
+EPOCH, COUNTS = "runtime/memory/epoch.c", "runtime/memory/refcount.c"
+POOL, LEASE = "runtime/memory/pool.c", "runtime/system/lease.c"
+
 MUTANTS = []
+
+
+def mutant(target, what, file, old, new, only=None):
+    MUTANTS.append({"target": target, "what": what, "file": file, "old": old, "new": new, "only": only})
+
+
+mutant("stack", "no tag in the head: ABA", STACK,
+       "return ((head >> INDEX_BITS) + 1) << INDEX_BITS | next;", "return (head & 0) | next;")
+mutant("stack", "take all leaves the tag (ck_stack until 2026)", STACK,
+       "&stack->values, &head, head_with(head, 0))", "&stack->values, &head, head & ~INDEX_MASK)")
+mutant("stack", "a push does not release", STACK,
+       "head_with(head, index + 1), FT_RELEASE)", "head_with(head, index + 1), FT_RELAXED)")
+mutant("stack", "a pop does not acquire", STACK,
+       "uint64_t head = ft_atomic_load(list, FT_ACQUIRE);", "uint64_t head = ft_atomic_load(list, FT_RELAXED);")
+
+mutant("ring", "the tail is not released", RING,
+       "ft_atomic_store(&ring->tail, tail + 1, FT_RELEASE);", "ft_atomic_store(&ring->tail, tail + 1, FT_RELAXED);")
+mutant("ring", "the head moves by a store", RING,
+       "ft_atomic_cas(&ring->head, &head, head + *count, FT_ACQ_REL)",
+       "(ft_atomic_store(&ring->head, head + *count, FT_RELEASE), true)")
+mutant("ring", "full one too late", RING, "if (tail - head == FT_RING_SLOTS)", "if (tail - head == FT_RING_SLOTS + 1)")
+mutant("ring", "what is taken is read after the swap", RING,
+       """    for (uint32_t i = 0; i < *count; i++)
+        out[i] = ft_atomic_load(slot_of(ring, head + i), FT_RELAXED);
+    // Acquire and release: the owner may write the slots from here on.
+    return *count == 0 || ft_atomic_cas(&ring->head, &head, head + *count, FT_ACQ_REL);
+""", """    if (*count > 0 && !ft_atomic_cas(&ring->head, &head, head + *count, FT_ACQ_REL))
+        return false;
+    for (uint32_t i = 0; i < *count; i++)
+        out[i] = ft_atomic_load(slot_of(ring, head + i), FT_RELAXED);
+    return true;
+""")
+
+mutant("idle", "who has work only loads `sleeping`", IDLE,
+       "ft_atomic_add(&idle->sleeping, 0, FT_ACQ_REL) == 0", "ft_atomic_load(&idle->sleeping, FT_ACQUIRE) == 0")
+mutant("idle", "who has work only loads `tokens`", IDLE,
+       "ft_atomic_add(&idle->tokens, 0, FT_ACQ_REL) > 0)", "ft_atomic_load(&idle->tokens, FT_ACQUIRE) > 0)")
+mutant("idle", "an announcement does not acquire", IDLE,
+       "ft_atomic_add(&idle->sleeping, 1, FT_ACQ_REL);", "ft_atomic_add(&idle->sleeping, 1, FT_RELAXED);")
+mutant("idle", "no second look before the sleep", "tests/mc/targets/idle.c",
+       "        if (has_work()) {\n            ft_idle_retract(&idle);\n            continue;\n        }\n", "")
+mutant("idle", "who retracts leaves its token", IDLE,
+       "bool told = ft_atomic_load(&idle->sleeping, FT_RELAXED) == 0;", "bool told = false;")
+
+mutant("queue", "a push does not release its cell", QUEUE,
+       "ft_atomic_store(&c->sequence, at + 1, FT_RELEASE);", "ft_atomic_store(&c->sequence, at + 1, FT_RELAXED);")
+mutant("queue", "a popped cell is free for the wrong round", QUEUE,
+       "at + queue->mask + 1, FT_RELEASE", "at + 1, FT_RELEASE")
+mutant("queue", "a claim does not acquire the cell", QUEUE,
+       "ft_atomic_load(&c->sequence, FT_ACQUIRE)", "ft_atomic_load(&c->sequence, FT_RELAXED)")
+mutant("queue", "a position is claimed by a store", QUEUE,
+       "ft_atomic_cas_weak(position, &at, at + 1, FT_RELAXED)", "(ft_atomic_store(position, at + 1, FT_RELAXED), true)")
+
+mutant("dict", "a slot's hash is not released", TABLE,
+       "ft_atomic_store(&s->hash, u->hash, FT_RELEASE);", "ft_atomic_store(&s->hash, u->hash, FT_RELAXED);")
+mutant("dict", "a new table is not released", TABLE,
+       "ft_atomic_store(&table->slots, made, FT_RELEASE);", "ft_atomic_store(&table->slots, made, FT_RELAXED);")
+mutant("dict", "a new value is not released", TABLE,
+       "ft_atomic_exchange(&s->value, wanted, FT_ACQ_REL)", "ft_atomic_exchange(&s->value, wanted, FT_RELAXED)")
+mutant("dict", "a replaced value is dropped at once", DICT, "ft_word_retire(old);", "ft_word_drop(old);")
+mutant("dict", "the old table is freed at once", TABLE,
+       "ft_retire(old, slots_destroy, slots_bytes(old->capacity));", "slots_destroy(old);")
+mutant("dict", "a reader looks at the hash twice", TABLE,
+       "return is_bound ? ft_atomic_load(&s->value, FT_ACQUIRE)",
+       "return ft_atomic_load(&s->hash, FT_ACQUIRE) ? ft_atomic_load(&s->value, FT_ACQUIRE)")
+
+mutant("list", "a new array is not released", LIST,
+       "ft_atomic_store(&list->items, made, FT_RELEASE);", "ft_atomic_store(&list->items, made, FT_RELAXED);")
+mutant("list", "the old array is freed at once", LIST,
+       "ft_retire(old, array_destroy, array_bytes(old->capacity));", "array_destroy(old);")
+mutant("list", "a replaced item is dropped at once", LIST,
+       "ft_word_retire(ok ? old : FT_WORD_NONE);", "ft_word_drop(ok ? old : FT_WORD_NONE);")
+mutant("list", "the index is not checked against the array", LIST, "a && index < a->capacity;", "a;")
+
+mutant("set", "changes take no lock", TABLE,
+       """    ft_lock_acquire(table->lock, table->class_of);
+    bool ok = update_locked(table, &u, err);
+    ft_lock_release(table->lock);
+""", "    bool ok = update_locked(table, &u, err);\n")
+mutant("set", "a slot's hash is not released", TABLE,
+       "ft_atomic_store(&s->hash, u->hash, FT_RELEASE);", "ft_atomic_store(&s->hash, u->hash, FT_RELAXED);")
+mutant("set", "deleted members go on into the new table", TABLE,
+       "if (!hash || value == FT_WORD_NONE)\n            continue;", "if (!hash)\n            continue;")
+
+mutant("counter", "a block of cells is not released", COUNTER,
+       "&expected, made, FT_ACQ_REL)", "&expected, made, FT_RELAXED)")
+mutant("counter", "two leases share a cell", "runtime/concurrent/counter.h",
+       "&block[lease->id % FT_COUNTER_CELLS].value", "&block[lease->id % 2].value")
+mutant("counter", "who comes second keeps its own block", COUNTER,
+       "return ft_atomic_load(&counter->blocks[index], FT_ACQUIRE);\n}",
+       "return ft_alloc_zero(CELLS, sizeof(cell));\n}")
+
+mutant("parking", "a waiter does not say that it is parked", PARKING,
+       "ft_atomic_cas_weak(lock, &word, word | PARKED, FT_RELAXED)", "word")
+mutant("parking", "the lock is taken without acquire", "runtime/concurrent/parking.h",
+       "!ft_atomic_cas(lock, &expected, 1, FT_ACQUIRE)", "!ft_atomic_cas(lock, &expected, 1, FT_RELAXED)")
+mutant("parking", "the lock is let go without release", "runtime/concurrent/parking.h",
+       "!ft_atomic_cas(lock, &expected, 0, FT_RELEASE)", "!ft_atomic_cas(lock, &expected, 0, FT_RELAXED)")
+mutant("parking", "the second waiter is forgotten", PARKING,
+       "uint8_t parked = more ? PARKED : 0;", "uint8_t parked = more ? 0 : 0;", "parking-3")
+mutant("parking", "who is handed the lock takes it again", PARKING,
+       "bool owns = own->state == OWNS;", "bool owns = false;")
+
+mutant("elide", "the end of a write is not released", ELIDE,
+       "ft_atomic_add(&lock->sequence, 1, FT_RELEASE);", "ft_atomic_add(&lock->sequence, 1, FT_RELAXED);")
+mutant("elide", "a reader begins in the middle of a write", ELIDE, "return !(reader->sequence & 1) &&", "return")
+mutant("elide", "a reader begins without acquire", ELIDE,
+       "reader->sequence = ft_atomic_load(&reader->lock->sequence, FT_ACQUIRE);",
+       "reader->sequence = ft_atomic_load(&reader->lock->sequence, FT_RELAXED);")
+mutant("elide", "a write has no beginning", ELIDE,
+       "ft_atomic_add(&lock->sequence, 1, FT_ACQ_REL);", "ft_atomic_add(&lock->sequence, 0, FT_ACQ_REL);")
+
+mutant("epoch", "the tag is read by a plain load (crossbeam-epoch#53)", EPOCH,
+       "e.epoch = ft_atomic_add(&ft_epoch_current, 0, FT_SEQ_CST);",
+       "e.epoch = ft_atomic_load(&ft_epoch_current, FT_RELAXED);")
+mutant("epoch", "one grace period too few", EPOCH, "GRACE = 2,", "GRACE = 1,")
+mutant("epoch", "the scan only loads, the entry is only an exchange", EPOCH,
+       "ft_atomic_add(line, 0, FT_ACQ_REL);", "ft_atomic_load(line, FT_SEQ_CST);")
+mutant("epoch", "the entry is a plain store (Garnet#2015)", EPOCH,
+       "ft_atomic_exchange(&lease->epoch, line, FT_ACQ_REL);", "ft_atomic_store(&lease->epoch, line, FT_RELEASE);")
+mutant("epoch", "the exit is not released", "runtime/memory/epoch.h",
+       "ft_atomic_store(&lease->epoch, 0, FT_RELEASE);", "ft_atomic_store(&lease->epoch, 0, FT_RELAXED);")
+mutant("epoch", "the epoch advances past a reader", EPOCH, "if ((line & 1) && line >> 1 != current)", "if (line == 1)")
+
+mutant("counts", "owner and local are written after the merge (cpython#119999)", COUNTS,
+       """    ft_atomic_store(&object->owner, FT_OWNER_NONE, FT_RELAXED);
+    ft_atomic_store(&object->local, 0, FT_RELAXED);
+    do {
+        count = ft_shared_count(word) + local;
+        changed = drops ? dropped_word(object, word, count, FT_SHARED_MERGED, &candidate)
+                        : word_with(word, count, FT_SHARED_MERGED);
+    } while (!change_shared(object, &word, changed));
+""", """    do {
+        count = ft_shared_count(word) + local;
+        changed = drops ? dropped_word(object, word, count, FT_SHARED_MERGED, &candidate)
+                        : word_with(word, count, FT_SHARED_MERGED);
+    } while (!change_shared(object, &word, changed));
+    ft_atomic_store(&object->owner, FT_OWNER_NONE, FT_RELAXED);
+    ft_atomic_store(&object->local, 0, FT_RELAXED);
+""")
+mutant("counts", "drops do not order what was done before them", COUNTS,
+       "return ft_atomic_cas_weak(&object->shared, old, changed, FT_ACQ_REL);",
+       "return ft_atomic_cas_weak(&object->shared, old, changed, FT_RELAXED);")
+mutant("counts", "the queued drop counts down as well", COUNTS,
+       "word_with(word, 0, FT_SHARED_QUEUED)", "word_with(word, -1, FT_SHARED_QUEUED)")
+mutant("counts", "what others hold is taken for one's own", COUNTS,
+       "    if ((word & FT_SHARED_COUNTS) != 0)\n        return false;\n", "")
+mutant("counts", "no second look at strays before the wait", LEASE,
+       "    if (FT_LIKELY(!has_strays(lease)))\n        return true;\n    ft_lease_resume();\n    return false;\n",
+       "    return true;\n")
+mutant("counts", "who queues a stray looks at the state without order", LEASE,
+       "if (added && ft_atomic_load(&lease->state, FT_SEQ_CST) == FT_LEASE_DETACHED)",
+       "if (added && ft_atomic_load(&lease->state, FT_RELAXED) == FT_LEASE_DETACHED)")
+mutant("counts", "strays are merged while the owner may wake", LEASE,
+       "!ft_atomic_cas(&lease->state, &detached, FT_LEASE_SUSPENDED, FT_SEQ_CST)",
+       "ft_atomic_load(&lease->state, FT_SEQ_CST) != detached")
+
+mutant("pool", "what came home is taken by a load and a store", POOL,
+       "return ft_atomic_exchange(&lease->returned, NULL, FT_ACQ_REL);",
+       "block *first = ft_atomic_load(&lease->returned, FT_ACQUIRE);\n"
+       "    ft_atomic_store(&lease->returned, NULL, FT_RELEASE);\n    return first;")
+mutant("pool", "no second look whether the home sleeps", POOL,
+       "    if (FT_UNLIKELY(!is_at_home(home)))\n        ft_pool_rescue(home);\n", "")
+mutant("pool", "a train is delivered without release", POOL,
+       "ft_atomic_cas_weak(&home->returned, &top, first, FT_SEQ_CST)",
+       "ft_atomic_cas_weak(&home->returned, &top, first, FT_RELAXED)")
+mutant("pool", "a lease ends and looks too early for what came", LEASE,
+       """    if (FT_UNLIKELY(ft_atomic_load(&lease->returned, FT_SEQ_CST) != NULL))
+        ft_pool_rescue(lease);
+    // Relaxed: for reports.
+""", "    ft_pool_rescue(lease);\n    // Relaxed: for reports.\n")

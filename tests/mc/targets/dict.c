@@ -172,6 +172,21 @@ static void grow(int thread)
     }
 }
 
+// A key that is not there, where another one is bound to the slot in which it would be.
+static void setup_absent(void)
+{
+    setup();
+    delete(1);
+}
+
+static void absent(int thread)
+{
+    if (thread == 1)
+        set(2, 2);
+    else
+        get(3);
+}
+
 static void adders(int thread)
 {
     (void)thread;
@@ -197,6 +212,8 @@ const mc_target mc_targets[] = {
     {"dict-delete", "delete set | get | get", 3, setup, remove_and_put, finish, .is_long = false},
     {"dict-freed", "set delete | get get", 2, setup_fast, freed, finish, .is_long = false},
     {"dict-grow", "set set | get get | get get", 3, setup, grow, finish, .is_long = false},
+    {"dict-absent", "set | get another | get another", 3, setup_absent, absent, finish,
+     .is_long = false},
     {"dict-add", "add | add | add", 3, setup, adders, finish, .is_long = false},
     {"dict-replace-3", "set | get | get", 3, setup_fast, replace, finish, .is_long = true},
     {"dict-freed-3", "set delete | get get | get get", 3, setup_fast, freed, finish,
