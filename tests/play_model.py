@@ -139,12 +139,13 @@ def check_mutant(number, mutant):
     name = "%s: %s" % (mutant["target"], mutant["what"])
     with open(os.path.join(ROOT, mutant["file"]), encoding="utf-8") as file:
         text = file.read()
-    if text.count(mutant["old"]) != 1:
-        return 0, 1, "FAILED mutant %s: the text stands %d times in %s\n" % (name, text.count(mutant["old"]),
-                                                                            mutant["file"])
+    for old, new in mutant["edits"]:
+        if text.count(old) != 1:
+            return 0, 1, "FAILED mutant %s: the text stands %d times in %s\n" % (name, text.count(old), mutant["file"])
+        text = text.replace(old, new)
     folder = os.path.join(BUILD, "mutant-%d" % number)
     shutil.rmtree(folder, ignore_errors=True)
-    library, said = build_target(mutant["target"], folder, {mutant["file"]: text.replace(mutant["old"], mutant["new"])})
+    library, said = build_target(mutant["target"], folder, {mutant["file"]: text})
     if not library:
         return 0, 1, "FAILED mutant %s: %s\n" % (name, said)
     status, output = run(library, ["--only", mutant["only"]] if mutant["only"] else [],

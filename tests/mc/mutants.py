@@ -14,14 +14,17 @@ POOL, LEASE = "runtime/memory/pool.c", "runtime/system/lease.c"
 MUTANTS = []
 
 
-def mutant(target, what, file, old, new, only=None):
-    MUTANTS.append({"target": target, "what": what, "file": file, "old": old, "new": new, "only": only})
+def mutant(target, what, file, old, new, only=None, also=()):
+    """`also`: more pairs (old, new) in the same file."""
+    MUTANTS.append({"target": target, "what": what, "file": file, "edits": [(old, new), *also], "only": only})
 
 
 mutant("stack", "no tag in the head: ABA", STACK,
        "return ((head >> INDEX_BITS) + 1) << INDEX_BITS | next;", "return (head & 0) | next;")
-mutant("stack", "take all leaves the tag (ck_stack until 2026)", STACK,
-       "&stack->values, &head, head_with(head, 0))", "&stack->values, &head, head & ~INDEX_MASK)")
+# Either alone is harmless here: (tag, index) comes back only if neither raises the tag.
+mutant("stack", "pops alone raise the tag, and taking all does not (ck_stack until 2026)", STACK,
+       "&stack->values, &head, head_with(head, 0))", "&stack->values, &head, head & ~INDEX_MASK)",
+       also=[("head_with(head, index + 1), FT_RELEASE)", "(head & ~INDEX_MASK) | (index + 1), FT_RELEASE)")])
 mutant("stack", "a push does not release", STACK,
        "head_with(head, index + 1), FT_RELEASE)", "head_with(head, index + 1), FT_RELAXED)")
 mutant("stack", "a pop does not acquire", STACK,
@@ -84,7 +87,9 @@ mutant("list", "the old array is freed at once", LIST,
        "ft_retire(old, array_destroy, array_bytes(old->capacity));", "array_destroy(old);")
 mutant("list", "a replaced item is dropped at once", LIST,
        "ft_word_retire(ok ? old : FT_WORD_NONE);", "ft_word_drop(ok ? old : FT_WORD_NONE);")
-mutant("list", "the index is not checked against the array", LIST, "a && index < a->capacity;", "a;")
+mutant("list", "the array is looked at before the length, and not checked", LIST, "a && index < a->capacity;", "a;",
+       also=[("int64_t count = ft_atomic_load(&list->count, FT_ACQUIRE);\n        const",
+              "int64_t count = ft_atomic_load(&list->count, FT_RELAXED);\n        const")])
 
 mutant("set", "changes take no lock", TABLE,
        """    ft_lock_acquire(table->lock, table->class_of);
@@ -93,8 +98,10 @@ mutant("set", "changes take no lock", TABLE,
 """, "    bool ok = update_locked(table, &u, err);\n")
 mutant("set", "a slot's hash is not released", TABLE,
        "ft_atomic_store(&s->hash, u->hash, FT_RELEASE);", "ft_atomic_store(&s->hash, u->hash, FT_RELAXED);")
-mutant("set", "deleted members go on into the new table", TABLE,
-       "if (!hash || value == FT_WORD_NONE)\n            continue;", "if (!hash)\n            continue;")
+mutant("set", "the new table is seen before it is filled", TABLE,
+       "    for (size_t i = 0; old && i < old->capacity; i++) {\n        const slot *s = &old->items[i];\n        uint64_t hash",
+       "    ft_atomic_store(&table->slots, made, FT_RELEASE);\n"
+       "    for (size_t i = 0; old && i < old->capacity; i++) {\n        const slot *s = &old->items[i];\n        uint64_t hash")
 
 mutant("counter", "a block of cells is not released", COUNTER,
        "&expected, made, FT_ACQ_REL)", "&expected, made, FT_RELAXED)")
@@ -157,8 +164,9 @@ mutant("counts", "drops do not order what was done before them", COUNTS,
        "return ft_atomic_cas_weak(&object->shared, old, changed, FT_RELAXED);")
 mutant("counts", "the queued drop counts down as well", COUNTS,
        "word_with(word, 0, FT_SHARED_QUEUED)", "word_with(word, -1, FT_SHARED_QUEUED)")
-mutant("counts", "what others hold is taken for one's own", COUNTS,
-       "    if ((word & FT_SHARED_COUNTS) != 0)\n        return false;\n", "")
+mutant("counts", "a merged object's last drop does not acquire", COUNTS,
+       "word = ft_atomic_sub(&object->shared, FT_SHARED_ONE, FT_ACQ_REL);",
+       "word = ft_atomic_sub(&object->shared, FT_SHARED_ONE, FT_RELAXED);")
 mutant("counts", "no second look at strays before the wait", LEASE,
        "    if (FT_LIKELY(!has_strays(lease)))\n        return true;\n    ft_lease_resume();\n    return false;\n",
        "    return true;\n")

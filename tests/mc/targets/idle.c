@@ -104,10 +104,39 @@ static void two_and_one(int thread)
         work_or_sleep();
 }
 
+// Who has work to do is busy with it for ever: for what else there is another one must wake up.
+static void busy(int thread)
+{
+    if (thread == 1) {
+        put_up(0);
+        put_up(1);
+        return;
+    }
+    while (!take(0) && !take(1)) {
+        ft_idle_announce(&idle);
+        if (has_work())
+            ft_idle_retract(&idle);
+        else
+            mc_check(ft_idle_sleep(&idle));
+    }
+    if (has_work())
+        ft_idle_wake_one(&idle, NULL, NULL);
+}
+
+static void finish_busy(void)
+{
+    mc_check(!has_work());
+    mc_check(ft_idle_sleepers(&idle) == 0);
+    mc_check(ft_atomic_load(&idle.tokens, FT_RELAXED) == 0);
+    ft_idle_finish(&idle);
+}
+
 const mc_target mc_targets[] = {
     {"idle", "put | worker", 2, setup_one, one_and_one, finish, .is_long = false},
     {"idle-two-put", "put | put | worker", 3, setup, two_and_one, finish, .is_long = false},
     {"idle-two-sleep", "put | worker | worker", 3, setup_one, one_and_one, finish,
+     .is_long = false},
+    {"idle-busy", "put put | busy worker | busy worker", 3, setup, busy, finish_busy,
      .is_long = false},
     {"idle-3x2", "put put | worker | worker", 3, setup, one_and_two, finish, .is_long = true},
     {.name = NULL},

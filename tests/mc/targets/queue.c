@@ -72,6 +72,13 @@ static void finish(void)
         pop();
     pop();
     mc_check(mc_is_linearizable(apply));
+    // Nobody is in a cell any more: there is room again for all of it.
+    for (int i = 0; i < CAPACITY; i++) {
+        ft_value v = {FT_VALUE_INT, {.integer = 7}};
+        ft_error err = FT_ERROR_INIT;
+        bool done;
+        mc_check(ft_queue_push(queue, &v, &done, &err) && done);
+    }
     queue_destroy(&queue->object);
 }
 
