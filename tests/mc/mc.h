@@ -47,9 +47,12 @@ typedef struct mc_target {
     void (*setup)(void);         // Before: alone.
     void (*run)(int thread);     // thread: 1 ...
     void (*finish)(void);        // Afterwards: alone; checks what is left, frees everything.
-    const char *outcomes;        // Exactly these mc_outcome texts, sorted; NULL: not looked at.
+    // Exactly these mc_outcome texts, sorted; "*": what the search without reduction finds; NULL:
+    // not looked at.
+    const char *outcomes;
     bool is_long;                // With --long only.
     uint32_t max_steps;          // In one execution; 0: 5000.
+    int argument;                // mc_argument().
 } mc_target;
 
 extern const mc_target mc_targets[];  // The last one has no name.
@@ -60,6 +63,7 @@ extern const mc_target mc_targets[];  // The last one has no name.
 __attribute__((noreturn, format(printf, 1, 2))) void mc_fail(const char *format, ...);
 // The outcome of this execution, among those of all.
 __attribute__((format(printf, 1, 2))) void mc_outcome(const char *format, ...);
+int mc_argument(void);
 // A value that the environment chooses: all of 0 to count - 1 are tried.
 unsigned mc_choose(unsigned count);
 // In setup and finish: runs `body` as that thread (its thread-local variables, its lease).
