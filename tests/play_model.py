@@ -8,8 +8,8 @@ caught. Ends with "N passed, N failed".
     tests/play_model.py --no-mutants | --mutants-only
     tests/play_model.py stack --only stack-pop --replay ccb2...     one execution, step by step
 
-A target is tests/mc/targets/NAME.c; its line `// sources:` lists what it is linked with (CORE: see below). A mutant is an
-entry of tests/mc/mutants.py.
+A target is tests/mc/targets/target_NAME.c; its lines `// sources:` list what it is linked with (CORE: see below). A mutant
+is an entry of tests/mc/mutants.py.
 """
 
 import concurrent.futures
@@ -44,11 +44,14 @@ def build_checker():
         sys.exit(said + "0 passed, 1 failed")
 
 
+def source_of(target):
+    return "tests/mc/targets/target_%s.c" % target
+
+
 def sources_of(target):
-    with open(os.path.join(ROOT, "tests/mc/targets", target + ".c"), encoding="utf-8") as file:
+    with open(os.path.join(ROOT, source_of(target)), encoding="utf-8") as file:
         text = file.read()
-    listed = re.search(r"^// sources:(.*)$", text, re.M)
-    names = listed.group(1).split() if listed else []
+    names = " ".join(re.findall(r"^// sources:(.*)$", text, re.M)).split()
     names = [name for word in names for name in (CORE if word == "CORE" else [word])]
     included = re.findall(r'^#include "([^"]+\.c)"', text, re.M)
     return [name for name in names if name not in included], included
@@ -58,7 +61,7 @@ def build_target(target, folder, changed=None):
     """Links build/mc/FOLDER/TARGET.so. `changed`: {file: new text}, in front of the checkout's."""
     os.makedirs(os.path.join(folder, "o"), exist_ok=True)
     include = ["."]
-    own_source = "tests/mc/targets/%s.c" % target
+    own_source = source_of(target)
     linked, included = sources_of(target)
     for name, text in (changed or {}).items():
         path = os.path.join(folder, "src", name)
@@ -170,7 +173,8 @@ def main():
     if not shutil.which("gcc"):
         print("skipped: gcc builds the model checker\n0 passed, 0 failed, 1 skipped")
         return 0
-    targets = sorted(name[:-2] for name in os.listdir(os.path.join(ROOT, "tests/mc/targets")) if name.endswith(".c"))
+    targets = sorted(re.findall(r"^target_(\w+)\.c$", "\n".join(os.listdir(os.path.join(ROOT, "tests/mc/targets"))),
+                                re.M))
     words = [word for word in arguments if word in targets]
     rest = [word for word in arguments if word not in targets]
     switches = {"--no-mutants", "--mutants-only"} & set(rest)

@@ -17,6 +17,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOGS = os.path.join(ROOT, "build", "test-logs")
 CLOSING = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
 PYTHON = sys.executable
+STEP_S, LONG_S = 900, 6 * 3600  # How long one step may take.
 
 # Extra options of each sanitizer; a report ends the program with status 86, so that it cannot pass for an error.
 SANITIZERS = {
@@ -36,7 +37,7 @@ def environment():
     return env
 
 
-def run(name, command, timeout=900):
+def run(name, command, timeout=STEP_S):
     """Runs one step; returns (passed, failed, skipped, seconds, output)."""
     start = time.monotonic()
     try:
@@ -99,7 +100,8 @@ def steps(long):
     all_rooms = ["runtime", "engine", "dsl", "stages", "cli"]
     return [
         (None, [("tidy", [PYTHON, "tools/tidy.py"]), ("format", ["tools/format", "--check"]),
-                ("model play_handoff.py", [PYTHON, "tests/play_handoff.py"])]),
+                ("model play_handoff.py", [PYTHON, "tests/play_handoff.py"]),
+                ("model play_model.py", [PYTHON, "tests/play_model.py"] + (["--long"] if long else []))]),
         ("release", unit_tests("release", all_rooms) + [
             player("release", "play_stages.py"), player("release", "play_broken.py"),
             player("release", "play_cli.py"), player("release", "play_pipelines.py"),
@@ -132,7 +134,8 @@ def main():
         if not group or (preset and not build(preset)):
             continue
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            pending = {pool.submit(run, name, command): name for name, command in group}
+            limit = LONG_S if "--long" in sys.argv else STEP_S
+            pending = {pool.submit(run, name, command, limit): name for name, command in group}
             for done in concurrent.futures.as_completed(pending):
                 report(pending[done], done.result())
     if "--list" in sys.argv:

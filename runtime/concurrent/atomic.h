@@ -1,9 +1,9 @@
 // The only door to atomics. Every operation names its memory order; the comment at the call says
 // what it pairs with.
 //
-// Three builds: plain; ThreadSanitizer (the same operations, fully visible to it, since there are no
-// fences); and FT_MODEL, where every operation is a call into the model checker (tests/mc), which
-// decides there who goes on and what a load reads.
+// Three builds: plain; ThreadSanitizer (the same operations, fully visible to it, since there are
+// no fences); and FT_MODEL, where every operation is a call into the model checker (tests/mc),
+// which decides there who goes on and what a load reads.
 #pragma once
 
 #include <stdatomic.h>
@@ -81,7 +81,7 @@ bool ft_model_cas(void *at, size_t size, void *expected, uint64_t desired, ft_or
 #define FT_MODEL_LINE(x) FT_MODEL_TEXT(x)
 #define FT_MODEL_PLACE __FILE__ ":" FT_MODEL_LINE(__LINE__)
 #define FT_MODEL_AT(a) &(a)->value, sizeof((a)->value)
-#define FT_MODEL_CHANGE(a, how, v, order) \
+#define FT_MODEL_CHANGE(a, how, v, order)                                               \
     ((__typeof__((a)->value))ft_model_change(FT_MODEL_AT(a), how, (uint64_t)(v), order, \
                                              FT_MODEL_PLACE))
 
@@ -93,9 +93,8 @@ bool ft_model_cas(void *at, size_t size, void *expected, uint64_t desired, ft_or
 #define ft_atomic_sub(a, v, order) FT_MODEL_CHANGE(a, FT_MODEL_SUB, v, order)
 #define ft_atomic_or(a, v, order) FT_MODEL_CHANGE(a, FT_MODEL_OR, v, order)
 #define ft_atomic_exchange(a, v, order) FT_MODEL_CHANGE(a, FT_MODEL_SWAP, v, order)
-#define ft_atomic_cas(a, expected, desired, order)                                   \
-    ft_model_cas(FT_MODEL_AT(a), expected, (uint64_t)(desired), order, FT_RELAXED, \
-                 FT_MODEL_PLACE)
+#define ft_atomic_cas(a, expected, desired, order) \
+    ft_model_cas(FT_MODEL_AT(a), expected, (uint64_t)(desired), order, FT_RELAXED, FT_MODEL_PLACE)
 #define ft_atomic_cas_weak ft_atomic_cas
 #define ft_atomic_cas_weak_acquire(a, expected, desired)                                \
     ft_model_cas(FT_MODEL_AT(a), expected, (uint64_t)(desired), FT_ACQ_REL, FT_ACQUIRE, \

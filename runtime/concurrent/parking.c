@@ -11,7 +11,13 @@
 #include "runtime/system/clock.h"
 #include "runtime/system/lease.h"
 
-enum { LOCKED = 1, PARKED = 2, SPINS = FT_BOUND(100, 1), BUCKETS = FT_BOUND(256, 1), PATIENCE_NS = 1000 * 1000 };
+enum {
+    LOCKED = 1,
+    PARKED = 2,
+    SPINS = FT_BOUND(100, 1),
+    BUCKETS = FT_BOUND(256, 1),
+    PATIENCE_NS = 1000 * 1000
+};
 
 typedef struct waiter {
     struct waiter *next;

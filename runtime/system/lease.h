@@ -25,7 +25,7 @@ typedef struct ft_pool_lease ft_pool_lease;  // runtime/memory/pool.c
 
 enum {
     FT_LEASES_MAX = FT_BOUND(4096, 8),  // Ids 1 to FT_LEASES_MAX - 1.
-    FT_LEASE_NO_ID = 0xFFFF,  // Of a thread that has no lease yet.
+    FT_LEASE_NO_ID = 0xFFFF,            // Of a thread that has no lease yet.
     FT_LEASE_LINE_BYTES = 64,
     FT_LEASE_STRAYS_INSIDE = FT_BOUND(32, 2),
 };

@@ -30,8 +30,8 @@
 //
 // FINDINGS. A failed mc_check or FT_ASSERT, a deadlock, an endless wait, use after free, double
 // free, a leak, a data race on any plain access (all of the target's code is compiled with
-// -fsanitize=thread, but linked with ftmc's own __tsan_* functions; so nothing has to be annotated),
-// a lock misused, a bound passed.
+// -fsanitize=thread, but linked with ftmc's own __tsan_* functions; so nothing has to be
+// annotated), a lock misused, a bound passed.
 #pragma once
 
 #include <stdbool.h>
@@ -42,17 +42,17 @@ enum { MC_THREADS = 5 };  // Beside the first thread, which runs setup and finis
 
 typedef struct mc_target {
     const char *name;
-    const char *what;            // One line: who does what.
-    int threads;                 // run(1) to run(threads), at once.
-    void (*setup)(void);         // Before: alone.
-    void (*run)(int thread);     // thread: 1 ...
-    void (*finish)(void);        // Afterwards: alone; checks what is left, frees everything.
+    const char *what;         // One line: who does what.
+    int threads;              // run(1) to run(threads), at once.
+    void (*setup)(void);      // Before: alone.
+    void (*run)(int thread);  // thread: 1 ...
+    void (*finish)(void);     // Afterwards: alone; checks what is left, frees everything.
     // Exactly these mc_outcome texts, sorted; "*": what the search without reduction finds; NULL:
     // not looked at.
     const char *outcomes;
-    bool is_long;                // With --long only.
-    uint32_t max_steps;          // In one execution; 0: 5000.
-    int argument;                // mc_argument().
+    bool is_long;        // With --long only.
+    uint32_t max_steps;  // In one execution; 0: 5000.
+    int argument;        // mc_argument().
 } mc_target;
 
 extern const mc_target mc_targets[];  // The last one has no name.

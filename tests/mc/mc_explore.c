@@ -154,8 +154,7 @@ static int preemptions_with(int depth, int thread)
 
 static bool within_bound(int depth, int thread)
 {
-    if (mc->options.preemptions < 0 ||
-        preemptions_with(depth, thread) <= mc->options.preemptions)
+    if (mc->options.preemptions < 0 || preemptions_with(depth, thread) <= mc->options.preemptions)
         return true;
     mc->bound_hit = true;
     return false;
@@ -566,8 +565,7 @@ static void add_outcome(outcome_set *set, const char *text)
         return;
     if (set->count == OUTCOMES)
         mc_fail("more than %d outcomes", OUTCOMES);
-    memmove(set->texts[at + 1], set->texts[at],
-            (size_t)(set->count - at) * sizeof(set->texts[0]));
+    memmove(set->texts[at + 1], set->texts[at], (size_t)(set->count - at) * sizeof(set->texts[0]));
     snprintf(set->texts[at], sizeof(set->texts[0]), "%s", text);
     set->count++;
 }
@@ -645,9 +643,9 @@ bool mc_run_target(const mc_target *target)
     bool ok = search_all(&outcomes, begin, &is_cut);
     if (!ok || mc->options.replay)
         return ok;
-    const char *extent = is_cut           ? "NOT exhaustive: out of time"
-                         : mc->bound_hit  ? "NOT exhaustive: bound of preemptions"
-                                          : "exhaustive";
+    const char *extent = is_cut          ? "NOT exhaustive: out of time"
+                         : mc->bound_hit ? "NOT exhaustive: bound of preemptions"
+                                         : "exhaustive";
     printf("%s%-28s %9llu executions, %9llu cut short, %7.2f s, %s\n", is_cut ? "FAILED " : "",
            target->name, (unsigned long long)mc->executions, (unsigned long long)mc->pruned,
            mc_seconds() - begin, extent);

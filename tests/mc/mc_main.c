@@ -58,8 +58,8 @@ static int find_image(struct dl_phdr_info *info, size_t size, void *host)
         return 0;
     for (int i = 0; i < info->dlpi_phnum; i++)
         if (info->dlpi_phdr[i].p_type == PT_GNU_RELRO)
-            relro_end = (char *)info->dlpi_addr + info->dlpi_phdr[i].p_vaddr +
-                        info->dlpi_phdr[i].p_memsz;
+            relro_end =
+                (char *)info->dlpi_addr + info->dlpi_phdr[i].p_vaddr + info->dlpi_phdr[i].p_memsz;
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *header = &info->dlpi_phdr[i];
         char *start = (char *)info->dlpi_addr + header->p_vaddr, *end = start + header->p_memsz;

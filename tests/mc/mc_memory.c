@@ -84,8 +84,13 @@ location *mc_location(void *at, location_kind kind, size_t size)
     location *l = table[bucket] = locations[location_count++];
     store **mo = l->mo;
     read_event *reads = l->reads;
-    *l = (location){.at = at, .kind = kind, .size = (uint8_t)size, .mo = mo, .mo_room = l->mo_room,
-                    .reads = reads, .read_room = l->read_room};
+    *l = (location){.at = at,
+                    .kind = kind,
+                    .size = (uint8_t)size,
+                    .mo = mo,
+                    .mo_room = l->mo_room,
+                    .reads = reads,
+                    .read_room = l->read_room};
     if (kind == AT_ATOMIC)  // What was there before, for everybody: idx 0 is of everybody's past.
         new_store(l, 0)->value = value_in(at, size);
     return l;
@@ -209,7 +214,8 @@ static int read_choices(const thread *t, const op *o, const location *l, choice 
             continue;
         if (count == CHOICES)
             mc_fail("more than %d choices", CHOICES);
-        out[count++] = (choice){.id = l->mo[pos]->id, .source = l->mo[pos], .index = (uint16_t)index};
+        out[count++] =
+            (choice){.id = l->mo[pos]->id, .source = l->mo[pos], .index = (uint16_t)index};
         index++;
     }
     return count;
@@ -253,8 +259,8 @@ void mc_add_read(location *l, store *source, bool mark)
         l->read_room = 2 * l->read_room + 8;
         l->reads = realloc(l->reads, (size_t)l->read_room * sizeof(*l->reads));
     }
-    l->reads[l->read_count++] = (read_event){
-        source, mc->threads[mc->self].clock.at[mc->self], mc->depth, (uint8_t)mc->self, mark};
+    l->reads[l->read_count++] = (read_event){source, mc->threads[mc->self].clock.at[mc->self],
+                                             mc->depth, (uint8_t)mc->self, mark};
 }
 
 void mc_note_write(const location *l, const vclock *before, bool with_unlocks)
@@ -336,8 +342,8 @@ static void perform_atomic(thread *t, const op *o, const choice *c, const vclock
     mc_check_alive(o->at, o->size, o->place);
     location *l = mc_location(o->at, AT_ATOMIC, o->size);
     store *source = c->source;
-    bool writes = o->kind != OP_LOAD &&
-                  (o->kind != OP_CAS || source->value == cut(o->expected, o->size));
+    bool writes =
+        o->kind != OP_LOAD && (o->kind != OP_CAS || source->value == cut(o->expected, o->size));
     int order = o->kind == OP_CAS && !writes ? o->on_failure : o->order;
     int pos = source ? source->pos + 1 : c->pos;
     sc_event *e = NULL;
@@ -391,9 +397,9 @@ void mc_perform(thread *t, const op *o, const choice *c)
 
 void mc_describe(const op *o, const choice *c, uint64_t result, char *out, size_t room)
 {
-    static const char *const names[] = {"",     "load",     "store",  "change", "cas",
-                                        "lock", "try lock", "unlock", "wait",   "signal",
-                                        "broadcast", "choose"};
+    static const char *const names[] = {"",     "load",   "store",     "change",
+                                        "cas",  "lock",   "try lock",  "unlock",
+                                        "wait", "signal", "broadcast", "choose"};
     static const char *const orders[] = {"relaxed", "consume", "acquire",
                                          "release", "acq_rel", "seq_cst"};
     static const char *const hows[] = {"add", "sub", "or", "exchange"};
@@ -443,8 +449,8 @@ uint64_t ft_model_load(const void *at, size_t size, ft_order order, const char *
 
     if (is_aside(p, size, place))
         return value_in(at, size);
-    return act(&(op){.kind = OP_LOAD, .size = (uint8_t)size, .order = (int)order, .at = p,
-                     .place = place});
+    return act(&(op){
+        .kind = OP_LOAD, .size = (uint8_t)size, .order = (int)order, .at = p, .place = place});
 }
 
 void ft_model_store(void *at, size_t size, uint64_t value, ft_order order, const char *place)
@@ -452,15 +458,24 @@ void ft_model_store(void *at, size_t size, uint64_t value, ft_order order, const
     if (is_aside(at, size, place))
         memcpy(at, &value, size);
     else
-        act(&(op){.kind = OP_STORE, .size = (uint8_t)size, .order = (int)order, .at = at,
-                  .value = cut(value, size), .place = place});
+        act(&(op){.kind = OP_STORE,
+                  .size = (uint8_t)size,
+                  .order = (int)order,
+                  .at = at,
+                  .value = cut(value, size),
+                  .place = place});
 }
 
 uint64_t ft_model_change(void *at, size_t size, ft_model_how how, uint64_t by, ft_order order,
                          const char *place)
 {
-    op o = {.kind = OP_CHANGE, .size = (uint8_t)size, .how = (uint8_t)how, .order = (int)order,
-            .at = at, .value = cut(by, size), .place = place};
+    op o = {.kind = OP_CHANGE,
+            .size = (uint8_t)size,
+            .how = (uint8_t)how,
+            .order = (int)order,
+            .at = at,
+            .value = cut(by, size),
+            .place = place};
 
     if (!is_aside(at, size, place))
         return act(&o);
@@ -479,9 +494,14 @@ bool ft_model_cas(void *at, size_t size, void *expected, uint64_t desired, ft_or
         if (was == wanted)
             memcpy(at, &desired, size);
     } else {
-        was = act(&(op){.kind = OP_CAS, .size = (uint8_t)size, .order = (int)order,
-                        .on_failure = (int)on_failure, .at = at, .value = cut(desired, size),
-                        .expected = wanted, .place = place});
+        was = act(&(op){.kind = OP_CAS,
+                        .size = (uint8_t)size,
+                        .order = (int)order,
+                        .on_failure = (int)on_failure,
+                        .at = at,
+                        .value = cut(desired, size),
+                        .expected = wanted,
+                        .place = place});
     }
     if (was != wanted)
         memcpy(expected, &was, size);

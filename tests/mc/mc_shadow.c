@@ -209,26 +209,26 @@ void mc_note_atomic(const void *at, size_t size)
 // ---- what gcc -fsanitize=thread calls ----
 
 #define PC __builtin_return_address(0)
-#define ACCESS(size)                                \
-    void __tsan_read##size(void *at);               \
-    void __tsan_write##size(void *at);              \
-    void __tsan_unaligned_read##size(void *at);     \
-    void __tsan_unaligned_write##size(void *at);    \
-    void __tsan_read##size(void *at)                \
-    {                                               \
-        access_plain(at, size, false, PC);          \
-    }                                               \
-    void __tsan_write##size(void *at)               \
-    {                                               \
-        access_plain(at, size, true, PC);           \
-    }                                               \
-    void __tsan_unaligned_read##size(void *at)      \
-    {                                               \
-        access_plain(at, size, false, PC);          \
-    }                                               \
-    void __tsan_unaligned_write##size(void *at)     \
-    {                                               \
-        access_plain(at, size, true, PC);           \
+#define ACCESS(size)                             \
+    void __tsan_read##size(void *at);            \
+    void __tsan_write##size(void *at);           \
+    void __tsan_unaligned_read##size(void *at);  \
+    void __tsan_unaligned_write##size(void *at); \
+    void __tsan_read##size(void *at)             \
+    {                                            \
+        access_plain(at, size, false, PC);       \
+    }                                            \
+    void __tsan_write##size(void *at)            \
+    {                                            \
+        access_plain(at, size, true, PC);        \
+    }                                            \
+    void __tsan_unaligned_read##size(void *at)   \
+    {                                            \
+        access_plain(at, size, false, PC);       \
+    }                                            \
+    void __tsan_unaligned_write##size(void *at)  \
+    {                                            \
+        access_plain(at, size, true, PC);        \
     }
 ACCESS(1)
 ACCESS(2)

@@ -100,7 +100,7 @@ typedef struct node {
     uint8_t thread;
     uint8_t backtrack, done;  // Sets of threads.
     bool is_fresh;            // The choices of `thread` are not known yet.
-    bool takes_all;           // They are all there will ever be: the thread sleeps wholly afterwards.
+    bool takes_all;  // They are all there will ever be: the thread sleeps wholly afterwards.
     uint8_t choice_count, choice;
     uint16_t indexes[CHOICES];
     uint32_t ids[CHOICES];
@@ -216,7 +216,7 @@ bool mc_is_enabled(const thread *t);
 void mc_shadow_reset(void);
 void mc_check_alive(const void *at, size_t size, const char *what);
 void mc_note_atomic(const void *at, size_t size);  // To be over before the memory is freed.
-void mc_ignore(const void *from, size_t size);  // Accesses there are not looked at.
+void mc_ignore(const void *from, size_t size);     // Accesses there are not looked at.
 const char *mc_name(const void *at);
 
 // ---- mc_history.c ----

@@ -1,7 +1,8 @@
 // Mutexes, conditions and once, under pthread's names (mc_intercept.h gives the target these). A
 // lock is a step that can be taken while the mutex is free; who waits for a condition can go on
 // once it was signalled and the mutex is free. Conditions do not wake without a cause: where a
-// missed signal is a bug, a wake-up by chance would hide it. Which waiter a signal wakes is a choice.
+// missed signal is a bug, a wake-up by chance would hide it. Which waiter a signal wakes is a
+// choice.
 #include <errno.h>
 #include <string.h>
 

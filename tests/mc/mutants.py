@@ -54,7 +54,7 @@ mutant("idle", "who has work only loads `tokens`", IDLE,
        "ft_atomic_add(&idle->tokens, 0, FT_ACQ_REL) > 0)", "ft_atomic_load(&idle->tokens, FT_ACQUIRE) > 0)")
 mutant("idle", "an announcement does not acquire", IDLE,
        "ft_atomic_add(&idle->sleeping, 1, FT_ACQ_REL);", "ft_atomic_add(&idle->sleeping, 1, FT_RELAXED);")
-mutant("idle", "no second look before the sleep", "tests/mc/targets/idle.c",
+mutant("idle", "no second look before the sleep", "tests/mc/targets/target_idle.c",
        "        if (has_work()) {\n            ft_idle_retract(&idle);\n            continue;\n        }\n", "")
 mutant("idle", "who retracts leaves its token", IDLE,
        "bool told = ft_atomic_load(&idle->sleeping, FT_RELAXED) == 0;", "bool told = false;")

@@ -61,19 +61,19 @@ static void finish_z6(void)
 #define FOUR if (t == 4)
 
 // Store buffering.
-#define SB(name, w, l)               \
-    static void name(int t)          \
-    {                                \
-        ONE                          \
-        {                            \
-            W(x, 1, w);              \
-            r[0] = R(y, l);          \
-        }                            \
-        TWO                          \
-        {                            \
-            W(y, 1, w);              \
-            r[1] = R(x, l);          \
-        }                            \
+#define SB(name, w, l)      \
+    static void name(int t) \
+    {                       \
+        ONE                 \
+        {                   \
+            W(x, 1, w);     \
+            r[0] = R(y, l); \
+        }                   \
+        TWO                 \
+        {                   \
+            W(y, 1, w);     \
+            r[1] = R(x, l); \
+        }                   \
     }
 SB(sb_relaxed, RLX, RLX)
 SB(sb_release_acquire, REL, ACQ)
@@ -112,19 +112,19 @@ static void sb_one_word(int t)
 }
 
 // Message passing.
-#define MP(name, w, l)               \
-    static void name(int t)          \
-    {                                \
-        ONE                          \
-        {                            \
-            W(x, 1, RLX);            \
-            W(y, 1, w);              \
-        }                            \
-        TWO                          \
-        {                            \
-            r[0] = R(y, l);          \
-            r[1] = R(x, RLX);        \
-        }                            \
+#define MP(name, w, l)        \
+    static void name(int t)   \
+    {                         \
+        ONE                   \
+        {                     \
+            W(x, 1, RLX);     \
+            W(y, 1, w);       \
+        }                     \
+        TWO                   \
+        {                     \
+            r[0] = R(y, l);   \
+            r[1] = R(x, RLX); \
+        }                     \
     }
 MP(mp_relaxed, RLX, RLX)
 MP(mp_release, REL, RLX)
@@ -133,39 +133,39 @@ MP(mp_release_acquire, REL, ACQ)
 MP(mp_seq_cst, SC, SC)
 
 // Load buffering: never 11 here (mc.h).
-#define LB(name, l, w)               \
-    static void name(int t)          \
-    {                                \
-        ONE                          \
-        {                            \
-            r[0] = R(x, l);          \
-            W(y, 1, w);              \
-        }                            \
-        TWO                          \
-        {                            \
-            r[1] = R(y, l);          \
-            W(x, 1, w);              \
-        }                            \
+#define LB(name, l, w)      \
+    static void name(int t) \
+    {                       \
+        ONE                 \
+        {                   \
+            r[0] = R(x, l); \
+            W(y, 1, w);     \
+        }                   \
+        TWO                 \
+        {                   \
+            r[1] = R(y, l); \
+            W(x, 1, w);     \
+        }                   \
     }
 LB(lb_relaxed, RLX, RLX)
 LB(lb_release_acquire, ACQ, REL)
 
 // Independent reads of independent writes.
-#define IRIW(name, w, l)        \
-    static void name(int t)     \
-    {                           \
-        ONE W(x, 1, w);         \
-        TWO W(y, 1, w);         \
-        THREE                   \
-        {                       \
-            r[0] = R(x, l);     \
-            r[1] = R(y, l);     \
-        }                       \
-        FOUR                    \
-        {                       \
-            r[2] = R(y, l);     \
-            r[3] = R(x, l);     \
-        }                       \
+#define IRIW(name, w, l)    \
+    static void name(int t) \
+    {                       \
+        ONE W(x, 1, w);     \
+        TWO W(y, 1, w);     \
+        THREE               \
+        {                   \
+            r[0] = R(x, l); \
+            r[1] = R(y, l); \
+        }                   \
+        FOUR                \
+        {                   \
+            r[2] = R(y, l); \
+            r[3] = R(x, l); \
+        }                   \
     }
 IRIW(iriw_relaxed, RLX, RLX)
 IRIW(iriw_release_acquire, REL, ACQ)
@@ -229,7 +229,7 @@ static void corw(int t)
     TWO W(x, 1, RLX);
 }
 
-#define TWO_TWO_W(name, o) \
+#define TWO_TWO_W(name, o)  \
     static void name(int t) \
     {                       \
         ONE                 \
@@ -248,20 +248,20 @@ TWO_TWO_W(w22_release, REL)
 TWO_TWO_W(w22_seq_cst, SC)
 
 // Release sequences: r0 is the plain data.
-#define SEQUENCE(name, middle)             \
-    static void name(int t)                \
-    {                                      \
-        ONE                                \
-        {                                  \
-            W(x, 1, RLX);                  \
-            W(y, 1, REL);                  \
-        }                                  \
-        TWO middle;                        \
-        THREE                              \
-        {                                  \
-            r[0] = R(y, ACQ);              \
-            r[1] = R(x, RLX);              \
-        }                                  \
+#define SEQUENCE(name, middle) \
+    static void name(int t)    \
+    {                          \
+        ONE                    \
+        {                      \
+            W(x, 1, RLX);      \
+            W(y, 1, REL);      \
+        }                      \
+        TWO middle;            \
+        THREE                  \
+        {                      \
+            r[0] = R(y, ACQ);  \
+            r[1] = R(x, RLX);  \
+        }                      \
     }
 SEQUENCE(sequence_rmw, ADD(y, 2, RLX))
 SEQUENCE(sequence_store, W(y, 3, RLX))
@@ -303,20 +303,20 @@ static void rmw_store(int t)
 }
 
 // Causality through three threads (WRC).
-#define WRC(name, w, l)         \
-    static void name(int t)     \
-    {                           \
-        ONE W(x, 1, RLX);       \
-        TWO                     \
-        {                       \
-            r[0] = R(x, RLX);   \
-            W(y, 1, w);         \
-        }                       \
-        THREE                   \
-        {                       \
-            r[1] = R(y, l);     \
-            r[2] = R(x, RLX);   \
-        }                       \
+#define WRC(name, w, l)       \
+    static void name(int t)   \
+    {                         \
+        ONE W(x, 1, RLX);     \
+        TWO                   \
+        {                     \
+            r[0] = R(x, RLX); \
+            W(y, 1, w);       \
+        }                     \
+        THREE                 \
+        {                     \
+            r[1] = R(y, l);   \
+            r[2] = R(x, RLX); \
+        }                     \
     }
 WRC(wrc_relaxed, RLX, RLX)
 WRC(wrc_release_acquire, REL, ACQ)
@@ -420,7 +420,8 @@ const mc_target mc_targets[] = {
     L(sb_release_acquire, 2, finish2, "00 01 10 11", "release and acquire do not order W, R"),
     L(sb_seq_cst, 2, finish2, "01 10 11", "one of the stores is first in S"),
     L(sb_half, 2, finish2, "00 01 10 11", "loads that are not in S are not ordered by it"),
-    L(sb_rmw, 2, finish2, "01 10 11", "00: both ADDs first, and each swap would acquire the other's"),
+    L(sb_rmw, 2, finish2, "01 10 11",
+      "00: both ADDs first, and each swap would acquire the other's"),
     L(sb_one_word, 2, finish2, "01 10 11", "of two RMWs of one word the later one acquires"),
     L(mp_relaxed, 2, finish2, "00 01 10 11", "nothing orders the two stores"),
     L(mp_release, 2, finish2, "00 01 10 11", "the loads are not ordered"),

@@ -90,6 +90,6 @@ const mc_target mc_targets[] = {
     {"counter", "add | add | sum sum", 3, setup, add_and_sum, finish2, .is_long = false},
     {"counter-next", "add add, ends | add | begins, add, ends", 3, setup_next, next_holder, finish4,
      .is_long = false},
-    {"counter-3x2", "add add | add add | add sum", 3, setup, add_twice, finish5, .is_long = true},
+    {"counter-3x2", "add add | add add | add sum", 3, setup, add_twice, finish5, .is_long = false},
     {.name = NULL},
 };

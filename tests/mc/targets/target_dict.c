@@ -1,7 +1,8 @@
 // runtime/concurrent/table.c through dict.c: one key set, deleted and read at once, two keys in
 // one chain of slots, growth under a reader; what was replaced is freed when no reader has it.
 //
-// sources: runtime/concurrent/table.c runtime/concurrent/shared_value.c runtime/memory/account.c CORE
+// sources: runtime/concurrent/table.c runtime/concurrent/shared_value.c
+// sources: runtime/memory/account.c CORE
 #include "runtime/concurrent/dict.c"
 #include "tests/mc/mc.h"
 
@@ -141,7 +142,7 @@ static void replace(int thread)
 static void remove_and_put(int thread)
 {
     if (thread == 1) {
-        delete(1);
+        delete (1);
         set(2, 3);
     } else {
         get(thread - 1);
@@ -152,7 +153,7 @@ static void freed(int thread)
 {
     if (thread == 1) {
         set(1, 2);
-        delete(1);
+        delete (1);
         ft_epoch_turn_end();
         ft_epoch_turn_end();
     } else {
@@ -176,7 +177,7 @@ static void grow(int thread)
 static void setup_absent(void)
 {
     setup();
-    delete(1);
+    delete (1);
 }
 
 static void absent(int thread)
@@ -197,7 +198,7 @@ static void all(int thread)
 {
     if (thread == 1) {
         set(2, 2);
-        delete(1);
+        delete (1);
     } else if (thread == 2) {
         set(1, 4);
         get(2);
@@ -215,9 +216,9 @@ const mc_target mc_targets[] = {
     {"dict-absent", "set | get another | get another", 3, setup_absent, absent, finish,
      .is_long = false},
     {"dict-add", "add | add | add", 3, setup, adders, finish, .is_long = false},
-    {"dict-replace-3", "set | get | get", 3, setup_fast, replace, finish, .is_long = true},
+    {"dict-replace-3", "set | get | get", 3, setup_fast, replace, finish, .is_long = false},
     {"dict-freed-3", "set delete | get get | get get", 3, setup_fast, freed, finish,
      .is_long = true},
-    {"dict-3x2", "set delete | set get | get get", 3, setup, all, finish, .is_long = true},
+    {"dict-3x2", "set delete | set get | get get", 3, setup, all, finish, .is_long = false},
     {.name = NULL},
 };

@@ -1,7 +1,8 @@
 // runtime/concurrent/set.c: of those who add the same member exactly one is told that it was new;
 // two members of one shard, deletes, growth under readers.
 //
-// sources: runtime/concurrent/table.c runtime/concurrent/shared_value.c runtime/memory/account.c CORE
+// sources: runtime/concurrent/table.c runtime/concurrent/shared_value.c
+// sources: runtime/memory/account.c CORE
 #include "runtime/concurrent/set.c"
 #include "tests/mc/mc.h"
 
@@ -105,7 +106,7 @@ static void same(int thread)
 static void delete_and_add(int thread)
 {
     if (thread == 1) {
-        delete(0);
+        delete (0);
         add(0);
     } else if (thread == 2) {
         add(1);
@@ -117,7 +118,7 @@ static void delete_and_add(int thread)
 static void all(int thread)
 {
     if (thread == 1) {
-        delete(0);
+        delete (0);
         add(1);
     } else if (thread == 2) {
         add(1);

@@ -171,7 +171,7 @@ const mc_target mc_targets[] = {
     {"list-grow", "append append | get get | get", 3, setup, appends, finish, .is_long = false},
     {"list-replace", "set set | get", 2, setup_fast, replace, finish, .is_long = false},
     {"list-pop", "append | pop | get", 3, setup, both_ends, finish, .is_long = false},
-    {"list-replace-3", "set set | get | get", 3, setup_fast, replace, finish, .is_long = true},
+    {"list-replace-3", "set set | get | get", 3, setup_fast, replace, finish, .is_long = false},
     {"list-3x2", "append set | pop append | get get", 3, setup, all, finish, .is_long = true},
     {.name = NULL},
 };

@@ -133,11 +133,9 @@ const mc_target mc_targets[] = {
     {"epoch", "retire turn | read read", 2, setup, one_reader, finish, .is_long = false},
     {"epoch-advance", "retire collect | advance advance | read", 3, setup, other_advances, finish,
      .is_long = false},
-    {"epoch-two-retire", "retire | retire | read", 3, setup, two_retire, finish,
-     .is_long = true},
+    {"epoch-two-retire", "retire | retire | read", 3, setup, two_retire, finish, .is_long = true},
     {"epoch-left", "retire, ends | retire turn | read", 3, setup, left_behind, finish,
      .is_long = true},
-    {"epoch-3x2", "retire turn | read | read read", 3, setup, two_readers, finish,
-     .is_long = true},
+    {"epoch-3x2", "retire turn | read | read read", 3, setup, two_readers, finish, .is_long = true},
     {.name = NULL},
 };

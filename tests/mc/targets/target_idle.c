@@ -6,8 +6,8 @@
 #include "tests/mc/mc.h"
 
 static ft_idle idle;
-static ft_atomic_u32 work[2];   // Each one place where work can be: 1 while there is some.
-static ft_atomic_u32 left;      // Not done yet; 0: everybody may go home.
+static ft_atomic_u32 work[2];  // Each one place where work can be: 1 while there is some.
+static ft_atomic_u32 left;     // Not done yet; 0: everybody may go home.
 
 static void setup(void)
 {

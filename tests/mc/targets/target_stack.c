@@ -139,8 +139,7 @@ static void take_all_long(int thread)
 const mc_target mc_targets[] = {
     {"stack-pop", "pop | pop push | pop", 3, setup, four, finish, .is_long = false},
     {"stack-all", "pop | pop_all push | push", 3, setup_short, take_all, finish, .is_long = false},
-    {"stack-pop-3x2", "pop pop | pop push | pop push", 3, setup, two_each, finish,
-     .is_long = true},
+    {"stack-pop-3x2", "pop pop | pop push | pop push", 3, setup, two_each, finish, .is_long = true},
     {"stack-all-3x2", "pop push | pop_all push | push pop", 3, setup_short, take_all_long, finish,
      .is_long = true},
     {.name = NULL},

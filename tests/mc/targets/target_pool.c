@@ -138,9 +138,8 @@ const mc_target mc_targets[] = {
      .is_long = false},
     {"pool-sleep", "free, sleeps | free two | free two", 3, setup, home_sleeps, finish_asleep,
      .is_long = false},
-    {"pool-end", "free, ends | free two | free two", 3, setup, home_ends, finish,
-     .is_long = false},
+    {"pool-end", "free, ends | free two | free two", 3, setup, home_ends, finish, .is_long = false},
     {"pool-3x2", "sleep wake alloc | free two, alloc | free two, alloc", 3, setup, all, finish,
-     .is_long = true},
+     .is_long = false},
     {.name = NULL},
 };

@@ -97,10 +97,10 @@ const mc_target mc_targets[] = {
     {"parking-try", "try | lock", 2, setup, try_or_wait, finish2, .is_long = false},
     {"parking-2x2", "lock, twice each", 2, setup, twice_each, finish4, .is_long = false},
     {"parking-handed", "lock | lock, late", 2, setup_late, once_each, finish2, .is_long = false},
-    {"parking-3", "lock | lock | lock", 3, setup, once_each, finish3, .is_long = true},
+    {"parking-3", "lock | lock | lock", 3, setup, once_each, finish3, .is_long = false},
     {"parking-handed-3", "lock | lock | lock, late", 3, setup_late, once_each, finish3,
-     .is_long = true},
-    {"parking-two", "lock a | lock b | lock a, b", 3, setup, both, finish_both, .is_long = true},
+     .is_long = false},
+    {"parking-two", "lock a | lock b | lock a, b", 3, setup, both, finish_both, .is_long = false},
     {"parking-3x2", "lock, twice each", 3, setup, twice_each, finish6, .is_long = true},
     {.name = NULL},
 };

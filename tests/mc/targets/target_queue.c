@@ -126,7 +126,7 @@ static void two_round(int thread)
 const mc_target mc_targets[] = {
     {"queue", "push push | pop pop | push", 3, setup, mixed, finish, .is_long = false},
     {"queue-round", "push pop push pop, twice", 2, setup_one, two_round, finish, .is_long = false},
-    {"queue-3x2", "push push | pop pop | push pop", 3, setup, long_mixed, finish, .is_long = true},
+    {"queue-3x2", "push push | pop pop | push pop", 3, setup, long_mixed, finish, .is_long = false},
     {"queue-round-3x2", "push pop, three times", 3, setup_one, round_trip, finish, .is_long = true},
     {.name = NULL},
 };
