@@ -2,9 +2,10 @@
 #include "runtime/concurrent/dict.h"
 
 #include "runtime/memory/alloc.h"
+#include "runtime/memory/collector.h"
 
 struct ft_dict {
-    ft_object object;
+    ft_cyclic cyclic;
     ft_table table;
     ft_account *account;
 };
@@ -25,12 +26,26 @@ static void dict_trace(ft_object *object, void (*visit)(ft_object *child, void *
     ft_table_trace(&((ft_dict *)(void *)object)->table, visit, host);
 }
 
-const ft_object_type ft_dict_type = {
-    .name = "dict", .destroy = dict_destroy, .trace = dict_trace, .is_cyclic = true};
+static void dict_clear(ft_object *object)
+{
+    ft_table_clear(&((ft_dict *)(void *)object)->table);
+}
+
+static size_t dict_bytes(const ft_object *object)
+{
+    return sizeof(ft_dict) + ft_table_bytes(&((const ft_dict *)(const void *)object)->table);
+}
+
+const ft_object_type ft_dict_type = {.name = "dict",
+                                     .destroy = dict_destroy,
+                                     .trace = dict_trace,
+                                     .is_cyclic = true,
+                                     .clear = dict_clear,
+                                     .size_bytes = dict_bytes};
 
 ft_dict *ft_dict_create(int64_t cap, ft_account *account, ft_error *err)
 {
-    if (!ft_shared_charge(account, sizeof(ft_dict), err))
+    if (!ft_shared_reserve(account, sizeof(ft_dict), err))
         return NULL;
     ft_dict *dict = ft_alloc_zero(1, sizeof(*dict));
     if (!dict) {
@@ -38,9 +53,9 @@ ft_dict *ft_dict_create(int64_t cap, ft_account *account, ft_error *err)
         ft_ignore(ft_fail_nomem(err, sizeof(*dict)));
         return NULL;
     }
-    ft_object_init_shared(&dict->object, &ft_dict_type);
+    ft_cyclic_init(&dict->cyclic, &ft_dict_type);
     dict->account = account;
-    ft_table_init(&dict->table, &dict->object.lock, &dict_lock, cap, account);
+    ft_table_init(&dict->table, &dict->cyclic.object.lock, &dict_lock, cap, account);
     return dict;
 }
 
@@ -91,9 +106,8 @@ static bool update(ft_dict *dict, const ft_key *key, ft_table_change change, voi
     ft_word old;
     bool ok = ft_table_update(&dict->table, key, ft_key_hash(key), change, host, &old, err);
 
+    ft_object_note_move(&dict->cyclic.object);
     ft_word_retire(old);
-    // A reference came into a field or left it: the collector must notice.
-    ft_object_note_move(&dict->object);
     return ok;
 }
 
@@ -107,7 +121,7 @@ static bool put_word(void *host, ft_word there, ft_word *out)
     return true;
 }
 
-bool ft_dict_set(ft_dict *dict, const ft_key *key, const ft_value *value, ft_error *err)
+static bool set_value(ft_dict *dict, const ft_key *key, const ft_value *value, ft_error *err)
 {
     ft_word word;
 
@@ -115,6 +129,15 @@ bool ft_dict_set(ft_dict *dict, const ft_key *key, const ft_value *value, ft_err
         return false;
     bool ok = update(dict, key, put_word, &word, err);
     ft_word_drop(word);
+    return ok;
+}
+
+bool ft_dict_set(ft_dict *dict, const ft_key *key, const ft_value *value, ft_error *err)
+{
+    bool ok = set_value(dict, key, value, err);
+
+    while (!ok && ft_shared_make_room(dict->account, err))
+        ok = set_value(dict, key, value, err);
     return ok;
 }
 
@@ -178,11 +201,12 @@ static bool add_word(void *host, ft_word there, ft_word *out)
 bool ft_dict_add(ft_dict *dict, const ft_key *key, const ft_value *by, ft_value *out, ft_error *err)
 {
     adding a = {.by = by, .account = dict->account, .err = err};
+    bool ok = update(dict, key, add_word, &a, err);
 
-    if (!update(dict, key, add_word, &a, err) || a.failed)
-        return false;
+    while (!ok && ft_shared_make_room(dict->account, err))
+        ok = update(dict, key, add_word, &a, err);
     *out = a.sum;
-    return true;
+    return ok && !a.failed;
 }
 
 // ---- cas, get_or_set ----
@@ -206,8 +230,8 @@ static bool swap_word(void *host, ft_word there, ft_word *out)
     return true;
 }
 
-bool ft_dict_cas(ft_dict *dict, const ft_key *key, const ft_value *expected, const ft_value *wanted,
-                 bool *out_done, ft_error *err)
+static bool swap_values(ft_dict *dict, const ft_key *key, const ft_value *expected,
+                        const ft_value *wanted, bool *out_done, ft_error *err)
 {
     swapping s = {.expected = expected};
 
@@ -216,6 +240,16 @@ bool ft_dict_cas(ft_dict *dict, const ft_key *key, const ft_value *expected, con
     bool ok = update(dict, key, swap_word, &s, err);
     ft_word_drop(s.wanted);
     *out_done = ok && s.done;
+    return ok;
+}
+
+bool ft_dict_cas(ft_dict *dict, const ft_key *key, const ft_value *expected, const ft_value *wanted,
+                 bool *out_done, ft_error *err)
+{
+    bool ok = swap_values(dict, key, expected, wanted, out_done, err);
+
+    while (!ok && ft_shared_make_room(dict->account, err))
+        ok = swap_values(dict, key, expected, wanted, out_done, err);
     return ok;
 }
 
@@ -242,13 +276,11 @@ static bool offer_word(void *host, ft_word there, ft_word *out)
     return true;
 }
 
-bool ft_dict_get_or_set(ft_dict *dict, const ft_key *key, const ft_value *value, ft_value *out,
+static bool offer_value(ft_dict *dict, const ft_key *key, const ft_value *value, ft_value *out,
                         ft_error *err)
 {
     offering o = {.has_found = false};
 
-    if (ft_dict_get(dict, key, out))
-        return true;
     if (!ft_word_make(value, dict->account, &o.offered, err))
         return false;
     bool ok = update(dict, key, offer_word, &o, err);
@@ -259,4 +291,14 @@ bool ft_dict_get_or_set(ft_dict *dict, const ft_key *key, const ft_value *value,
     if (!o.has_found && ft_value_has_object(out->kind))
         ft_object_ref(out->object);
     return true;
+}
+
+bool ft_dict_get_or_set(ft_dict *dict, const ft_key *key, const ft_value *value, ft_value *out,
+                        ft_error *err)
+{
+    bool ok = ft_dict_get(dict, key, out) || offer_value(dict, key, value, out, err);
+
+    while (!ok && ft_shared_make_room(dict->account, err))
+        ok = offer_value(dict, key, value, out, err);
+    return ok;
 }

@@ -3,6 +3,7 @@
 #include "runtime/concurrent/queue.h"
 
 #include "runtime/memory/alloc.h"
+#include "runtime/memory/collector.h"
 
 enum { LINE_BYTES = 128, CAP_MIN = 2 };
 
@@ -12,7 +13,7 @@ typedef struct {
 } cell;
 
 struct ft_queue {
-    ft_object object;
+    ft_cyclic cyclic;
     uint64_t mask;
     cell *cells;
     ft_account *account;
@@ -28,13 +29,18 @@ static size_t queue_bytes(uint64_t capacity)
     return sizeof(ft_queue) + (size_t)capacity * sizeof(cell);
 }
 
+static void queue_clear(ft_object *object)
+{
+    ft_value value;
+
+    while (ft_queue_pop((ft_queue *)(void *)object, &value))
+        ft_value_drop(&value);
+}
+
 static void queue_destroy(ft_object *object)
 {
     ft_queue *queue = (ft_queue *)(void *)object;
-    ft_value value;
-
-    while (ft_queue_pop(queue, &value))
-        ft_value_drop(&value);
+    queue_clear(object);
     ft_account_release(queue->account, (int64_t)queue_bytes(queue->mask + 1));
     ft_free(queue->cells);
     ft_free(queue);
@@ -45,14 +51,23 @@ static void queue_trace(ft_object *object, void (*visit)(ft_object *child, void 
     const ft_queue *queue = (const ft_queue *)(const void *)object;
 
     for (uint64_t i = 0; i <= queue->mask; i++) {
-        ft_word word = ft_atomic_load(&queue->cells[i].word, FT_ACQUIRE);
-        if (ft_word_object(word))
-            visit(ft_word_object(word), host);
+        ft_object *child = ft_word_cyclic(ft_atomic_load(&queue->cells[i].word, FT_ACQUIRE));
+        if (child)
+            visit(child, host);
     }
 }
 
-const ft_object_type ft_queue_type = {
-    .name = "queue", .destroy = queue_destroy, .trace = queue_trace, .is_cyclic = true};
+static size_t queue_size(const ft_object *object)
+{
+    return queue_bytes(((const ft_queue *)(const void *)object)->mask + 1);
+}
+
+const ft_object_type ft_queue_type = {.name = "queue",
+                                      .destroy = queue_destroy,
+                                      .trace = queue_trace,
+                                      .is_cyclic = true,
+                                      .clear = queue_clear,
+                                      .size_bytes = queue_size};
 
 ft_queue *ft_queue_create(int64_t cap, ft_account *account, ft_error *err)
 {
@@ -60,7 +75,7 @@ ft_queue *ft_queue_create(int64_t cap, ft_account *account, ft_error *err)
 
     while (capacity < (uint64_t)cap && capacity < (uint64_t)1 << 40)
         capacity *= 2;
-    if (!ft_shared_charge(account, queue_bytes(capacity), err))
+    if (!ft_shared_reserve(account, queue_bytes(capacity), err))
         return NULL;
     ft_queue *queue = ft_alloc_zero(1, sizeof(*queue));
     cell *cells = ft_alloc_array((size_t)capacity, sizeof(*cells));
@@ -71,7 +86,7 @@ ft_queue *ft_queue_create(int64_t cap, ft_account *account, ft_error *err)
         ft_ignore(ft_fail_nomem(err, queue_bytes(capacity)));
         return NULL;
     }
-    ft_object_init_shared(&queue->object, &ft_queue_type);
+    ft_cyclic_init(&queue->cyclic, &ft_queue_type);
     queue->mask = capacity - 1;
     queue->cells = cells;
     queue->account = account;
@@ -116,10 +131,11 @@ bool ft_queue_push(ft_queue *queue, const ft_value *value, bool *out_done, ft_er
         ft_word_drop(word);
         return true;
     }
-    ft_atomic_store(&c->word, word, FT_RELAXED);
+    // Release is for queue_trace, which does not look at sequences.
+    ft_atomic_store(&c->word, word, FT_RELEASE);
     // Release: the word is there for the pop.
     ft_atomic_store(&c->sequence, at + 1, FT_RELEASE);
-    ft_object_note_move(&queue->object);
+    ft_object_note_move(&queue->cyclic.object);
     *out_done = true;
     return true;
 }
@@ -138,7 +154,7 @@ bool ft_queue_pop(ft_queue *queue, ft_value *out)
     *out = ft_word_borrow(word);
     if (!ft_value_has_object(out->kind))
         ft_word_drop(word);
-    ft_object_note_move(&queue->object);
+    ft_object_note_move(&queue->cyclic.object);
     return true;
 }
 

@@ -37,7 +37,7 @@ const ft_object_type ft_set_type = {.name = "set", .destroy = set_destroy};
 
 ft_set *ft_set_create(int64_t cap, ft_account *account, ft_error *err)
 {
-    if (!ft_shared_charge(account, sizeof(ft_set), err))
+    if (!ft_shared_reserve(account, sizeof(ft_set), err))
         return NULL;
     ft_set *set = ft_alloc_zero(1, sizeof(*set));
     if (!set) {
@@ -94,7 +94,10 @@ bool ft_set_add(ft_set *set, const ft_key *key, bool *out_new, ft_error *err)
         ft_hint(err, "Delete what is no longer needed, or give it a larger cap when it is made.");
         return false;
     }
-    return ft_table_update(table, key, hash, add_member, out_new, &old, err);
+    bool ok = ft_table_update(table, key, hash, add_member, out_new, &old, err);
+    while (!ok && ft_shared_make_room(set->account, err))
+        ok = ft_table_update(table, key, hash, add_member, out_new, &old, err);
+    return ok;
 }
 
 static bool delete_member(void *host, ft_word there, ft_word *out)

@@ -8,6 +8,7 @@
 
 #include "runtime/concurrent/parking.h"
 #include "runtime/memory/alloc.h"
+#include "runtime/memory/collector.h"
 
 enum { ITEMS_MIN = FT_BOUND(8, 1) };
 
@@ -18,7 +19,7 @@ typedef struct {
 } array;
 
 struct ft_list {
-    ft_object object;
+    ft_cyclic cyclic;
     ft_atomic_pointer items;  // array; NULL while empty.
     ft_atomic_i64 count;
     int64_t cap;
@@ -59,18 +60,36 @@ static void list_trace(ft_object *object, void (*visit)(ft_object *child, void *
     const array *a = ft_atomic_load(&list->items, FT_ACQUIRE);
 
     for (int64_t i = 0; a && i < a->capacity; i++) {
-        ft_word word = ft_atomic_load(&a->items[i], FT_ACQUIRE);
-        if (ft_word_object(word))
-            visit(ft_word_object(word), host);
+        ft_object *child = ft_word_cyclic(ft_atomic_load(&a->items[i], FT_ACQUIRE));
+        if (child)
+            visit(child, host);
     }
 }
 
-const ft_object_type ft_list_type = {
-    .name = "list", .destroy = list_destroy, .trace = list_trace, .is_cyclic = true};
+static void list_clear(ft_object *object)
+{
+    array *a = ft_atomic_load(&((ft_list *)(void *)object)->items, FT_ACQUIRE);
+
+    for (int64_t i = 0; a && i < a->capacity; i++)
+        ft_word_drop(ft_atomic_exchange(&a->items[i], FT_WORD_NONE, FT_RELAXED));
+}
+
+static size_t list_bytes(const ft_object *object)
+{
+    const array *a = ft_atomic_load(&((const ft_list *)(const void *)object)->items, FT_ACQUIRE);
+    return sizeof(ft_list) + (a ? array_bytes(a->capacity) : 0);
+}
+
+const ft_object_type ft_list_type = {.name = "list",
+                                     .destroy = list_destroy,
+                                     .trace = list_trace,
+                                     .is_cyclic = true,
+                                     .clear = list_clear,
+                                     .size_bytes = list_bytes};
 
 ft_list *ft_list_create(int64_t cap, ft_account *account, ft_error *err)
 {
-    if (!ft_shared_charge(account, sizeof(ft_list), err))
+    if (!ft_shared_reserve(account, sizeof(ft_list), err))
         return NULL;
     ft_list *list = ft_alloc_zero(1, sizeof(*list));
     if (!list) {
@@ -78,7 +97,7 @@ ft_list *ft_list_create(int64_t cap, ft_account *account, ft_error *err)
         ft_ignore(ft_fail_nomem(err, sizeof(*list)));
         return NULL;
     }
-    ft_object_init_shared(&list->object, &ft_list_type);
+    ft_cyclic_init(&list->cyclic, &ft_list_type);
     list->cap = cap;
     list->account = account;
     return list;
@@ -150,7 +169,7 @@ static bool append_locked(ft_list *list, ft_word word, int64_t *out_index, array
     return true;
 }
 
-bool ft_list_append(ft_list *list, const ft_value *value, int64_t *out_index, ft_error *err)
+static bool append_value(ft_list *list, const ft_value *value, int64_t *out_index, ft_error *err)
 {
     array *old = NULL;
     int64_t index = 0;
@@ -158,16 +177,25 @@ bool ft_list_append(ft_list *list, const ft_value *value, int64_t *out_index, ft
 
     if (!ft_word_make(value, list->account, &word, err))
         return false;
-    ft_lock_acquire(&list->object.lock, &list_lock);
+    ft_lock_acquire(&list->cyclic.object.lock, &list_lock);
     bool ok = append_locked(list, word, &index, &old, err);
-    ft_lock_release(&list->object.lock);
+    ft_lock_release(&list->cyclic.object.lock);
+    ft_object_note_move(&list->cyclic.object);
     if (old)
         ft_retire(old, array_destroy, array_bytes(old->capacity));
     if (!ok)
         ft_word_drop(word);
-    ft_object_note_move(&list->object);
     if (out_index)
         *out_index = index;
+    return ok;
+}
+
+bool ft_list_append(ft_list *list, const ft_value *value, int64_t *out_index, ft_error *err)
+{
+    bool ok = append_value(list, value, out_index, err);
+
+    while (!ok && ft_shared_make_room(list->account, err))
+        ok = append_value(list, value, out_index, err);
     return ok;
 }
 
@@ -177,15 +205,15 @@ bool ft_list_set(ft_list *list, int64_t index, const ft_value *value, ft_error *
 
     if (!ft_word_make(value, list->account, &word, err))
         return false;
-    ft_lock_acquire(&list->object.lock, &list_lock);
+    ft_lock_acquire(&list->cyclic.object.lock, &list_lock);
     int64_t count = ft_atomic_load(&list->count, FT_RELAXED);
     array *a = ft_atomic_load(&list->items, FT_RELAXED);
     bool ok = index >= 0 && index < count;
     if (ok)
         old = ft_atomic_exchange(&a->items[index], word, FT_ACQ_REL);
-    ft_lock_release(&list->object.lock);
+    ft_lock_release(&list->cyclic.object.lock);
+    ft_object_note_move(&list->cyclic.object);
     ft_word_retire(ok ? old : FT_WORD_NONE);
-    ft_object_note_move(&list->object);
     if (ok)
         return true;
     ft_word_drop(word);
@@ -197,20 +225,20 @@ bool ft_list_pop(ft_list *list, ft_value *out)
 {
     ft_word word = FT_WORD_NONE;
 
-    ft_lock_acquire(&list->object.lock, &list_lock);
+    ft_lock_acquire(&list->cyclic.object.lock, &list_lock);
     int64_t count = ft_atomic_load(&list->count, FT_RELAXED);
     array *a = ft_atomic_load(&list->items, FT_RELAXED);
     if (count > 0) {
         ft_atomic_store(&list->count, count - 1, FT_RELEASE);
         word = ft_atomic_exchange(&a->items[count - 1], FT_WORD_NONE, FT_ACQ_REL);
     }
-    ft_lock_release(&list->object.lock);
+    ft_lock_release(&list->cyclic.object.lock);
     if (word == FT_WORD_NONE)
         return false;
+    ft_object_note_move(&list->cyclic.object);
     *out = ft_word_borrow(word);
     if (ft_value_has_object(out->kind))
         ft_object_ref(out->object);
-    ft_object_note_move(&list->object);
     ft_word_retire(word);
     return true;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/memory/alloc.h"
+#include "runtime/memory/collector.h"
 
 enum {
     TAG_BITS = 3,
@@ -17,6 +18,9 @@ enum {
     COLLECTION_BYTES = 256,  // About, for the reclaimer's sums.
 };
 
+// What the last charge of this thread that failed had wanted; 0: none did.
+static FT_THREAD_LOCAL size_t short_bytes;
+
 const char *ft_value_kind_name(ft_value_kind kind)
 {
     static const char *const names[] = {"nil",  "boolean", "integer", "number",  "string", "tensor",
@@ -26,12 +30,34 @@ const char *ft_value_kind_name(ft_value_kind kind)
 
 bool ft_shared_charge(ft_account *account, size_t size_bytes, ft_error *err)
 {
+    ft_collector_owe(size_bytes);
     if (!account || ft_account_try_charge(account, (int64_t)size_bytes, account->common_bytes))
         return true;
+    short_bytes = size_bytes;
     ft_fail(err, FT_ERROR_LIMIT, "shared state of %zu bytes more does not fit into `run.memory`",
             size_bytes);
     ft_hint(err, "Keep less in ctx.shared, or raise `run.memory`.");
     return false;
+}
+
+bool ft_shared_make_room(ft_account *account, ft_error *err)
+{
+    size_t wanted = short_bytes;
+
+    short_bytes = 0;
+    if (err->code != FT_ERROR_LIMIT || !wanted || !ft_collector_make_room(account, wanted))
+        return false;
+    *err = (ft_error)FT_ERROR_INIT;
+    return true;
+}
+
+bool ft_shared_reserve(ft_account *account, size_t size_bytes, ft_error *err)
+{
+    bool ok = ft_shared_charge(account, size_bytes, err);
+
+    while (!ok && ft_shared_make_room(account, err))
+        ok = ft_shared_charge(account, size_bytes, err);
+    return ok;
 }
 
 // ---- boxes and strings ----
@@ -81,6 +107,15 @@ ft_string *ft_string_create(ft_slice text, ft_account *account, ft_error *err)
     if (text.size > 0)
         memcpy(string->data, text.data, text.size);
     string->data[text.size] = 0;
+    return string;
+}
+
+ft_string *ft_string_reserve(ft_slice text, ft_account *account, ft_error *err)
+{
+    ft_string *string = ft_string_create(text, account, err);
+
+    while (!string && ft_shared_make_room(account, err))
+        string = ft_string_create(text, account, err);
     return string;
 }
 
@@ -213,7 +248,7 @@ bool ft_word_make(const ft_value *value, ft_account *account, ft_word *out, ft_e
     }
     ft_object_publish(value->object);
     ft_object_ref(value->object);
-    *out = (uintptr_t)value->object;
+    *out = (uintptr_t)value->object | (value->object->type->is_cyclic ? FT_WORD_CYCLIC : 0);
     return true;
 }
 
@@ -231,7 +266,8 @@ ft_value ft_word_borrow_other(ft_word word)
 
     switch (word & TAGS) {
     case 0:
-        return word ? borrow_object((ft_object *)(uintptr_t)word) : value;
+    case FT_WORD_CYCLIC:
+        return word ? borrow_object(ft_word_object(word)) : value;
     case TAG_FLOAT:
         value.kind = FT_VALUE_FLOAT;
         memcpy(&value.number, &bits, sizeof(bits));

@@ -3,6 +3,10 @@
 //
 //   ...000   a counted object (0: nothing)        ...001   an integer of 61 bits
 //   ...010   nil, false, true                     ...011   a double whose last three bits are 0
+//   ...100   a counted object that may be part of a cycle
+//
+// The last is told from the word, so that the cycle collector can go through a collection without
+// touching strings and tensors, which may go at any time.
 //
 // Other numbers are boxed in a counted object that never changes. What goes into a collection is
 // published (memory/refcount.h): from then on any lease may read it.
@@ -41,7 +45,10 @@ typedef struct ft_value {
 } ft_value;
 
 typedef uint64_t ft_word;
-enum { FT_WORD_NONE = 0 };  // No value at all; nil is one.
+enum {
+    FT_WORD_NONE = 0,  // No value at all; nil is one.
+    FT_WORD_CYCLIC = 4,
+};
 
 const char *ft_value_kind_name(ft_value_kind kind);
 static inline bool ft_value_has_object(ft_value_kind kind)
@@ -60,8 +67,9 @@ typedef struct ft_string {
     char data[];  // NUL behind the end.
 } ft_string;
 
-// Charged to `account` (may be NULL), which is not waited for: LIMIT when it is full.
+// Charged to `account` (may be NULL): LIMIT when it is full. _reserve: by ft_shared_reserve.
 ft_string *ft_string_create(ft_slice text, ft_account *account, ft_error *err) FT_MUST_CHECK;
+ft_string *ft_string_reserve(ft_slice text, ft_account *account, ft_error *err) FT_MUST_CHECK;
 static inline ft_slice ft_string_slice(const ft_string *string)
 {
     return (ft_slice){string->data, string->size};
@@ -103,11 +111,21 @@ void ft_word_retire(ft_word word);
 void ft_word_drop(ft_word word);
 static inline ft_object *ft_word_object(ft_word word)
 {
-    return (word & 7) == 0 ? (ft_object *)(uintptr_t)word : NULL;
+    return (word & 3) == 0 ? (ft_object *)(uintptr_t)(word & ~(ft_word)7) : NULL;
+}
+// The same for what the cycle collector looks at.
+static inline ft_object *ft_word_cyclic(ft_word word)
+{
+    return (word & 7) == FT_WORD_CYCLIC ? ft_word_object(word) : NULL;
 }
 
-// Charges without waiting: a script must not sleep under a lock. False with LIMIT.
+// Charges without waiting: nobody sleeps under a collection's lock. False with LIMIT.
 bool ft_shared_charge(ft_account *account, size_t size_bytes, ft_error *err) FT_MUST_CHECK;
+// Not under a lock: when a charge of this thread has just failed, waits for the cycle collector.
+// True when that gave memory back: `err` is cleared, do it again.
+bool ft_shared_make_room(ft_account *account, ft_error *err) FT_MUST_CHECK;
+// Not under a lock: charges, if need be behind the cycle collector.
+bool ft_shared_reserve(ft_account *account, size_t size_bytes, ft_error *err) FT_MUST_CHECK;
 
 // The types of the collections, by which a value's kind is found.
 extern const ft_object_type ft_dict_type, ft_list_type, ft_set_type, ft_stack_type, ft_queue_type;

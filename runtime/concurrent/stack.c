@@ -4,6 +4,7 @@
 #include "runtime/concurrent/stack.h"
 
 #include "runtime/memory/alloc.h"
+#include "runtime/memory/collector.h"
 
 enum { CHUNKS = 18, CHUNK_FIRST = 64, CHUNK_SHIFT = 6, INDEX_BITS = 24, LINE_BYTES = 64 };
 #define INDEX_MASK (((uint64_t)1 << INDEX_BITS) - 1)
@@ -14,7 +15,7 @@ typedef struct {
 } node;
 
 struct ft_stack {
-    ft_object object;
+    ft_cyclic cyclic;
     int64_t cap;
     ft_account *account;
     ft_atomic_pointer chunks[CHUNKS];  // node[CHUNK_FIRST << i]
@@ -44,12 +45,13 @@ static uint64_t head_with(uint64_t head, uint64_t next)
 
 static void list_push(const ft_stack *stack, ft_atomic_u64 *list, uint32_t index)
 {
-    uint64_t head = ft_atomic_load(list, FT_RELAXED);
+    // Acquire: `next` passes on what the head's pusher released.
+    uint64_t head = ft_atomic_load(list, FT_ACQUIRE);
 
     do
-        // Relaxed: the exchange below releases it.
-        ft_atomic_store(&node_at(stack, index)->next, (uint32_t)(head & INDEX_MASK), FT_RELAXED);
-    while (!ft_atomic_cas_weak(list, &head, head_with(head, index + 1), FT_RELEASE));
+        // Release is for stack_trace; for those who pop, the exchange below does.
+        ft_atomic_store(&node_at(stack, index)->next, (uint32_t)(head & INDEX_MASK), FT_RELEASE);
+    while (!ft_atomic_cas_weak_acquire(list, &head, head_with(head, index + 1)));
 }
 
 // False: it is empty.
@@ -79,7 +81,7 @@ static bool make_chunk(ft_stack *stack, unsigned chunk, ft_error *err)
 
     if (ft_atomic_load(&stack->chunks[chunk], FT_ACQUIRE))
         return true;
-    if (!ft_shared_charge(stack->account, bytes, err))
+    if (!ft_shared_reserve(stack->account, bytes, err))
         return false;
     node *made = ft_alloc_zero(1, bytes);
     // Release pairs with the acquire of those who use it.
@@ -134,7 +136,8 @@ static void stack_destroy(ft_object *object)
     ft_free(stack);
 }
 
-// While others push and pop this may see a node that has moved on: the collector checks its counts.
+// While others push and pop this may see nodes that have moved on, any of them or the same one
+// twice: the collector notices, by the stack's own count of changes. `left` ends it all the same.
 static void stack_trace(ft_object *object, void (*visit)(ft_object *child, void *host), void *host)
 {
     const ft_stack *stack = (const ft_stack *)(const void *)object;
@@ -143,19 +146,36 @@ static void stack_trace(ft_object *object, void (*visit)(ft_object *child, void 
 
     for (; at && left > 0; left--) {
         const node *n = node_at(stack, (uint32_t)at - 1);
-        ft_word word = ft_atomic_load(&n->word, FT_ACQUIRE);
-        if (ft_word_object(word))
-            visit(ft_word_object(word), host);
-        at = ft_atomic_load(&n->next, FT_RELAXED);
+        ft_object *child = ft_word_cyclic(ft_atomic_load(&n->word, FT_ACQUIRE));
+        if (child)
+            visit(child, host);
+        // Acquire pairs with the release of the push: the node that it leads to is there, though it
+        // was not reached by way of the head.
+        at = ft_atomic_load(&n->next, FT_ACQUIRE);
     }
 }
 
-const ft_object_type ft_stack_type = {
-    .name = "stack", .destroy = stack_destroy, .trace = stack_trace, .is_cyclic = true};
+static void stack_clear(ft_object *object)
+{
+    ft_stack_pop_all((ft_stack *)(void *)object, drop_value, NULL);
+}
+
+static size_t stack_bytes(const ft_object *object)
+{
+    const ft_stack *stack = (const ft_stack *)(const void *)object;
+    return sizeof(*stack) + 2 * sizeof(node) * ft_atomic_load(&stack->made, FT_RELAXED);
+}
+
+const ft_object_type ft_stack_type = {.name = "stack",
+                                      .destroy = stack_destroy,
+                                      .trace = stack_trace,
+                                      .is_cyclic = true,
+                                      .clear = stack_clear,
+                                      .size_bytes = stack_bytes};
 
 ft_stack *ft_stack_create(int64_t cap, ft_account *account, ft_error *err)
 {
-    if (!ft_shared_charge(account, sizeof(ft_stack), err))
+    if (!ft_shared_reserve(account, sizeof(ft_stack), err))
         return NULL;
     ft_stack *stack = ft_alloc_zero(1, sizeof(*stack));
     if (!stack) {
@@ -163,7 +183,7 @@ ft_stack *ft_stack_create(int64_t cap, ft_account *account, ft_error *err)
         ft_ignore(ft_fail_nomem(err, sizeof(*stack)));
         return NULL;
     }
-    ft_object_init_shared(&stack->object, &ft_stack_type);
+    ft_cyclic_init(&stack->cyclic, &ft_stack_type);
     stack->cap = cap;
     stack->account = account;
     return stack;
@@ -188,10 +208,11 @@ bool ft_stack_push(ft_stack *stack, const ft_value *value, ft_error *err)
         ft_word_drop(word);
         return false;
     }
-    ft_atomic_store(&node_at(stack, index)->word, word, FT_RELAXED);
+    // Release pairs with stack_trace, which may come to the node from one that has moved on.
+    ft_atomic_store(&node_at(stack, index)->word, word, FT_RELEASE);
     ft_atomic_add(&stack->count, 1, FT_RELAXED);
     list_push(stack, &stack->values, index);
-    ft_object_note_move(&stack->object);
+    ft_object_note_move(&stack->cyclic.object);
     return true;
 }
 
@@ -216,7 +237,7 @@ bool ft_stack_pop(ft_stack *stack, ft_value *out)
     if (!list_pop(stack, &stack->values, &index))
         return false;
     *out = take_value(stack, index);
-    ft_object_note_move(&stack->object);
+    ft_object_note_move(&stack->cyclic.object);
     return true;
 }
 
@@ -227,6 +248,7 @@ int64_t ft_stack_pop_all(ft_stack *stack, void (*visit)(ft_value *value, void *h
 
     while (!ft_atomic_cas_weak_acquire(&stack->values, &head, head_with(head, 0)))
         continue;
+    ft_object_note_move(&stack->cyclic.object);
     uint64_t at = head & INDEX_MASK;
     while (at) {
         uint32_t index = (uint32_t)at - 1;
@@ -235,7 +257,6 @@ int64_t ft_stack_pop_all(ft_stack *stack, void (*visit)(ft_value *value, void *h
         visit(&value, host);
         taken++;
     }
-    ft_object_note_move(&stack->object);
     return taken;
 }
 

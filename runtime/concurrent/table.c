@@ -75,6 +75,23 @@ void ft_table_init(ft_table *table, ft_atomic_u8 *lock, ft_lock_class *class_of,
     table->account = account;
 }
 
+void ft_table_clear(ft_table *table)
+{
+    ft_slots *slots = ft_atomic_load(&table->slots, FT_ACQUIRE);
+
+    for (size_t i = 0; slots && i < slots->capacity; i++) {
+        slot *s = &slots->items[i];
+        if (ft_atomic_load(&s->hash, FT_RELAXED))
+            ft_word_drop(ft_atomic_exchange(&s->value, FT_WORD_NONE, FT_RELAXED));
+    }
+}
+
+size_t ft_table_bytes(const ft_table *table)
+{
+    const ft_slots *slots = ft_atomic_load(&table->slots, FT_ACQUIRE);
+    return slots ? slots_bytes(slots->capacity) : 0;
+}
+
 void ft_table_finish(ft_table *table)
 {
     ft_slots *slots = ft_atomic_load(&table->slots, FT_ACQUIRE);
@@ -304,10 +321,15 @@ bool ft_table_next(const ft_table *table, size_t *at, ft_key *out_key, ft_word *
 
 void ft_table_trace(const ft_table *table, void (*visit)(ft_object *child, void *host), void *host)
 {
-    ft_key key;
-    ft_word word;
+    const ft_slots *slots = ft_atomic_load(&table->slots, FT_ACQUIRE);
 
-    for (size_t at = 0; ft_table_next(table, &at, &key, &word);)
-        if (ft_word_object(word))
-            visit(ft_word_object(word), host);
+    // Keys are not looked at: they lead nowhere.
+    for (size_t at = 0; slots && at < slots->capacity; at++) {
+        const slot *s = &slots->items[at];
+        ft_object *child = NULL;
+        if (ft_atomic_load(&s->hash, FT_ACQUIRE))
+            child = ft_word_cyclic(ft_atomic_load(&s->value, FT_ACQUIRE));
+        if (child)
+            visit(child, host);
+    }
 }

@@ -35,6 +35,9 @@ typedef struct ft_key {
 void ft_table_init(ft_table *table, ft_atomic_u8 *lock, ft_lock_class *class_of, int64_t cap,
                    ft_account *account);
 void ft_table_finish(ft_table *table);  // Nobody reads it any more.
+// Drops all values; nobody but ft_table_trace reads it any more.
+void ft_table_clear(ft_table *table);
+size_t ft_table_bytes(const ft_table *table);
 uint64_t ft_key_hash(const ft_key *key);
 
 // Inside a section: the word, or FT_WORD_NONE.
@@ -55,4 +58,5 @@ bool ft_table_update(ft_table *table, const ft_key *key, uint64_t hash, ft_table
 // Goes through the slots: `*at` starts at 0. Inside a section. Keys that are there all the time are
 // seen, at most once while the table is not built anew.
 bool ft_table_next(const ft_table *table, size_t *at, ft_key *out_key, ft_word *out_word);
+// For collections: visits the values that are cyclic.
 void ft_table_trace(const ft_table *table, void (*visit)(ft_object *child, void *host), void *host);

@@ -181,12 +181,27 @@ static void let_run(void)
     ft_mutex_unlock(&moment_lock);
 }
 
+uint64_t ft_epoch_tag(void)
+{
+    return ft_atomic_add(&ft_epoch_current, 0, FT_SEQ_CST);
+}
+
+bool ft_epoch_is_past(uint64_t tag)
+{
+    return ft_atomic_load(&ft_epoch_current, FT_SEQ_CST) >= tag + GRACE;
+}
+
+void ft_epoch_push_on(void)
+{
+    try_advance(ft_clock_ns());
+}
+
 void ft_epoch_wait(void)
 {
     FT_ASSERT(ft_lease_current()->read_depth == 0);
-    uint64_t wanted = ft_atomic_add(&ft_epoch_current, 0, FT_SEQ_CST) + GRACE;
+    uint64_t tag = ft_epoch_tag();
 
-    for (int spins = 0; ft_atomic_load(&ft_epoch_current, FT_SEQ_CST) < wanted; spins++) {
+    for (int spins = 0; !ft_epoch_is_past(tag); spins++) {
         if (try_advance(0))
             continue;
         if (spins < WAIT_SPINS)
@@ -302,7 +317,7 @@ void ft_retire(void *pointer, void (*destroy)(void *pointer), size_t size_bytes)
     entry e = {pointer, destroy, size_bytes, 0};
 
     FT_ASSERT(lease->read_depth == 0);
-    e.epoch = ft_atomic_add(&ft_epoch_current, 0, FT_SEQ_CST);
+    e.epoch = ft_epoch_tag();
     if (!g || !garbage_add(g, &e)) {
         ft_epoch_wait();
         destroy(pointer);

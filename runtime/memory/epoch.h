@@ -31,6 +31,10 @@ static inline void ft_read_end(void);
 void ft_retire(void *pointer, void (*destroy)(void *pointer), size_t size_bytes);
 // Waits until every section that is open now has ended.
 void ft_epoch_wait(void);
+// The same without waiting: a tag, which is past when every section that was open then has ended.
+uint64_t ft_epoch_tag(void);
+bool ft_epoch_is_past(uint64_t tag);
+void ft_epoch_push_on(void);  // Pushes the epoch on, if it may, at most once a millisecond.
 // Destroys what can be; pushes the epoch on if much is waiting. The engine calls it between turns.
 void ft_epoch_turn_end(void);
 

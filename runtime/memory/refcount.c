@@ -127,7 +127,8 @@ void ft_object_note_move(ft_object *object)
         ft_atomic_load(&object->owner, FT_RELAXED) != FT_OWNER_NONE)
         return;
     count_rmw();
-    // Release: pairs with the collector's acquire of the word, before it reads the fields.
+    // Release: pairs with the collector's acquire of the word, before it reads the fields. The
+    // acquire keeps what the caller does with a reference that it took out behind this.
     ft_atomic_add(&object->shared, FT_SHARED_SEQ_ONE, FT_ACQ_REL);
 }
 
@@ -180,7 +181,9 @@ static bool drop_merged(ft_object *object)
                             dropped_word(object, word, count, flags_of(word), &candidate)));
     if (candidate)
         note_candidate(object);
-    return count == 0 && flags_of(word) == FT_SHARED_MERGED;
+    // What is BUFFERED is destroyed by whoever takes that bit away. It is told from the word that
+    // this step replaced: a moment later the object may be gone.
+    return count == 0 && flags_of(word) == FT_SHARED_MERGED && !(word & FT_SHARED_BUFFERED);
 }
 
 // A drop of another lease's private object. True when it was merged meanwhile and is dead.

@@ -28,9 +28,17 @@ typedef struct ft_object_type {
     const char *name;
     // The last reference is gone. Called once, on any thread, never inside a read section.
     void (*destroy)(ft_object *object);
-    // Calls `visit(child, host)` for every reference that it holds. NULL: none.
+    // Calls `visit(child, host)` for every reference that it holds. NULL: none. Of a cyclic type:
+    // for those on cyclic objects only, and it may be called inside a read section while others
+    // change the object; so it touches nothing whose memory may go without a grace period.
     void (*trace)(ft_object *object, void (*visit)(ft_object *child, void *host), void *host);
-    bool is_cyclic;  // May be part of a cycle: dropping it may make it the collector's candidate.
+    // May be part of a cycle: dropping it may make it the collector's candidate. Such objects begin
+    // with an ft_cyclic (runtime/memory/collector.h) and are shared from the start.
+    bool is_cyclic;
+    // Of cyclic types. `clear` drops all references that it holds; nobody else holds the object,
+    // but `trace` may still be reading it. `size_bytes`: what destroying it gives back, about.
+    void (*clear)(ft_object *object);
+    size_t (*size_bytes)(const ft_object *object);
 } ft_object_type;
 
 struct ft_object {
@@ -182,7 +190,9 @@ bool ft_object_take_one(ft_object *object);
 // Inside a read section: turns a borrowed pointer into a reference. False when it is dying. Merged
 // (or immortal) objects only.
 bool ft_object_try_ref(ft_object *object) FT_MUST_CHECK;
-// A reference to a cyclic merged object was moved into a field: the collector must notice.
+// The fields of `object`, which is merged, have changed. To be called behind the change, before
+// what came out of a field goes anywhere else, and while the caller holds a counted reference on
+// `object` that is not the one it moves (runtime/memory/collector.h says why).
 void ft_object_note_move(ft_object *object);
 
 // ---- the cycle collector's side ----
@@ -191,8 +201,8 @@ typedef struct ft_object_collector {
     // A drop left references of a cyclic object, and set FT_SHARED_BUFFERED in the same step; the
     // memory stays until the collector clears it.
     void (*candidate)(ft_object *object);
-    // The last reference of a merged cyclic object is gone. Destroys it when no reader can hold it
-    // and no buffer has it.
+    // The last reference of a cyclic object that is not BUFFERED is gone. Destroys it when no
+    // reader can hold it.
     void (*dead)(ft_object *object);
 } ft_object_collector;
 // Before any cyclic object is shared. Without one they are destroyed at once and cycles leak.

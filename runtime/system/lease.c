@@ -13,6 +13,7 @@
 
 #include "runtime/error.h"
 #include "runtime/memory/alloc.h"
+#include "runtime/memory/collector.h"
 #include "runtime/memory/epoch.h"
 #include "runtime/memory/pool.h"
 #include "runtime/memory/refcount.h"
@@ -264,6 +265,8 @@ void ft_lease_turn_end(void)
     // Relaxed: a stray that comes now is seen the next time.
     if (lease && FT_UNLIKELY(ft_atomic_load(&lease->stray_count, FT_RELAXED) > 0))
         drain_own(lease);
+    if (lease && FT_UNLIKELY(lease->candidate_debt > 0))
+        ft_collector_turn_end(lease);
     if (lease && FT_UNLIKELY(lease->retired != NULL))
         ft_epoch_turn_end();
     if (lease)
@@ -277,10 +280,12 @@ void ft_lease_retire(void)
 
     if (!lease)
         return;
-    if (lease->retired)
-        ft_epoch_lease_retire(lease);
     while (!done) {
         drain_own(lease);
+        // What is destroyed now may retire more. Candidates stay where they are: the collector
+        // looks into all leases.
+        while (lease->retired)
+            ft_epoch_lease_retire(lease);
         ft_pool_retire(lease);
         ft_mutex_lock(&lease->lock);
         done = !has_strays(lease);

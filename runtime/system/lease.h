@@ -52,8 +52,18 @@ typedef struct ft_lease {
     // Epochs (runtime/memory/epoch.c): written by the owner, read by the reclaimer.
     _Alignas(FT_LEASE_LINE_BYTES) ft_atomic_u64 epoch;
     uint32_t read_depth;
-    void *retired;     // What it has retired; the owner's.
-    void *candidates;  // Of the cycle collector; the owner's.
+    void *retired;  // What it has retired; the owner's.
+
+    // The cycle collector's (runtime/memory/collector.c). The owner puts into the lists, anyone may
+    // take them out.
+    _Alignas(FT_LEASE_LINE_BYTES) ft_atomic_pointer candidates;  // ft_cyclic
+    ft_atomic_pointer suspects;                                  // Those handed on.
+    ft_atomic_u32 candidate_count;  // Since they were last taken by the collector.
+    uint32_t collector_group;       // The owner's, as all that follows.
+    uint32_t candidate_debt;        // Noted since the last assist.
+    bool is_clearing;
+    size_t owed_bytes;
+    void *dying;  // ft_cyclic
 
     // Written by the owner only; others read for reports (relaxed).
     _Alignas(FT_LEASE_LINE_BYTES) ft_atomic_pointer label;  // const char *: what runs, a stage's
@@ -95,7 +105,8 @@ void ft_lease_retire(void);
 void ft_lease_detach(void);
 bool ft_lease_try_detach(void) FT_MUST_CHECK;
 void ft_lease_resume(void);
-// Between two turns: merges strays and takes home what others freed.
+// Between two turns: merges strays, takes home what others freed, and helps the cycle collector if
+// it is behind.
 void ft_lease_turn_end(void);
 
 // While set, objects that the thread makes or receives are merged from the start: for code whose

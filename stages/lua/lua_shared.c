@@ -14,6 +14,7 @@
 #include "runtime/concurrent/set.h"
 #include "runtime/concurrent/shared_list.h"
 #include "runtime/concurrent/stack.h"
+#include "runtime/memory/collector.h"
 #include "stages/lua/lua_sandbox.h"
 #include "stages/lua/lua_state.h"
 #include "stages/lua/lua_tensor.h"
@@ -36,7 +37,7 @@ static void shared_finish(void *object)
     ft_lua_shared *shared = object;
 
     ft_object_unref(ft_dict_object(shared->names));
-    ft_epoch_drain();
+    ft_collector_drain();
 }
 
 bool ft_lua_shared_create(ft_stage_load *load, const void *host, void **out, ft_error *err)
@@ -187,7 +188,7 @@ static const ft_value *take_value(lua_State *L, int index)
     case LUA_TSTRING: {
         ft_slice text;
         text.data = lua_tolstring(L, index, &text.size);
-        ft_string *string = ft_string_create(text, ft_lua_of(L)->account, &err);
+        ft_string *string = ft_string_reserve(text, ft_lua_of(L)->account, &err);
         if (!string)
             raise(L, &err);
         *out = (ft_value){FT_VALUE_STRING, {.object = &string->object}};

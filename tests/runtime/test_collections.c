@@ -10,6 +10,7 @@
 #include "runtime/concurrent/shared_list.h"
 #include "runtime/concurrent/stack.h"
 #include "runtime/memory/alloc.h"
+#include "runtime/memory/collector.h"
 #include "runtime/system/thread.h"
 #include "tests/check.h"
 
@@ -95,6 +96,7 @@ TEST(words_keep_their_values)
 TEST(a_dict_keeps_what_it_is_given)
 {
     ft_error err = FT_ERROR_INIT;
+    ft_collector_drain();  // What the tests before have left.
     int64_t live = ft_alloc_get_stats().live_blocks;
     ft_dict *dict = ft_dict_create(1000, NULL, &err);
     ft_value got, text = text_value("hello"), nil = {FT_VALUE_NIL, {0}};
@@ -243,6 +245,7 @@ static void use_dict(void *host)
 TEST(a_dict_loses_no_update)
 {
     ft_error err = FT_ERROR_INIT;
+    ft_collector_drain();  // What the tests before have left.
     int64_t live = ft_alloc_get_stats().live_blocks;
     static shared_state s;
     ft_value got;
@@ -534,6 +537,7 @@ TEST(a_byte_lock_excludes)
 TEST(without_memory_nothing_is_half_done)
 {
     ft_error err = FT_ERROR_INIT;
+    ft_collector_drain();  // What the tests before have left.
     int64_t live = ft_alloc_get_stats().live_blocks;
 
     for (uint64_t nth = 1; nth < 60; nth++) {

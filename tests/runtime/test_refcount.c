@@ -493,6 +493,16 @@ TEST(drops_of_cyclic_objects_are_told_to_the_collector)
     uint64_t before = ft_atomic_load(&n->object.shared, FT_RELAXED);
     ft_object_note_move(&n->object);
     check_int_eq(ft_atomic_load(&n->object.shared, FT_RELAXED), before + FT_SHARED_SEQ_ONE);
+    // Who has it in a list finds it dead; nobody else frees it.
+    ft_object_unref(&n->object);
+    check_int_eq(dead, 0);
+    check_int_eq(gone(), 0);
+    n->object.type->destroy(&n->object);
+    check_int_eq(gone(), 1);
+    // Where nobody has it in a list, the collector is told.
+    n = node_new(NULL, NULL);
+    n->object.type = &cyclic_type;
+    ft_object_publish(&n->object);
     ft_object_unref(&n->object);
     check_int_eq(dead, 1);
     check_int_eq(gone(), 1);
