@@ -294,13 +294,17 @@ static void look_at_large(void)
 
 static void look(level what)
 {
+    ft_lease *lease = ft_lease_current();
+
     ft_atomic_add(&passes, 1, FT_RELAXED);
+    lease->is_collecting = true;
     look_at_candidates();
     if (large && (what == ALL || ft_clock_ns() >= large_due_ns))
         look_at_large();
     // What died is with this lease, which may not have another turn for long.
-    if (ft_lease_current()->retired)
+    if (lease->retired)
         ft_epoch_drain();
+    lease->is_collecting = false;
 }
 
 // ---- the thread ----
@@ -458,10 +462,11 @@ void ft_collector_turn_end(ft_lease *lease)
     ft_collection c;
 
     // Relaxed: hints.
-    if (lease->candidate_debt < SHARE || !ft_atomic_load(&pays, FT_RELAXED) ||
+    if (lease->is_collecting || lease->candidate_debt < SHARE || !ft_atomic_load(&pays, FT_RELAXED) ||
         ft_atomic_load(&lease->candidate_count, FT_RELAXED) < MANY)
         return;
     lease->candidate_debt = 0;
+    lease->is_collecting = true;
     ft_collection_begin(&c, BOUND);
     for (ft_cyclic *one = take_share(lease), *next; one; one = next) {
         next = one->next;
@@ -481,6 +486,7 @@ void ft_collector_turn_end(ft_lease *lease)
     }
     // What it suspected before may be past by now; the collector finishes what this lease does not.
     finish_list(take_all(&lease->suspects), &lease->suspects);
+    lease->is_collecting = false;
     ft_epoch_push_on();
     ft_atomic_add(&examined, c.examined, FT_RELAXED);
     ft_atomic_add(&assists, 1, FT_RELAXED);

@@ -171,6 +171,8 @@ static void visit(ft_object *child, void *host)
     if (is_claimed_by(v, c->self)) {
         if (v->group == c->group)
             v->inside++;
+        else
+            c->met_others = true;  // Suspected with another, and may yet turn out alive.
         return;
     }
     if (!try_claim(v, c->self)) {

@@ -340,14 +340,17 @@ void ft_epoch_turn_end(void)
 
 void ft_epoch_drain(void)
 {
-    garbage *g = ft_lease_current()->retired;
+    ft_lease *lease = ft_lease_current();
+    garbage *g;
     bool more = true;
 
     while (more) {
         ft_epoch_wait();
+        g = lease->retired;
         if (g)
             collect(g);
         collect_orphans();
+        g = lease->retired;  // What was destroyed may have retired the first.
         pthread_mutex_lock(&orphan_lock);
         more = (g && !is_empty(g)) || !is_empty(&orphans);
         if (!more)
@@ -357,7 +360,7 @@ void ft_epoch_drain(void)
     if (g)
         garbage_finish(g);
     ft_free(g);
-    ft_lease_current()->retired = NULL;
+    lease->retired = NULL;
 }
 
 void ft_epoch_lease_retire(ft_lease *lease)

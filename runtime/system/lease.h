@@ -61,7 +61,7 @@ typedef struct ft_lease {
     ft_atomic_u32 candidate_count;  // Since they were last taken by the collector.
     uint32_t collector_group;       // The owner's, as all that follows.
     uint32_t candidate_debt;        // Noted since the last assist.
-    bool is_clearing;
+    bool is_clearing, is_collecting;
     size_t owed_bytes;
     void *dying;  // ft_cyclic
 

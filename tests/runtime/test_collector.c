@@ -68,7 +68,7 @@ static void node_destroy(ft_object *object)
     do
         n->next_dead = head;
     while (!ft_atomic_cas_weak(&dead_nodes, &head, n, FT_ACQ_REL));
-    ft_atomic_add(&destroyed, 1, FT_RELAXED);
+    ft_atomic_add(&destroyed, 1, FT_ACQ_REL);
 }
 
 static void node_trace(ft_object *object, void (*visit)(ft_object *child, void *host), void *host)
@@ -155,7 +155,7 @@ static node *node_take(node *n, int field)
 
 static int64_t count_destroyed(void)
 {
-    return ft_atomic_load(&destroyed, FT_RELAXED);
+    return ft_atomic_load(&destroyed, FT_ACQUIRE);
 }
 
 static void begin(void)
