@@ -19,7 +19,12 @@
 #include "stages/lua/lua_state.h"
 #include "stages/lua/lua_tensor.h"
 
-enum { NAMES_MAX = 65536, CAP_DEFAULT = 1 << 20, QUEUE_CAP_DEFAULT = 1 << 16 };
+enum {
+    NAMES_MAX = 65536,
+    CAP_DEFAULT = 1 << 20,
+    QUEUE_CAP_DEFAULT = 1 << 16,
+    SMALL_BYTES = 256,  // What a collection takes with its first values, about.
+};
 
 struct ft_lua_shared {
     ft_dict *names;  // Name -> collection.
@@ -710,8 +715,16 @@ static void make(lua_State *L, ft_value_kind kind, int64_t cap)
     ft_error err = FT_ERROR_INIT;
     ft_object *object = create(kind, cap, ft_lua_of(L)->account, &err);
 
+    if (!object && err.code == FT_ERROR_LIMIT) {
+        // Handles that the script has forgotten keep collections alive.
+        lua_gc(L, LUA_GCCOLLECT);
+        err = (ft_error)FT_ERROR_INIT;
+        object = create(kind, cap, ft_lua_of(L)->account, &err);
+    }
     if (!object)
         raise(L, &err);
+    ft_lua_owe(L, object->type->size_bytes ? object->type->size_bytes(object) + SMALL_BYTES
+                                           : SMALL_BYTES);
     ft_lua_of(L)->pending = (ft_value){kind, {.object = object}};
 }
 

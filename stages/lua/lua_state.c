@@ -227,6 +227,13 @@ void ft_lua_reserve(lua_State *L, size_t size_bytes)
         lua_gc(L, LUA_GCCOLLECT);
     }
     lua->external_bytes += size_bytes;
+    ft_lua_owe(L, size_bytes);
+}
+
+void ft_lua_owe(lua_State *L, size_t size_bytes)
+{
+    ft_lua *lua = ft_lua_of(L);
+
     lua->external_debt += size_bytes;
     if (lua->external_debt >= LARGE_BLOCK_BYTES) {
         lua_gc(L, LUA_GCSTEP, (int)(lua->external_debt >> 10 & 0xfffff));

@@ -123,5 +123,8 @@ bool ft_lua_was_stopped(lua_State *L);
 // taken.
 void ft_lua_reserve(lua_State *L, size_t size_bytes);
 void ft_lua_release(ft_lua *lua, size_t size_bytes);
+// A userdata keeps so much alive that is not the script's own: Lua's collector does a share of work
+// for it.
+void ft_lua_owe(lua_State *L, size_t size_bytes);
 // Raises `err` as a Lua error; failures for lack of memory keep their kind.
 int ft_lua_raise(lua_State *L, const ft_error *err);
