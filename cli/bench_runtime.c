@@ -1,6 +1,7 @@
 // The rows of `ftpipe bench runtime`.
 #include "cli/bench_collections.h"
 #include "cli/bench_endless.h"
+#include "cli/bench_collector.h"
 #include "cli/bench_hop.h"
 #include "cli/bench_ownership.h"
 #include "cli/bench_rows.h"
@@ -384,6 +385,60 @@ static bool measure_one_model(const table *t)
                                       .sides = {two, one}});
 }
 
+// ---- garbage cycles ----
+
+static ft_bench_side collector_side(const char *name, const ft_bench_collecting *what)
+{
+    return (ft_bench_side){.name = name, .function = ft_bench_collector, .host = what};
+}
+
+// CPython without a GIL stops all threads while it collects.
+static ft_bench_side gap_peer(const table *t)
+{
+    ft_bench_side side = {.name = "CPython 3.13t", .key = "gap_us", .is_optional = true};
+    const char **argv = ft_arena_zero(t->bench->arena, 3, sizeof(char *));
+
+    if (!argv)
+        return side;
+    argv[0] = ft_bench_find_peer(t->bench, "python3.13t");
+    argv[1] = ft_bench_find_peer(t->bench, "peer_gap_cpython.py");
+    side.argv = argv[0] && argv[1] ? argv : NULL;
+    return side;
+}
+
+static bool measure_collector(const table *t)
+{
+    static const ft_bench_collecting gap = FT_BENCH_GAP, seconds = FT_BENCH_COLLECT,
+                                     on = FT_BENCH_MUTATE, off = FT_BENCH_MUTATE_OFF,
+                                     unreclaimed = FT_BENCH_UNRECLAIMED;
+
+    return measure(t, &(ft_bench_row){.what = "1.5 M cyclic objects collected: gap at p99.99",
+                                      .unit = "us",
+                                      .ratio = FT_BENCH_FIGURE,
+                                      .goal = 1000,
+                                      .goal_text = "<= 1000",
+                                      .sides = {collector_side("ftpipe", &gap), gap_peer(t)}}) &&
+           measure(t, &(ft_bench_row){.what = "1.5 M cyclic objects collected: time",
+                                      .unit = "s",
+                                      .ratio = FT_BENCH_FIGURE,
+                                      .goal = 5,
+                                      .goal_text = "<= 5",
+                                      .sides = {collector_side("ftpipe", &seconds)}}) &&
+           measure(t, &(ft_bench_row){.what = "1.5 M cyclic objects made and dropped: held at most",
+                                      .unit = "MiB",
+                                      .ratio = FT_BENCH_FIGURE,
+                                      .goal = 64,
+                                      .goal_text = "<= 64",
+                                      .sides = {collector_side("ftpipe", &unreclaimed)}}) &&
+           measure(t, &(ft_bench_row){
+                          .what = "references of cyclic objects, collector on",
+                          .unit = "ns",
+                          .ratio = FT_BENCH_OURS_BY_PEER,
+                          .goal = 1.1,
+                          .goal_text = "<= 1.1",
+                          .sides = {collector_side("on", &on), collector_side("off", &off)}});
+}
+
 // ---- idle ----
 
 static bool measure_idle(const table *t)
@@ -409,5 +464,5 @@ bool ft_bench_runtime(ft_bench *bench, const ft_bench_scratch *scratch, ft_error
            measure_hops(&t) && measure_work(&t) && measure_endless(&t) && measure_one_model(&t) &&
            measure_modes(&t, "tokenize.yaml", "tokenize") &&
            measure_modes(&t, "infer.yaml", "infer") && measure_modes(&t, "twice.yaml", "embed") &&
-           measure_idle(&t);
+           measure_collector(&t) && measure_idle(&t);
 }

@@ -109,16 +109,17 @@ def steps(long):
             player("release", "play_bad_input.py"), player("release", "play_vectors.py"),
             player("release", "play_memory.py"), player("release", "play_pull.py"),
             player("release", "play_plugins.py"), player("release", "play_runaway.py"),
+            player("release", "play_cycles.py", *(["--long"] if long else [])),
             ("release docs", ["tools/docs", "--check", "build/release/ftpipe"])]),
         ("asan", unit_tests("asan", all_rooms) + [
             player("asan", "play_stages.py"), player("asan", "play_broken.py"), player("asan", "play_cli.py"),
             player("asan", "play_pipelines.py"), player("asan", "play_bad_input.py"),
-            player("asan", "play_plugins.py"),
+            player("asan", "play_plugins.py"), player("asan", "play_cycles.py"),
             player("asan", "play_failures.py", *(["--all"] if long else [])),
             ("asan fuzz_tokenize.py", [PYTHON, "tests/fuzz_tokenize.py", "build/asan/tests/bench_tokenize"])]),
         ("tsan", unit_tests("tsan", ["engine", "runtime"]) + [
             player("tsan", "play_stages.py"), player("tsan", "play_pipelines.py"),
-            player("tsan", "play_plugins.py")]),
+            player("tsan", "play_plugins.py"), player("tsan", "play_cycles.py")]),
     ]
 
 

@@ -462,7 +462,8 @@ void ft_collector_turn_end(ft_lease *lease)
     ft_collection c;
 
     // Relaxed: hints.
-    if (lease->is_collecting || lease->candidate_debt < SHARE || !ft_atomic_load(&pays, FT_RELAXED) ||
+    if (lease->is_collecting || lease->candidate_debt < SHARE ||
+        !ft_atomic_load(&pays, FT_RELAXED) ||
         ft_atomic_load(&lease->candidate_count, FT_RELAXED) < MANY)
         return;
     lease->candidate_debt = 0;
