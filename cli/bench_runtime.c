@@ -1,7 +1,7 @@
 // The rows of `ftpipe bench runtime`.
 #include "cli/bench_collections.h"
-#include "cli/bench_endless.h"
 #include "cli/bench_collector.h"
+#include "cli/bench_endless.h"
 #include "cli/bench_hop.h"
 #include "cli/bench_ownership.h"
 #include "cli/bench_rows.h"
