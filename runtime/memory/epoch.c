@@ -17,6 +17,8 @@
 #define _GNU_SOURCE  // syscall
 #include "runtime/memory/epoch.h"
 
+#include <errno.h>
+
 #include <linux/membarrier.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -86,9 +88,12 @@ FT_NOINLINE static bool find_out(void)
 #else
     bool yes = false;
 #endif
-    // Every thread that asks finds the same.
-    ft_atomic_store(&ft_epoch_entry, yes ? 1 : 2, FT_RELEASE);
-    return yes;
+    // The first answer holds for all: one thread's registration may fail (ENOMEM) where another's
+    // did not, and readers who store plainly need a reclaimer who has the barrier.
+    uint32_t known = 0;
+    if (ft_atomic_cas(&ft_epoch_entry, &known, yes ? 1 : 2, FT_ACQ_REL))
+        return yes;
+    return known == 1;
 }
 
 static bool asymmetric(void)
@@ -142,6 +147,22 @@ static bool all_are_at(uint64_t current)
     return true;
 }
 
+// What every reader has stored is seen after it. False: not now (the kernel found no memory for its
+// list of CPUs); the epoch stays where it is, and somebody tries again.
+static bool readers_barrier(void)
+{
+#if ASYMMETRIC
+    if (!asymmetric())
+        return true;
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0) {
+        FT_ASSERT(errno == ENOMEM);  // It has been registered.
+        return false;
+    }
+    ft_atomic_store(&membarriers, ft_atomic_load(&membarriers, FT_RELAXED) + 1, FT_RELAXED);
+#endif
+    return true;
+}
+
 // Advances by one if it may; `now_ns` 0: whenever the last one was.
 static bool try_advance(int64_t now_ns)
 {
@@ -153,15 +174,10 @@ static bool try_advance(int64_t now_ns)
     if (!ft_atomic_cas(&advancing, &free_role, 1, FT_SEQ_CST))
         return false;
     ft_atomic_store(&last_advance_ns, now_ns ? now_ns : ft_clock_ns(), FT_RELAXED);
-#if ASYMMETRIC
-    if (asymmetric()) {
-        FT_ASSERT(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0);
-        ft_atomic_store(&membarriers, ft_atomic_load(&membarriers, FT_RELAXED) + 1, FT_RELAXED);
-    }
-#endif
+    bool ok = readers_barrier();
     // A read-modify-write: it comes behind every tag that was read, in the epoch's order.
     uint64_t current = ft_atomic_add(&ft_epoch_current, 0, FT_SEQ_CST);
-    bool ok = all_are_at(current);
+    ok = ok && all_are_at(current);
     if (ok) {
         ft_atomic_add(&ft_epoch_current, 1, FT_SEQ_CST);
         ft_atomic_store(&advances, ft_atomic_load(&advances, FT_RELAXED) + 1, FT_RELAXED);
