@@ -58,31 +58,43 @@ ft_arena *ft_arena_create_immortal(void)
     return arena;
 }
 
+// False when the kernel refuses for some block, for want of mappings or of memory.
+static bool set_access(ft_arena *arena, int access)
+{
+    bool ok = true;
+
+    for (block *b = arena->blocks, *next; b; b = next) {
+        next = b->next;
+        ok = mprotect(b, b->size_bytes, access) == 0 && ok;
+    }
+    return ok;
+}
+
 void ft_arena_protect(ft_arena *arena, bool read_only)
 {
     FT_ASSERT(arena->in_pages);
     if (arena->is_protected == read_only)
         return;
     arena->is_protected = read_only;
-    for (block *b = arena->blocks, *next; b; b = next) {
-        next = b->next;
-        // Read-only may fail for want of mappings; then there is one guard less. Writable may not.
-        int result = mprotect(b, b->size_bytes, read_only ? PROT_READ : PROT_READ | PROT_WRITE);
-        FT_ASSERT(result == 0 || read_only);
-    }
+    if (read_only)
+        ft_ignore(set_access(arena, PROT_READ));  // Else there is a guard less.
+    else
+        FT_ASSERT(set_access(arena, PROT_READ | PROT_WRITE));
 }
 
 void ft_arena_destroy(ft_arena *arena)
 {
     if (!arena)
         return;
-    if (arena->is_protected)
-        ft_arena_protect(arena, false);
+    // Where memory is not overcommitted, a page that is to be writable again may find none left.
+    bool writable = !arena->is_protected || set_access(arena, PROT_READ | PROT_WRITE);
     for (deferred *d = arena->deferred; d; d = d->next)
         d->finish(d->object);
     for (block *b = arena->blocks, *next; b; b = next) {
         next = b->next;
-        if (arena->in_pages)
+        if (arena->in_pages && !writable)
+            ft_pages_discard(b, b->size_bytes);
+        else if (arena->in_pages)
             ft_pages_destroy(b, b->size_bytes);
         else
             ft_free(b);

@@ -47,6 +47,11 @@ void ft_pages_destroy(void *pages, size_t size_bytes)
     ft_free(pages);
 }
 
+void ft_pages_discard(void *pages, size_t size_bytes)
+{
+    ft_pages_destroy(pages, size_bytes);
+}
+
 void *ft_pages_resize(void *pages, size_t old_bytes, size_t new_bytes)
 {
     void *moved = ft_pages_create(new_bytes);
@@ -170,6 +175,13 @@ void ft_pages_destroy(void *pages, size_t size_bytes)
     ft_alloc_count(true);
     if (!cache_keep(pages, size_bytes))
         munmap(pages, size_bytes);
+}
+
+void ft_pages_discard(void *pages, size_t size_bytes)
+{
+    ft_alloc_count(true);
+    note_live(0, size_bytes);
+    munmap(pages, size_bytes);
 }
 
 void *ft_pages_resize(void *pages, size_t old_bytes, size_t new_bytes)

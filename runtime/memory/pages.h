@@ -16,6 +16,7 @@ bool ft_pages_round(size_t *size_bytes);
 // `size_bytes` as ft_pages_round gave it. NULL without memory. Counted as one allocation.
 void *ft_pages_create(size_t size_bytes) FT_MUST_CHECK;
 void ft_pages_destroy(void *pages, size_t size_bytes);
+void ft_pages_discard(void *pages, size_t size_bytes);  // The same, of pages that are read-only.
 // Moves pages rather than bytes. NULL without memory: the old block stays.
 void *ft_pages_resize(void *pages, size_t old_bytes, size_t new_bytes) FT_MUST_CHECK;
 
