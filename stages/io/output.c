@@ -112,9 +112,22 @@ static bool open_stream(ft_output *output, ft_error *err)
     return output->fd >= 0 || ft_fail_errno(err, errno, "cannot write `%s`", output->path);
 }
 
+static bool cut(int fd, uint64_t size)
+{
+    int result;
+    do
+        result = ftruncate(fd, (off_t)size);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
+}
+
 static bool take_lock(ft_output *output, ft_error *err)
 {
-    if (flock(output->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+    int result;
+    do
+        result = flock(output->fd, LOCK_EX | LOCK_NB);
+    while (result != 0 && errno == EINTR);
+    if (result == 0 || errno != EWOULDBLOCK)
         return true;  // Some file systems have no locks.
     ft_fail(err, FT_ERROR_IO, "`%s` is being written by another stage or run", output->path);
     return false;
@@ -154,7 +167,7 @@ static bool open_part(ft_output *output, ft_error *err)
         return false;
     }
     output->way = WAY_PART;
-    if (ftruncate(output->fd, 0) != 0)
+    if (!cut(output->fd, 0))
         return ft_fail_errno(err, errno, "cannot write `%s`", output->part);
     return true;
 }
@@ -206,7 +219,7 @@ static void undo(const ft_output *output)
         return;
     case WAY_APPENDED:
         if (output->fd >= 0)
-            ft_ignore(ftruncate(output->fd, (off_t)output->existing) == 0);
+            ft_ignore(cut(output->fd, output->existing));
         return;
     }
 }
@@ -280,15 +293,25 @@ bool ft_output_rewrite(ft_output *output, ft_slice bytes, ft_error *err)
 
 // ---- committing ----
 
+static bool sync_file(int fd)
+{
+    int result;
+    do
+        result = fsync(fd);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
+}
+
 static bool close_file(ft_output *output, ft_error *err)
 {
-    if (output->way != WAY_STREAM && fsync(output->fd) != 0)
+    if (output->way != WAY_STREAM && !sync_file(output->fd))
         return fail_write(output, errno, err);
     if (output->fd <= STDERR_FILENO)
         return true;
     const int result = close(output->fd), saved = errno;
     output->fd = -1;
-    return result == 0 || fail_write(output, saved, err);
+    // Interrupted or not, Linux has closed it, and what was written was synced before.
+    return result == 0 || saved == EINTR || fail_write(output, saved, err);
 }
 
 // A new name that must not be there yet: a link says so without a race. Where links are not
@@ -316,7 +339,7 @@ static bool sync_folder(const ft_output *output, ft_error *err)
     const int fd = open(folder, O_RDONLY | O_CLOEXEC);
     bool ok = true;
     // Some file systems cannot sync folders; a real fault is EIO.
-    if (fd >= 0 && fsync(fd) != 0 && errno == EIO)
+    if (fd >= 0 && !sync_file(fd) && errno == EIO)
         ok = ft_fail_errno(err, errno, "cannot sync the folder `%s`", folder);
     if (fd >= 0)
         close(fd);

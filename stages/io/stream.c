@@ -297,9 +297,14 @@ static bool read_some(ft_stream *stream, char *out, size_t capacity, size_t *out
                       ft_error *err)
 {
     ssize_t got;
-    do
-        got = read(stream->fd, out, capacity);
-    while (got < 0 && errno == EINTR);
+    while ((got = read(stream->fd, out, capacity)) < 0) {
+        // Standard input may have been made non-blocking by whoever shares it.
+        struct pollfd wanted = {.fd = stream->fd, .events = POLLIN};
+        if (errno == EAGAIN)
+            ft_ignore(poll(&wanted, 1, -1) > 0);
+        else if (errno != EINTR)
+            break;
+    }
     if (got < 0)
         return ft_fail_errno(err, errno, "cannot read %s", stream->shown);
     *out_size = (size_t)got;
