@@ -91,6 +91,11 @@ def unit_tests(preset, folders):
     return [("%s %s" % (preset, name), ["build/%s/tests/%s" % (preset, name)]) for name in sorted(names)]
 
 
+def faults(preset, long):
+    built = "build/%s/tests/" % preset
+    return player(preset, "play_faults.py", built + "fault_injector", built + "fail_malloc.so", *(["--all"] if long else []))
+
+
 def player(preset, script, *more):
     return ("%s %s" % (preset, script), [PYTHON, "tests/" + script, "build/%s/ftpipe" % preset] + list(more))
 
@@ -108,14 +113,14 @@ def steps(long):
             player("release", "play_cli.py"), player("release", "play_pipelines.py"),
             player("release", "play_bad_input.py"), player("release", "play_vectors.py"),
             player("release", "play_memory.py"), player("release", "play_pull.py"),
-            player("release", "play_plugins.py"), player("release", "play_runaway.py"),
+            player("release", "play_plugins.py"), player("release", "play_runaway.py"), faults("release", long),
             player("release", "play_cycles.py", *(["--long"] if long else [])),
             ("release docs", ["tools/docs", "--check", "build/release/ftpipe"])]),
         ("asan", unit_tests("asan", all_rooms) + [
             player("asan", "play_stages.py"), player("asan", "play_broken.py"), player("asan", "play_cli.py"),
             player("asan", "play_pipelines.py"), player("asan", "play_bad_input.py"),
             player("asan", "play_plugins.py"), player("asan", "play_cycles.py"),
-            player("asan", "play_failures.py", *(["--all"] if long else [])),
+            faults("asan", long), player("asan", "play_failures.py", *(["--all"] if long else [])),
             ("asan fuzz_tokenize.py", [PYTHON, "tests/fuzz_tokenize.py", "build/asan/tests/bench_tokenize"])]),
         ("tsan", unit_tests("tsan", ["engine", "runtime"]) + [
             player("tsan", "play_stages.py"), player("tsan", "play_pipelines.py"),
