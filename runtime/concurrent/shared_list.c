@@ -1,7 +1,9 @@
 // An array that is replaced when it is full. The length is stored behind the item (release), so a
 // reader that sees the length finds the item; it checks the index against the array that it has as
 // well, since the array and the length are two loads. A reader that began before a growth may see
-// the old array: what that says was so when it loaded it.
+// the old array: what that says was so when it loaded it. Operations take effect when the length
+// changes, so a reader looks at it again behind the item: else it might show what was appended
+// behind a pop before that counts, and the next reader would not find it.
 #include "runtime/concurrent/shared_list.h"
 
 #include <string.h>
@@ -11,6 +13,9 @@
 #include "runtime/memory/collector.h"
 
 enum { ITEMS_MIN = FT_BOUND(8, 1) };
+#ifndef FT_GROWS_EARLY
+#define FT_GROWS_EARLY() false  // Chaos builds (tests/chaos) make arrays anew at any append.
+#endif
 
 typedef struct {
     int64_t capacity;
@@ -119,16 +124,17 @@ bool ft_list_get(const ft_list *list, int64_t index, ft_value *out)
         const array *a = ft_atomic_load(&list->items, FT_ACQUIRE);
         bool inside = index >= 0 && index < count && a && index < a->capacity;
         word = inside ? ft_atomic_load(&a->items[index], FT_ACQUIRE) : FT_WORD_NONE;
-    } while (word != FT_WORD_NONE && !ft_word_keep(word, out));
+    } while (word != FT_WORD_NONE && (ft_atomic_load(&list->count, FT_ACQUIRE) <= index ||
+                                      !ft_word_keep(word, out)));
     ft_read_end();
     return word != FT_WORD_NONE;
 }
 
 // Under the lock: room for one more. The old array is to be retired outside of it.
-static bool grow(ft_list *list, array **out_old, ft_error *err)
+static bool grow(ft_list *list, int64_t count, array **out_old, ft_error *err)
 {
     array *old = ft_atomic_load(&list->items, FT_RELAXED);
-    int64_t capacity = old ? 2 * old->capacity : ITEMS_MIN;
+    int64_t capacity = !old ? ITEMS_MIN : count < old->capacity ? old->capacity : 2 * old->capacity;
 
     if (!ft_shared_charge(list->account, array_bytes(capacity), err))
         return false;
@@ -159,7 +165,7 @@ static bool append_locked(ft_list *list, ft_word word, int64_t *out_index, array
         ft_hint(err, "Take some out, or give it a larger cap when it is made.");
         return false;
     }
-    if ((!a || count == a->capacity) && !grow(list, out_old, err))
+    if ((!a || count == a->capacity || FT_GROWS_EARLY()) && !grow(list, count, out_old, err))
         return false;
     array *now = ft_atomic_load(&list->items, FT_RELAXED);
     ft_atomic_store(&now->items[count], word, FT_RELEASE);
