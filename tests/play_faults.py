@@ -37,9 +37,9 @@ ERRORS = {
     "fchmod": "EPERM EIO", "flock": "EINTR ENOLCK EWOULDBLOCK", "fstat": "EIO ENOMEM", "fsync": "EIO ENOSPC EINTR EINVAL",
     "ftruncate": "EIO EINTR EPERM ENOSPC", "futex": "EAGAIN EINTR", "getcwd": "ENOENT ENOMEM", "getdents64": "EIO ENOMEM",
     "getrandom": "EAGAIN EINTR ENOSYS", "getrusage": "EPERM", "ioctl": "ENOTTY EIO", "io_uring_setup": "EPERM ENOSYS ENOMEM",
-    "lseek": "ESPIPE EIO", "madvise": "ENOMEM EINVAL EPERM ENOSYS EAGAIN", 
+    "lseek": "ESPIPE EIO", "madvise": "ENOMEM EINVAL EPERM ENOSYS EAGAIN",
     "membarrier": "ENOSYS EPERM EINVAL ENOMEM",  # Asking and registering; after that only ENOMEM.
-   
+
     "memfd_create": "EMFILE ENOMEM ENOSYS", "mkdir": "ENOSPC EACCES", "mkdirat": "ENOSPC EACCES", "mlock": "ENOMEM EPERM",
     "mmap": "ENOMEM EAGAIN EPERM", "mprotect": "ENOMEM", "mremap": "ENOMEM", "munmap": "ENOMEM",
     "newfstatat": "EIO EACCES ENOMEM", "open": "EMFILE EACCES EIO", "openat": "EMFILE ENFILE EACCES EIO ENOMEM EINTR",
@@ -90,7 +90,7 @@ class Faults:
         self.program, self.injector, self.malloc, self.folder = program, injector, malloc, folder
         self.is_sanitized = "/asan/" in program or "/tsan/" in program
 
-    def play(self, name, how, env=None):
+    def play(self, name, how, env=None, threads=2):
         """One run in a folder of its own; `how`: the injector's arguments, {} stands for its report."""
         work = tempfile.mkdtemp(dir=self.folder)
         report = work + ".report"
@@ -99,7 +99,7 @@ class Faults:
         for output in outputs_of(name):
             with open(os.path.join(work, output), "wb") as file:
                 file.write(OLD)
-        command = [self.program, "run", os.path.join(self.folder, name + ".yaml"), "--threads", "2"]
+        command = [self.program, "run", os.path.join(self.folder, name + ".yaml"), "--threads", str(threads)]
         if how:
             command = [self.injector] + [part.replace("{}", report) for part in how] + ["--"] + command
         child = subprocess.Popen(command, cwd=work, env=dict(os.environ, NO_COLOR="1", **(env or {})),

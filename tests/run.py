@@ -96,6 +96,20 @@ def faults(preset, long):
     return player(preset, "play_faults.py", built + "fault_injector", built + "fail_malloc.so", *(["--all"] if long else []))
 
 
+def chaos(preset, long):
+    return ("%s play_chaos.py" % preset, [PYTHON, "tests/play_chaos.py", "build/%s/tests" % preset] + ["--long"] * long)
+
+
+def full(preset, program, **numbers):
+    """A test at its full size."""
+    return ("%s %s, in full" % (preset, program),
+            ["env"] + ["%s=%d" % pair for pair in numbers.items()] + ["build/%s/tests/%s" % (preset, program)])
+
+
+def in_full(preset):
+    return [full(preset, "test_torture", FT_TORTURE=10 ** 7), full(preset, "test_linearize", FT_HISTORIES=10 ** 4)]
+
+
 def player(preset, script, *more):
     return ("%s %s" % (preset, script), [PYTHON, "tests/" + script, "build/%s/ftpipe" % preset] + list(more))
 
@@ -114,17 +128,20 @@ def steps(long):
             player("release", "play_bad_input.py"), player("release", "play_vectors.py"),
             player("release", "play_memory.py"), player("release", "play_pull.py"),
             player("release", "play_plugins.py"), player("release", "play_runaway.py"), faults("release", long),
-            player("release", "play_cycles.py", *(["--long"] if long else [])),
-            ("release docs", ["tools/docs", "--check", "build/release/ftpipe"])]),
+            player("release", "play_cycles.py", *(["--long"] if long else [])), chaos("release", long),
+            ("release docs", ["tools/docs", "--check", "build/release/ftpipe"])]
+            + long * (in_full("release") + [full("release", "test_cycles", FT_TORTURE=1000)])),
         ("asan", unit_tests("asan", all_rooms) + [
             player("asan", "play_stages.py"), player("asan", "play_broken.py"), player("asan", "play_cli.py"),
             player("asan", "play_pipelines.py"), player("asan", "play_bad_input.py"),
             player("asan", "play_plugins.py"), player("asan", "play_cycles.py"),
             faults("asan", long), player("asan", "play_failures.py", *(["--all"] if long else [])),
-            ("asan fuzz_tokenize.py", [PYTHON, "tests/fuzz_tokenize.py", "build/asan/tests/bench_tokenize"])]),
+            ("asan fuzz_tokenize.py", [PYTHON, "tests/fuzz_tokenize.py", "build/asan/tests/bench_tokenize"])]
+            + long * in_full("asan")),
         ("tsan", unit_tests("tsan", ["engine", "runtime"]) + [
             player("tsan", "play_stages.py"), player("tsan", "play_pipelines.py"),
-            player("tsan", "play_plugins.py"), player("tsan", "play_cycles.py")]),
+            player("tsan", "play_plugins.py"), player("tsan", "play_cycles.py"), chaos("tsan", long)]
+            + long * in_full("tsan")),
     ]
 
 

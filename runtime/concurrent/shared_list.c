@@ -124,8 +124,8 @@ bool ft_list_get(const ft_list *list, int64_t index, ft_value *out)
         const array *a = ft_atomic_load(&list->items, FT_ACQUIRE);
         bool inside = index >= 0 && index < count && a && index < a->capacity;
         word = inside ? ft_atomic_load(&a->items[index], FT_ACQUIRE) : FT_WORD_NONE;
-    } while (word != FT_WORD_NONE && (ft_atomic_load(&list->count, FT_ACQUIRE) <= index ||
-                                      !ft_word_keep(word, out)));
+    } while (word != FT_WORD_NONE &&
+             (ft_atomic_load(&list->count, FT_ACQUIRE) <= index || !ft_word_keep(word, out)));
     ft_read_end();
     return word != FT_WORD_NONE;
 }

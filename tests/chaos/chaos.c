@@ -4,11 +4,10 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "tests/chaos/chaos_atomic.h"
 
-enum { ONE_IN = 32, SLEEP_ONE_IN = 64, SPINS = 200, SLEEP_NS = 20000 };
+enum { ONE_IN = 32, LONG_ONE_IN = 64, SPINS = 200, LONG_YIELDS = 20 };
 
 static uint64_t seed, one_in;
 static _Atomic(uint64_t) threads;
@@ -46,9 +45,9 @@ void ft_chaos_point(void)
     if (dice % one_in != 0)
         return;
     dice /= one_in;
-    if (dice % SLEEP_ONE_IN == 0) {
-        struct timespec moment = {.tv_nsec = SLEEP_NS};
-        nanosleep(&moment, NULL);
+    if (dice % LONG_ONE_IN == 0) {
+        for (int i = 0; i < LONG_YIELDS; i++)
+            sched_yield();
     } else if (dice % 2 == 0) {
         sched_yield();
     } else {

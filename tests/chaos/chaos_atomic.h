@@ -34,15 +34,15 @@ bool ft_chaos_grows(void);
     (ft_chaos_point(), atomic_fetch_or_explicit(&(a)->value, (v), (memory_order)(order)))
 #define ft_atomic_exchange(a, v, order) \
     (ft_chaos_point(), atomic_exchange_explicit(&(a)->value, (v), (memory_order)(order)))
-#define ft_atomic_cas(a, expected, desired, order)                                        \
-    (ft_chaos_point(),                                                                    \
-     atomic_compare_exchange_strong_explicit(&(a)->value, expected, desired,              \
+#define ft_atomic_cas(a, expected, desired, order)                           \
+    (ft_chaos_point(),                                                       \
+     atomic_compare_exchange_strong_explicit(&(a)->value, expected, desired, \
                                              (memory_order)(order), memory_order_relaxed))
-#define ft_atomic_cas_weak(a, expected, desired, order)                                   \
-    (ft_chaos_point(),                                                                    \
-     atomic_compare_exchange_weak_explicit(&(a)->value, expected, desired,                \
-                                           (memory_order)(order), memory_order_relaxed))
-#define ft_atomic_cas_weak_acquire(a, expected, desired)                                  \
-    (ft_chaos_point(),                                                                    \
-     atomic_compare_exchange_weak_explicit(&(a)->value, expected, desired,                \
-                                           memory_order_acq_rel, memory_order_acquire))
+#define ft_atomic_cas_weak(a, expected, desired, order)                                           \
+    (ft_chaos_point(),                                                                            \
+     atomic_compare_exchange_weak_explicit(&(a)->value, expected, desired, (memory_order)(order), \
+                                           memory_order_relaxed))
+#define ft_atomic_cas_weak_acquire(a, expected, desired)                                         \
+    (ft_chaos_point(),                                                                           \
+     atomic_compare_exchange_weak_explicit(&(a)->value, expected, desired, memory_order_acq_rel, \
+                                           memory_order_acquire))

@@ -502,7 +502,8 @@ static void block_free(fighter *f, block *b)
     const uint8_t *bytes = (const uint8_t *)(b + 1);
     size_t payload = b->size - sizeof(*b);
 
-    f->wrong += bytes[0] != b->fill || bytes[payload / 2] != b->fill || bytes[payload - 1] != b->fill;
+    f->wrong +=
+        bytes[0] != b->fill || bytes[payload / 2] != b->fill || bytes[payload - 1] != b->fill;
     f->out += b->size;
     ft_pool_free(b, b->size, b->home);
 }
@@ -536,7 +537,8 @@ static void pool_battle(war *w)
             block_free(&rest, b);
     }
     check_int_eq(rest.wrong, 0);
-    check_int_eq(ft_atomic_load(&w->out, FT_RELAXED) + rest.out, ft_atomic_load(&w->in, FT_RELAXED));
+    check_int_eq(ft_atomic_load(&w->out, FT_RELAXED) + rest.out,
+                 ft_atomic_load(&w->in, FT_RELAXED));
     ft_lease_turn_end();
     ft_pool_trim();
 }

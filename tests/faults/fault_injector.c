@@ -121,8 +121,10 @@ static void send_descriptor(int socket, int descriptor)
 {
     char byte = 0, control[CMSG_SPACE(sizeof(int))] = {0};
     struct iovec part = {&byte, 1};
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 
     header->cmsg_level = SOL_SOCKET;
@@ -137,8 +139,10 @@ static int receive_descriptor(int socket)
 {
     char byte, control[CMSG_SPACE(sizeof(int))];
     struct iovec part = {&byte, 1};
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
     int descriptor = -1;
 
     if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) == 1 && CMSG_FIRSTHDR(&message))
@@ -161,11 +165,11 @@ static void become_program(int socket, char **command)
 
 typedef struct {
     const char *command;
-    int target;        // fail: the call,
-    unsigned nth;      //       its occurrence,
-    int error;         //       and what it gives. storm: EINTR,
-    uint64_t random;   //        its dice,
-    uint64_t one_in;   //        and their sides.
+    int target;       // fail: the call,
+    unsigned nth;     //       its occurrence,
+    int error;        //       and what it gives. storm: EINTR,
+    uint64_t random;  //        its dice,
+    uint64_t one_in;  //        and their sides.
     int is_hit;
     uint64_t loader_from, loader_to;  // The loader's code.
     int is_started;                   // It has done its work.

@@ -1,6 +1,9 @@
 // The system calls that fault_injector knows: CALL(name, kind). PLAIN and INTERRUPTIBLE (a signal
-// may end it with EINTR) are numbered and may fail; which errors, play_faults.py says. UNSEEN: gives
-// no error that a program could meet, or (sendmsg, execve) the injector itself is still at work.
+// may end it with EINTR) are numbered and may fail; which errors, play_faults.py says. UNSEEN:
+// gives no error that a program could meet, or (sendmsg, execve) the injector itself is still at
+// work.
+#pragma once
+
 CALL(brk, UNSEEN)  // Without an errno: the C library falls back on mmap, which is numbered.
 CALL(clock_gettime, UNSEEN)
 CALL(clock_getres, UNSEEN)

@@ -92,7 +92,8 @@ static lin_verdict note(lin_checker *c, uint64_t done, const lin_state *state)
 // An operation may be the next one if none that is left ended before it began.
 static lin_verdict search(lin_checker *c, uint64_t done, const lin_state *state)
 {
-    uint64_t first_end = UINT64_MAX, all = c->count == 64 ? UINT64_MAX : (UINT64_C(1) << c->count) - 1;
+    uint64_t first_end = UINT64_MAX,
+             all = c->count == 64 ? UINT64_MAX : (UINT64_C(1) << c->count) - 1;
 
     if (done == all)
         return LIN_YES;

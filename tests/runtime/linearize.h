@@ -13,10 +13,10 @@
 enum { LIN_OPS_MAX = 64, LIN_CELLS = 128, LIN_PARTS_MAX = 32 };
 
 typedef struct lin_op {
-    int kind;         // As the specification numbers them.
-    int64_t part;     // Operations on different parts are independent.
-    int64_t a, b;     // Arguments,
-    int64_t result;   // and results.
+    int kind;        // As the specification numbers them.
+    int64_t part;    // Operations on different parts are independent.
+    int64_t a, b;    // Arguments,
+    int64_t result;  // and results.
     bool ok;
     // May have had no effect and any result that its specification calls idle, since another
     // operation was under way; set by lin_mark_overlapping.

@@ -6,18 +6,10 @@
 static const char *op_name(int kind)
 {
     static const char *const names[LIN_KINDS] = {
-        [LIN_GET] = "get",
-        [LIN_SET] = "set",
-        [LIN_DELETE] = "delete",
-        [LIN_ADD] = "add",
-        [LIN_CAS] = "cas",
-        [LIN_GET_OR_SET] = "get_or_set",
-        [LIN_UPDATE] = "update",
-        [LIN_APPEND] = "append",
-        [LIN_PUSH] = "push",
-        [LIN_POP] = "pop",
-        [LIN_POP_ALL] = "pop_all",
-        [LIN_COUNT] = "count",
+        [LIN_GET] = "get",       [LIN_SET] = "set",         [LIN_DELETE] = "delete",
+        [LIN_ADD] = "add",       [LIN_CAS] = "cas",         [LIN_GET_OR_SET] = "get_or_set",
+        [LIN_UPDATE] = "update", [LIN_APPEND] = "append",   [LIN_PUSH] = "push",
+        [LIN_POP] = "pop",       [LIN_POP_ALL] = "pop_all", [LIN_COUNT] = "count",
         [LIN_SUM] = "sum",
     };
     return names[kind];

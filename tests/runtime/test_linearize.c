@@ -1,6 +1,7 @@
 // Shared collections are linearizable: recorded histories of three threads with twelve operations
-// each, with growth in the middle of every second one, all pass the checker; and the checker finds
-// what is not. What is documented as less (counts while others change) is held to what it promises.
+// each, with growth in the middle of every second one, all pass the checker (which is tested in
+// test_linearize_checker.c). What is documented as less (counts while others change) is held to
+// what it promises.
 //
 //   test_linearize [name] ; FT_HISTORIES=n for each collection, FTPIPE_SEED=n begins elsewhere.
 // _GNU_SOURCE for CPU_SET: the kernel likes to put threads that wake each other on one core.
@@ -42,136 +43,6 @@ static int64_t number_of(const char *name, int64_t fallback)
     const char *text = getenv(name);
 
     return text ? atoll(text) : fallback;
-}
-
-// ---- the checker itself ----
-
-#define OP(...) (&(lin_op){.ok = true, __VA_ARGS__})
-#define NO(...) (&(lin_op){__VA_ARGS__})  // There was none, or it was refused.
-
-static lin_verdict verdict_of(const lin_spec *spec, const lin_state *first,
-                              const lin_op *const *ops, size_t count, uint64_t most)
-{
-    lin_op copy[LIN_OPS_MAX];
-    lin_checker *checker = lin_checker_create(most);
-
-    check_true(checker != NULL);
-    for (size_t i = 0; i < count; i++)
-        copy[i] = *ops[i];
-    lin_mark_overlapping(copy, count, LIN_POP, LIN_PUSH);
-    lin_verdict verdict = lin_check(checker, spec, first, copy, count);
-    lin_checker_destroy(checker);
-    return verdict;
-}
-
-#define check_history(spec, first, want, ...)                                                  \
-    do {                                                                                       \
-        const lin_op *const ops[] = {__VA_ARGS__};                                             \
-        check_int_eq(verdict_of(&(spec), &(first), ops, FT_COUNT_OF(ops), STATES_MOST), want); \
-    } while (0)
-
-static const lin_state nothing;
-static const lin_state zero = {.count = 1};
-
-TEST(the_checker_passes_what_is_linearizable)
-{
-    // The read lies in both writes and may see either, or nothing.
-    for (int seen = -1; seen <= 2; seen++)
-        check_history(lin_dict, nothing, seen == 0 ? LIN_NO : LIN_YES,
-                      OP(.kind = LIN_SET, .a = 1, .start = 1, .end = 10),
-                      OP(.kind = LIN_SET, .a = 2, .start = 2, .end = 11),
-                      &(lin_op){.kind = LIN_GET,
-                                .ok = seen >= 0,
-                                .result = seen,
-                                .start = 3,
-                                .end = 9});
-    // The second read began after the first, so the write cannot lie behind it.
-    check_history(lin_dict, nothing, LIN_YES, OP(.kind = LIN_SET, .a = 5, .start = 1, .end = 10),
-                  NO(.kind = LIN_GET, .start = 2, .end = 3),
-                  OP(.kind = LIN_GET, .result = 5, .start = 4, .end = 5));
-    // Pushes overlap: either order.
-    check_history(lin_stack, nothing, LIN_YES, OP(.kind = LIN_PUSH, .a = 1, .start = 1, .end = 4),
-                  OP(.kind = LIN_PUSH, .a = 2, .start = 2, .end = 3),
-                  OP(.kind = LIN_POP, .result = 1, .start = 5, .end = 6),
-                  OP(.kind = LIN_POP, .result = 2, .start = 7, .end = 8));
-    // Different keys do not see each other.
-    check_history(lin_dict, nothing, LIN_YES,
-                  OP(.kind = LIN_SET, .part = 1, .a = 5, .start = 1, .end = 2),
-                  NO(.kind = LIN_GET, .part = 2, .start = 3, .end = 4));
-}
-
-TEST(the_checker_finds_a_stale_read)
-{
-    check_history(lin_dict, nothing, LIN_NO, OP(.kind = LIN_SET, .a = 5, .start = 1, .end = 2),
-                  NO(.kind = LIN_GET, .start = 3, .end = 4));
-    // Seen and then not seen any more.
-    check_history(lin_dict, nothing, LIN_NO, OP(.kind = LIN_SET, .a = 5, .start = 1, .end = 10),
-                  OP(.kind = LIN_GET, .result = 5, .start = 2, .end = 3),
-                  NO(.kind = LIN_GET, .start = 4, .end = 5));
-    check_history(lin_list, nothing, LIN_NO, OP(.kind = LIN_APPEND, .a = 5, .start = 1, .end = 9),
-                  OP(.kind = LIN_GET, .a = 0, .result = 5, .start = 2, .end = 3),
-                  OP(.kind = LIN_COUNT, .result = 0, .start = 4, .end = 5));
-}
-
-TEST(the_checker_finds_a_lost_update)
-{
-    check_history(lin_counter, zero, LIN_NO, OP(.kind = LIN_ADD, .a = 1, .start = 1, .end = 4),
-                  OP(.kind = LIN_ADD, .a = 1, .start = 2, .end = 3),
-                  OP(.kind = LIN_SUM, .result = 1, .start = 5, .end = 6));
-    check_history(lin_dict, nothing, LIN_NO,
-                  OP(.kind = LIN_ADD, .a = 1, .result = 1, .start = 1, .end = 4),
-                  OP(.kind = LIN_ADD, .a = 1, .result = 1, .start = 2, .end = 3));
-    check_history(lin_dict, nothing, LIN_NO,
-                  OP(.kind = LIN_GET_OR_SET, .a = 1, .result = 1, .start = 1, .end = 4),
-                  OP(.kind = LIN_GET_OR_SET, .a = 2, .result = 2, .start = 2, .end = 3));
-    check_history(lin_dict, nothing, LIN_NO,
-                  OP(.kind = LIN_CAS, .a = LIN_NOTHING, .b = 1, .start = 1, .end = 4),
-                  OP(.kind = LIN_CAS, .a = LIN_NOTHING, .b = 2, .start = 2, .end = 3));
-    check_history(lin_dict, nothing, LIN_NO,
-                  OP(.kind = LIN_UPDATE, .result = 1, .start = 1, .end = 4),
-                  OP(.kind = LIN_UPDATE, .result = 1, .start = 2, .end = 3));
-    check_history(lin_set, nothing, LIN_NO, OP(.kind = LIN_ADD, .start = 1, .end = 4),
-                  OP(.kind = LIN_ADD, .start = 2, .end = 3));
-}
-
-TEST(the_checker_finds_a_wrong_order)
-{
-    static const lin_state two = {.count = 1, .cells = {2}};
-
-    check_history(lin_queue, two, LIN_NO, OP(.kind = LIN_PUSH, .a = 1, .start = 1, .end = 2),
-                  OP(.kind = LIN_PUSH, .a = 2, .start = 3, .end = 4),
-                  OP(.kind = LIN_POP, .result = 2, .start = 5, .end = 6));
-    // More than there is room for.
-    check_history(lin_queue, two, LIN_NO, OP(.kind = LIN_PUSH, .a = 1, .start = 1, .end = 2),
-                  OP(.kind = LIN_PUSH, .a = 2, .start = 1, .end = 2),
-                  OP(.kind = LIN_PUSH, .a = 3, .start = 1, .end = 2));
-    // "Empty" behind a push that was over, with and without one that is under way.
-    check_history(lin_queue, two, LIN_NO, OP(.kind = LIN_PUSH, .a = 1, .start = 1, .end = 2),
-                  NO(.kind = LIN_POP, .start = 3, .end = 4));
-    check_history(lin_queue, two, LIN_YES, OP(.kind = LIN_PUSH, .a = 1, .start = 1, .end = 2),
-                  OP(.kind = LIN_PUSH, .a = 2, .start = 1, .end = 9),
-                  NO(.kind = LIN_POP, .start = 3, .end = 4));
-    check_history(lin_stack, nothing, LIN_NO, OP(.kind = LIN_PUSH, .a = 1, .start = 1, .end = 2),
-                  OP(.kind = LIN_PUSH, .a = 2, .start = 3, .end = 4),
-                  OP(.kind = LIN_POP, .result = 1, .start = 5, .end = 6));
-    // Twice the same value.
-    check_history(lin_stack, nothing, LIN_NO, OP(.kind = LIN_PUSH, .a = 1, .start = 1, .end = 2),
-                  OP(.kind = LIN_POP, .result = 1, .start = 3, .end = 5),
-                  OP(.kind = LIN_POP, .result = 1, .start = 4, .end = 6));
-}
-
-TEST(the_checker_does_not_pass_what_it_gave_up)
-{
-    lin_op ops[24];
-    const lin_op *pointers[FT_COUNT_OF(ops)];
-
-    // All overlap, and no order gives the last result: 2^23 states.
-    for (size_t i = 0; i < FT_COUNT_OF(ops); i++) {
-        ops[i] = (lin_op){.kind = LIN_ADD, .a = INT64_C(1) << i, .ok = true, .start = 1, .end = 9};
-        pointers[i] = &ops[i];
-    }
-    ops[23] = (lin_op){.kind = LIN_SUM, .result = -7, .ok = true, .start = 10, .end = 11};
-    check_int_eq(verdict_of(&lin_counter, &zero, pointers, FT_COUNT_OF(ops), 1000), LIN_GAVE_UP);
 }
 
 // ---- recording ----
@@ -280,8 +151,8 @@ typedef struct {
     void (*finish)(subject *s);
 } experiment;
 
-static void check_one(lin_checker *checker, const experiment *e, recorder *r, const lin_state *first,
-                      uint64_t *overlaps)
+static void check_one(lin_checker *checker, const experiment *e, recorder *r,
+                      const lin_state *first, uint64_t *overlaps)
 {
     lin_mark_overlapping(r->ops, ALL_OPS, LIN_POP, LIN_PUSH);
     lin_mark_overlapping(r->ops, ALL_OPS, LIN_PUSH, LIN_POP);
@@ -381,7 +252,7 @@ static void update_key(ft_dict *dict, const ft_key *key, lin_op *op, int64_t box
         bool is_there = ft_dict_get(dict, key, &now);
         op->result = lin_updated(is_there ? decode(&now) : 0);
         ft_value next = encode(box + op->result), nil = encode(LIN_NOTHING);
-        check_true(ft_dict_cas(dict, key, is_there ? &now : &nil, &next, &done, &err));
+        FT_ASSERT(ft_dict_cas(dict, key, is_there ? &now : &nil, &next, &done, &err));
     }
 }
 
@@ -398,20 +269,20 @@ static void perform_dict(subject *s, lin_op *op)
         op->result = op->ok ? decode(&got) : 0;
         break;
     case LIN_SET:
-        check_true(ft_dict_set(s->dict, &key, &a, &err));
+        FT_ASSERT(ft_dict_set(s->dict, &key, &a, &err));
         break;
     case LIN_DELETE:
-        check_true(ft_dict_delete(s->dict, &key, &op->ok, &err));
+        FT_ASSERT(ft_dict_delete(s->dict, &key, &op->ok, &err));
         break;
     case LIN_ADD:
-        check_true(ft_dict_add(s->dict, &key, &a, &got, &err));
+        FT_ASSERT(ft_dict_add(s->dict, &key, &a, &got, &err));
         op->result = decode(&got);
         break;
     case LIN_CAS:
-        check_true(ft_dict_cas(s->dict, &key, &a, &b, &op->ok, &err));
+        FT_ASSERT(ft_dict_cas(s->dict, &key, &a, &b, &op->ok, &err));
         break;
     case LIN_GET_OR_SET:
-        check_true(ft_dict_get_or_set(s->dict, &key, &a, &got, &err));
+        FT_ASSERT(ft_dict_get_or_set(s->dict, &key, &a, &got, &err));
         op->result = decode(&got);
         break;
     default:
@@ -468,9 +339,9 @@ static void perform_set(subject *s, lin_op *op)
     if (op->kind == LIN_GET)
         op->ok = ft_set_has(s->set, &key);
     else if (op->kind == LIN_ADD)
-        check_true(ft_set_add(s->set, &key, &op->ok, &err));
+        FT_ASSERT(ft_set_add(s->set, &key, &op->ok, &err));
     else
-        check_true(ft_set_delete(s->set, &key, &op->ok, &err));
+        FT_ASSERT(ft_set_delete(s->set, &key, &op->ok, &err));
 }
 
 static void prepare_set(subject *s, lin_state *first, bool grows)
@@ -523,7 +394,7 @@ static void perform_list(subject *s, lin_op *op)
         op->ok = ft_list_set(s->list, op->a, &b, &err);
         break;
     case LIN_APPEND:
-        check_true(ft_list_append(s->list, &a, &op->result, &err));
+        FT_ASSERT(ft_list_append(s->list, &a, &op->result, &err));
         break;
     case LIN_POP:
         op->ok = ft_list_pop(s->list, &got);
@@ -549,7 +420,8 @@ static void prepare_list(subject *s, lin_state *first, bool grows)
 
 static void plan_list(lin_op *op, ft_random *random, bool grows)
 {
-    static const int kinds[] = {LIN_GET, LIN_GET, LIN_SET, LIN_APPEND, LIN_APPEND, LIN_POP, LIN_COUNT};
+    static const int kinds[] = {LIN_GET,    LIN_GET, LIN_SET,  LIN_APPEND,
+                                LIN_APPEND, LIN_POP, LIN_COUNT};
 
     op->kind = kind_of(random, kinds, FT_COUNT_OF(kinds));
     op->a = next_value(random);
@@ -584,9 +456,9 @@ static void append_and_pop(void *host)
 
     for (int64_t i = 1; !ft_atomic_load(&l->over, FT_ACQUIRE); i++) {
         ft_value value = encode(i);
-        check_true(ft_list_append(l->list, &value, NULL, &err));
+        FT_ASSERT(ft_list_append(l->list, &value, NULL, &err));
         ft_atomic_store(&l->appended, i, FT_SEQ_CST);
-        check_true(ft_list_pop(l->list, &value));
+        FT_ASSERT(ft_list_pop(l->list, &value));
         if (i % 64 == 0)
             ft_lease_turn_end();
     }
@@ -632,7 +504,7 @@ static void perform_stack(subject *s, lin_op *op)
     ft_value got, a = encode(op->a);
 
     if (op->kind == LIN_PUSH) {
-        check_true(ft_stack_push(s->stack, &a, &err));
+        FT_ASSERT(ft_stack_push(s->stack, &a, &err));
     } else if (op->kind == LIN_POP) {
         op->ok = ft_stack_pop(s->stack, &got);
         op->result = op->ok ? got.integer : 0;
@@ -656,7 +528,8 @@ static void prepare_stack(subject *s, lin_state *first, bool grows)
 
 static void plan_stack(lin_op *op, ft_random *random, bool grows)
 {
-    static const int kinds[] = {LIN_PUSH, LIN_PUSH, LIN_PUSH, LIN_PUSH, LIN_POP, LIN_POP, LIN_POP_ALL};
+    static const int kinds[] = {LIN_PUSH, LIN_PUSH, LIN_PUSH,   LIN_PUSH,
+                                LIN_POP,  LIN_POP,  LIN_POP_ALL};
 
     op->kind = kind_of(random, kinds, FT_COUNT_OF(kinds) - (grows ? 1 : 0));
     op->a = next_value(random);
@@ -680,7 +553,7 @@ static void perform_queue(subject *s, lin_op *op)
     ft_value got, a = encode(op->a);
 
     if (op->kind == LIN_PUSH) {
-        check_true(ft_queue_push(s->queue, &a, &op->ok, &err));
+        FT_ASSERT(ft_queue_push(s->queue, &a, &op->ok, &err));
     } else {
         op->ok = ft_queue_pop(s->queue, &got);
         op->result = op->ok ? got.integer : 0;
@@ -752,17 +625,19 @@ static void finish_counter(subject *s)
 
 TEST(an_exact_counter_is_linearizable)
 {
-    run(&(experiment){&lin_counter, perform_counter, prepare_counter, plan_counter, finish_counter});
+    run(&(experiment){&lin_counter, perform_counter, prepare_counter, plan_counter,
+                      finish_counter});
 }
 
 // ---- what is not linearizable, and what it promises all the same ----
 
 // Two add, one looks: what is seen lies between what was done before and what had been begun, and
 // never goes back.
-enum { ADDERS = 2, ADDS = 20000 };
+enum { ADDERS = 2, ADDS_PER_HISTORY = 20 };
 
 typedef struct {
     subject subject;
+    int64_t adds;  // Of each.
     void (*add)(subject *s, int64_t number);
     ft_atomic_i64 begun, done;
     ft_atomic_u32 number, over;
@@ -780,15 +655,15 @@ static void add_to_set(subject *s, int64_t number)
     ft_key key = {.is_int = true, .integer = number};
     bool is_new;
 
-    check_true(ft_set_add(s->set, &key, &is_new, &err) && is_new);
+    FT_ASSERT(ft_set_add(s->set, &key, &is_new, &err) && is_new);
 }
 
 static void adder_main(void *host)
 {
     bounds *b = host;
-    int64_t first = (int64_t)ft_atomic_add(&b->number, 1, FT_RELAXED) * ADDS;
+    int64_t first = (int64_t)ft_atomic_add(&b->number, 1, FT_RELAXED) * b->adds;
 
-    for (int64_t i = 0; i < ADDS; i++) {
+    for (int64_t i = 0; i < b->adds; i++) {
         ft_atomic_add(&b->begun, 1, FT_SEQ_CST);
         b->add(&b->subject, first + i);
         ft_atomic_add(&b->done, 1, FT_SEQ_CST);
@@ -807,6 +682,7 @@ static void check_bounds(bounds *b)
     ft_error err = FT_ERROR_INIT;
     int64_t before = 0;
 
+    b->adds = ADDS_PER_HISTORY * number_of("FT_HISTORIES", HISTORIES);
     for (int i = 0; i < ADDERS; i++)
         check_ok(ft_thread_start(&threads[i], "adder", adder_main, b, &err), &err);
     while (ft_atomic_load(&b->over, FT_ACQUIRE) < ADDERS) {
@@ -817,7 +693,7 @@ static void check_bounds(bounds *b)
     }
     for (int i = 0; i < ADDERS; i++)
         ft_thread_join(&threads[i]);
-    check_int_eq(look(b), ADDERS * ADDS);
+    check_int_eq(look(b), ADDERS * b->adds);
 }
 
 TEST(a_sharded_counter_stays_between_its_bounds)
