@@ -15,7 +15,7 @@ ft_file_kind ft_file_find(const char *path)
     struct stat found;
 
     if (stat(path, &found) != 0)
-        return errno == ENOENT || errno == ENOTDIR ? FT_FILE_MISSING : FT_FILE_OTHER;
+        return errno == ENOENT || errno == ENOTDIR ? FT_FILE_MISSING : FT_FILE_UNKNOWN;
     return S_ISREG(found.st_mode)   ? FT_FILE_REGULAR
            : S_ISDIR(found.st_mode) ? FT_FILE_FOLDER
                                     : FT_FILE_OTHER;

@@ -15,7 +15,8 @@ typedef enum ft_file_kind {
     FT_FILE_MISSING,
     FT_FILE_REGULAR,
     FT_FILE_FOLDER,
-    FT_FILE_OTHER,  // Also what cannot be looked at: opening it says why.
+    FT_FILE_OTHER,
+    FT_FILE_UNKNOWN,  // It cannot be looked at; errno says why, and so does opening it.
 } ft_file_kind;
 ft_file_kind ft_file_find(const char *path);
 // "a/b" + "c" = "a/b/c"; an absolute `name` stays. In the arena; NULL without memory.

@@ -1,9 +1,14 @@
 // Paths: see paths.h. A name that exists as it is written is no glob, whatever characters it has.
+// _GNU_SOURCE for GLOB_ALTDIRFUNC: the C library's own glob takes a folder that cannot be read to
+// its end for a short one, and files would be left out without a word.
+#define _GNU_SOURCE
 #include "stages/io/paths.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <glob.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "runtime/system/file.h"
 #include "stages/io/stream.h"
@@ -13,6 +18,27 @@ static int stop_at_error(const char *path, int number)
     (void)path;
     // A file where a folder is looked for, or none, is just not a match.
     return number != ENOTDIR && number != ENOENT;
+}
+
+static FT_THREAD_LOCAL int unread;  // errno of a folder that was not read to its end.
+
+static void *open_folder(const char *path)
+{
+    return opendir(path);
+}
+
+static struct dirent *read_folder(void *folder)
+{
+    errno = 0;
+    struct dirent *entry = readdir(folder);
+    if (!entry && errno)
+        unread = errno;
+    return entry;
+}
+
+static void close_folder(void *folder)
+{
+    closedir(folder);
 }
 
 static bool add_matches(const glob_t *matches, ft_arena *arena, ft_paths *out, ft_error *err)
@@ -57,11 +83,18 @@ static void sort_names(const char **names, size_t count)
 
 static bool expand(const char *text, ft_arena *arena, ft_paths *out, ft_error *err)
 {
-    glob_t matches = {0};
-    const int result = glob(text, GLOB_NOSORT, stop_at_error, &matches);
-    const int saved = errno;
+    glob_t matches = {.gl_opendir = open_folder,
+                      .gl_readdir = read_folder,
+                      .gl_closedir = close_folder,
+                      .gl_stat = stat,
+                      .gl_lstat = lstat};
+    unread = 0;
+    const int result = glob(text, GLOB_NOSORT | GLOB_ALTDIRFUNC, stop_at_error, &matches);
+    const int saved = unread ? unread : errno;
     bool ok;
-    if (result == 0)
+    if (unread)
+        ok = ft_fail_errno(err, saved, "cannot look for `%s`", text);
+    else if (result == 0)
         ok = add_matches(&matches, arena, out, err);
     else if (result == GLOB_NOSPACE)
         ok = ft_fail_nomem(err, strlen(text));
@@ -86,6 +119,8 @@ bool ft_paths_find(const char *text, ft_arena *arena, ft_paths *out, ft_error *e
 {
     *out = (ft_paths){0};
     const ft_file_kind kind = strcmp(text, "-") == 0 ? FT_FILE_OTHER : ft_file_find(text);
+    if (kind == FT_FILE_UNKNOWN)
+        return ft_fail_errno(err, errno, "cannot look at `%s`", text);
     if (kind == FT_FILE_MISSING && strpbrk(text, "*?["))
         return expand(text, arena, out, err);
     if (kind == FT_FILE_MISSING)

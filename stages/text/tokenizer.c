@@ -1,6 +1,7 @@
 // From a path to a tokenizer: which file it is, what the files beside it say of the model's length.
 #include "stages/text/tokenizer.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "runtime/data/json.h"
@@ -84,6 +85,8 @@ static bool find_file(const char *path, ft_arena *arena, const char **out, ft_er
     ft_file_kind kind = ft_file_find(path);
 
     *out = path;
+    if (kind == FT_FILE_UNKNOWN)
+        return ft_fail_errno(err, errno, "cannot look at `%s`", path);
     if (kind != FT_FILE_FOLDER)
         return true;
     for (size_t i = 0; i < FT_COUNT_OF(names); i++) {

@@ -92,6 +92,10 @@ TEST(paths_join)
     check_int_eq(ft_file_find("/tmp"), FT_FILE_FOLDER);
     check_int_eq(ft_file_find("/dev/null"), FT_FILE_OTHER);
     check_int_eq(ft_file_find("/tmp/no/such"), FT_FILE_MISSING);
+    char endless[5000];  // Longer than a path may be.
+    memset(endless, 'x', sizeof(endless) - 1);
+    endless[sizeof(endless) - 1] = '\0';
+    check_int_eq(ft_file_find(endless), FT_FILE_UNKNOWN);
     ft_arena_destroy(arena);
 }
 
