@@ -11,7 +11,7 @@
 #include "cli/report.h"
 #include "cli/report_locks.h"
 
-enum { THREADS_MAX = 4096, MODEL_MISSING = 604, LOCKS_BYTES_MAX = 1 << 20 };
+enum { THREADS_MAX = 4096, PROCESSES_MAX = 256, MODEL_MISSING = 604, LOCKS_BYTES_MAX = 1 << 20 };
 
 static const char *const orders[] = {"input", "any", NULL};
 
@@ -30,6 +30,8 @@ static const ft_flag flags[] = {
     {"fail-on-errors", 0, NULL, NULL, "exit with 4 when items failed"},
     {"offline", 0, NULL, NULL, "never fetch a model"},
     {"global-lock", 0, NULL, NULL, "one lock around all stages, to compare with"},
+    {"processes", 0, "N", NULL,
+     "run parallel transforms in N processes, with pipes between, to compare with"},
     {"trace", 0, "FILE", NULL, "write a trace for chrome://tracing or Perfetto"},
     {"profile-locks", 0, "FILE", NULL, "tell which locks were waited for, and who held them",
      .is_optional = true},
@@ -91,9 +93,20 @@ static bool read_arguments(runner *r, ft_error *err)
     r->options.order_any = order && strcmp(order, "any") == 0;
     if (!ft_arguments_get_count(a, "threads", 1, &r->options.threads, err) ||
         !ft_arguments_get_size(a, "memory", 16 << 20, &r->options.memory_bytes, err) ||
+        !ft_arguments_get_count(a, "processes", 1, &r->settings.processes, err) ||
         !ft_arguments_get_count(a, "limit", 1, &r->settings.limit_items, err) ||
         (stress && !read_stress(stress, &r->settings.stress, err)))
         return false;
+    if (r->settings.global_lock && r->settings.processes > 0) {
+        ft_fail(err, FT_ERROR_USAGE, "`--global-lock` and `--processes` exclude each other");
+        ft_hint(err,
+                "Each is one way to run a pipeline, to compare with threads: give one of them.");
+        return false;
+    }
+    if (r->settings.processes > PROCESSES_MAX)
+        return ft_fail(err, FT_ERROR_USAGE, "`--processes` is at most %d", PROCESSES_MAX);
+    if (r->options.threads == 0)
+        r->options.threads = r->settings.processes;  // Those that serve them, beside.
     if (r->options.threads > THREADS_MAX)
         return ft_fail(err, FT_ERROR_USAGE, "`--threads` is at most %d", THREADS_MAX);
     return true;

@@ -6,6 +6,7 @@
 #include "dsl/compilation.h"
 #include "runtime/system/file.h"
 
+enum { NUMBER_CONTAINED = 119 };
 enum { WORKERS_MAX = 4096, BUDGET_MS_MAX = 24 * 3600 * 1000 };
 
 const char *const ft_common_keys[] = {"name",     "input",      "when",    "from",  "to",
@@ -529,17 +530,34 @@ static bool set_budget(const common *k)
     return true;
 }
 
+// Sources and sinks have places in the input, and commits: they stay with the engine.
+static bool check_may_contain(const common *k, const char *wish)
+{
+    const ft_stage_def *def = k->node->def;
+    const char *kind = def->kind == FT_STAGE_SOURCE ? "source" : "sink";
+
+    if (def->kind == FT_STAGE_TRANSFORM)
+        return true;
+    return ft_compiler_refuse(
+        k->c, &(ft_diagnostic){.number = NUMBER_CONTAINED,
+                               .mark = k->value->mark,
+                               .message = FT_SAY(k->c, "`%s` is for transforms, and `%s` is a %s",
+                                                 wish, def->name, kind),
+                               .help = "leave it out; a stage below or above it can have it"});
+}
+
 static bool set_on_runaway(const common *k)
 {
-    if (ft_yaml_is_text(k->value, "process"))
-        return refuse_feature(k, k->value, "`process` in `on_runaway`",
-                              "use `on_runaway: fail`, or leave it out: the rest goes on");
-    if (ft_yaml_is_text(k->value, "leave"))
+    if (ft_yaml_is_text(k->value, "process")) {
+        if (!check_may_contain(k, "on_runaway: process"))
+            return false;
+        k->node->on_runaway = FT_ON_RUNAWAY_PROCESS;
+    } else if (ft_yaml_is_text(k->value, "leave"))
         k->node->on_runaway = FT_ON_RUNAWAY_LEAVE;
     else if (ft_yaml_is_text(k->value, "fail"))
         k->node->on_runaway = FT_ON_RUNAWAY_FAIL;
     else
-        return refuse_common(k, "`leave` or `fail`");
+        return refuse_common(k, "`leave`, `fail` or `process`");
     return true;
 }
 
@@ -547,8 +565,8 @@ static bool set_isolate(const common *k)
 {
     if (!ft_yaml_is_text(k->value, "process"))
         return refuse_common(k, "`process`");
-    return refuse_feature(k, k->value, "`isolate: process`",
-                          "leave it out: stages run on threads of one process");
+    k->node->isolate = check_may_contain(k, "isolate: process");
+    return k->node->isolate;
 }
 
 // A default does not hold where the stage says otherwise. `name` and `input` are read with all

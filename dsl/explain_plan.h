@@ -174,6 +174,14 @@
      RIGHT
      "    - tokenize: ./m\n"
      "      when: len(text) > 10\n"},
+    {315, "shared between processes",
+     "`isolate: process` and `on_runaway: process` run each instance of a stage in a process of its "
+     "own. Collections of `ctx.shared` are shared by the scripts of one process."
+     WRONG
+     "    - lua: ctx.shared.counter('n'):add(1)\n"
+     "      isolate: process\n"
+     RIGHT
+     "    - lua: ctx.shared.counter('n'):add(1)\n"},
     {320, "a gather that cannot be",
      "`gather:` without a key makes one item of all items, with the fields that `fields:` "
      "lists."

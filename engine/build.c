@@ -2,6 +2,7 @@
 // lanes.
 #include "engine/build.h"
 
+#include "engine/chain.h"
 #include "engine/domain.h"
 #include "engine/sources.h"
 #include "runtime/memory/alloc.h"
@@ -18,13 +19,14 @@ static void *room(ft_run *run, size_t count, size_t size_bytes, ft_error *err)
 
 // ---- nodes ----
 
-static ft_mode mode_of(const ft_run *run, const ft_plan_node *plan)
+// `is_asking`: the first of a chain, whose turns wait for a container.
+static ft_mode mode_of(const ft_run *run, const ft_plan_node *plan, bool is_asking)
 {
     if (plan->def->kind == FT_STAGE_SOURCE)
         return FT_MODE_SOURCE;
     if (plan->concurrency != FT_CONCURRENCY_ANY)
         return FT_MODE_SERIAL;
-    if (plan->blocks || (plan->workers > 0 && plan->workers < run->threads))
+    if (is_asking || plan->blocks || (plan->workers > 0 && plan->workers < run->threads))
         return FT_MODE_CAPPED;
     return FT_MODE_PARALLEL;
 }
@@ -46,8 +48,11 @@ static bool init_node(ft_run *run, size_t index, ft_error *err)
     node->run = run;
     node->plan = plan;
     node->index = (uint32_t)index;
-    node->mode = mode_of(run, plan);
-    if (plan->domain && !(node->domain = ft_domain_get(run, plan->domain, err)))
+    node->mode = mode_of(run, plan, node->chain && node->link == 0);
+    node->def = plan->def;
+    node->on_pool = plan->blocks;
+    // In a process of its own it is alone anyway.
+    if (plan->domain && !node->chain && !(node->domain = ft_domain_get(run, plan->domain, err)))
         return false;
     node->is_last = plan->def->kind == FT_STAGE_SINK && !plan->def->then;
     node->retries = !node->is_last && node->mode != FT_MODE_SERIAL;
@@ -60,6 +65,8 @@ static bool init_node(ft_run *run, size_t index, ft_error *err)
     node->instance_room = 1;
     if (node->mode == FT_MODE_CAPPED) {
         node->cap = plan->workers > 0 ? plan->workers : run->threads;
+        if (node->chain && node->link == 0)
+            node->cap = (int64_t)node->chain->room;
         node->instance_room = (size_t)node->cap;
     } else if (node->mode == FT_MODE_PARALLEL) {
         node->cap = run->threads;
@@ -77,6 +84,8 @@ static bool init_node(ft_run *run, size_t index, ft_error *err)
     node->end_task = (ft_task){.kind = FT_TASK_END, .node = node};
     ft_atomic_store(&node->open, (int64_t)plan->input_count, FT_RELAXED);
     ft_mutex_init(&node->lock);
+    if (node->chain && !ft_chain_join(node, err))
+        return false;
     if (node->mode != FT_MODE_SOURCE)
         return true;
     node->serial_task.kind = FT_TASK_SOURCE;
@@ -289,7 +298,7 @@ bool ft_graph_build(ft_run *run, ft_error *err)
     run->worker_room = (size_t)run->threads + (spares < SPARES_MIN ? SPARES_MIN : spares);
     run->nodes = room(run, run->plan->node_count, sizeof(ft_node), err);
     run->sources = room(run, run->plan->node_count, sizeof(ft_node *), err);
-    if (!run->nodes || !run->sources)
+    if (!run->nodes || !run->sources || !ft_chains_build(run, err))
         return false;
     for (size_t i = 0; i < run->plan->node_count; i++) {
         run->node_count++;

@@ -286,6 +286,19 @@ static bool check_when(checker *check, ft_plan_node *node, ft_node_reads *reads,
     return check_bypass(node, err);
 }
 
+// What is shared within one process is not shared with one of its own.
+static bool check_process(const ft_plan_node *node, ft_error *err)
+{
+    if (!node->shares || !(node->isolate || node->on_runaway == FT_ON_RUNAWAY_PROCESS))
+        return true;
+    ft_fail(err, FT_ERROR_USAGE,
+            "`%s` uses `ctx.shared`, which is shared within one process, and runs in one of its "
+            "own",
+            node->name);
+    return fault(err, 315, node->isolate ? "isolate" : "on_runaway",
+                 "Leave it out, or pass what the scripts share as fields of the items.");
+}
+
 static bool plan_stage(checker *check, ft_plan_node *node, ft_node_reads *reads, ft_error *err)
 {
     ft_arena *arena = check->plan->arena;
@@ -316,12 +329,13 @@ static bool plan_stage(checker *check, ft_plan_node *node, ft_node_reads *reads,
     node->output = (ft_schema){
         .count = plan.output_count, .fields = plan.output_fields, .open = plan.output_open};
     node->blocks = plan.blocks;
+    node->shares = plan.shares;
     node->concurrency = plan.concurrency == FT_CONCURRENCY_ANY && node->def->kind != FT_STAGE_SOURCE
                             ? FT_CONCURRENCY_ANY
                             : FT_CONCURRENCY_ONE;
     reads->reads = plan.reads;
     reads->all = plan.reads_all;
-    return ok && check_when(check, node, reads, err);
+    return ok && check_process(node, err) && check_when(check, node, reads, err);
 }
 
 static bool is_uncertain(const checker *check, const ft_plan_node *node)

@@ -11,6 +11,7 @@
 #include "engine/sources.h"
 #include "engine/train.h"
 #include "engine/turn.h"
+#include "engine/zygote.h"
 
 enum { PLACE_BYTES = 512, TEXT_SHOWN_BYTES = 200, SHARE_AFTER_ITEMS = 1000 };
 
@@ -27,6 +28,11 @@ static reaction reaction_of(const ft_node *node)
     if (node->plan->errors_are_read)
         return ITEM_ROUTED;
     return options->max_errors > 0 || options->max_errors_share > 0 ? ITEM_SKIPPED : ITEM_STOPS;
+}
+
+bool ft_failure_stops(const ft_node *node)
+{
+    return reaction_of(node) == ITEM_STOPS;
 }
 
 // ---- items that go to `.errors` ----
@@ -248,6 +254,7 @@ void ft_run_stop(ft_run *run, ft_stop how)
         ft_source_wake(run->sources[i]);
     if (how == FT_STOP_NOW) {
         ft_gate_cancel(run);
+        ft_zygote_cancel(run);
         ft_run_ring(run);
     } else {
         ft_source_poke(run);

@@ -7,6 +7,8 @@
 // stops the run.
 bool ft_item_failed(ft_stage *self, const ft_batch *batch, size_t item, const ft_error *why,
                     ft_error *err);
+// An item that fails here stops the run.
+bool ft_failure_stops(const ft_node *node);
 // Takes back that `count` items failed: their batch is done again in halves.
 void ft_failure_undo(ft_run *run, uint64_t count);
 // The run fails, and what has `ticket` comes at or behind the place where.

@@ -3,6 +3,7 @@
 // once, when nothing can come any more.
 #include "engine/flow.h"
 
+#include "engine/chain.h"
 #include "engine/gate.h"
 #include "engine/order.h"
 #include "engine/scheduler.h"
@@ -209,7 +210,7 @@ static bool is_ending_well(const ft_run *run)
 static bool flush_instance(ft_worker *worker, ft_instance *instance, ft_error *err)
 {
     ft_node *node = instance->node;
-    const ft_stage_def *def = node->plan->def;
+    const ft_stage_def *def = node->def;
 
     if (!instance->is_open || !def->flush)
         return true;
@@ -223,7 +224,7 @@ static bool flush_instance(ft_worker *worker, ft_instance *instance, ft_error *e
 // file too.
 static void flush_node(ft_worker *worker, ft_node *node)
 {
-    const ft_stage_def *def = node->plan->def;
+    const ft_stage_def *def = node->def;
     ft_error err = FT_ERROR_INIT;
     bool ok = true, any = false;
 
@@ -275,6 +276,7 @@ void ft_flow_end(ft_worker *worker, ft_node *node)
         if (instance)
             ft_instance_close(instance);
     }
+    ft_chain_node_ended(node);
     for (size_t i = 0; i < node->port_count; i++)
         for (size_t j = 0; j < node->ports[i].edge_count; j++)
             ft_node_release(worker, node->ports[i].edges[j].to, 1);

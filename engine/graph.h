@@ -28,6 +28,7 @@
 #include "runtime/concurrent/lock.h"
 #include "runtime/system/thread.h"
 
+typedef struct ft_chain ft_chain;
 typedef struct ft_domain ft_domain;
 typedef struct ft_edge ft_edge;
 typedef struct ft_flight ft_flight;
@@ -39,6 +40,7 @@ typedef struct ft_task ft_task;
 typedef struct ft_trace_buffer ft_trace_buffer;
 typedef struct ft_turn ft_turn;
 typedef struct ft_worker ft_worker;
+typedef struct ft_zygote ft_zygote;
 
 enum {
     FT_CACHE_LINE_BYTES = 64,
@@ -157,9 +159,13 @@ typedef enum ft_mode {
 struct ft_node {
     ft_run *run;
     const ft_plan_node *plan;
+    const ft_stage_def *def;  // The plan's, or one whose functions ask a container: chain.h.
     uint32_t index;
     ft_mode mode;
-    bool is_last;  // A sink: what it takes is written.
+    bool on_pool;     // Its turns wait for the outside, or for a container.
+    ft_chain *chain;  // NULL: its stage runs here.
+    uint32_t link;    // Which of the chain it is.
+    bool is_last;     // A sink: what it takes is written.
     bool keeps_order;
     bool joins;         // Not serial, and puts the pieces of a ticket together.
     bool is_met;        // Puts them together, serial or not: trains come cut.
@@ -323,6 +329,8 @@ struct ft_run {
     ft_node **sources;  // [source_count]
     size_t source_count;
     ft_domain *domains;  // All there are.
+    ft_chain *chains;    // All there are.
+    ft_zygote *zygote;   // NULL without chains.
     uint32_t *order;     // [node_count]: upstream first.
 
     ft_worker *workers;  // [worker_room]: the threads of the run, then spares.

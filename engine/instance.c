@@ -10,8 +10,7 @@
 
 // ---- what a stage may ask for ----
 
-// Drops the columns that nothing downstream reads.
-static bool drop_dead(const ft_node *node, ft_batch **batch, ft_error *err)
+bool ft_instance_drop_dead(const ft_node *node, ft_batch **batch, ft_error *err)
 {
     const bool *live = node->plan->live;
     bool any = false;
@@ -52,7 +51,7 @@ static bool host_emit(ft_stage *self, size_t port, ft_batch *batch, ft_error *er
         ft_batch_unref(batch);
         return ok;
     }
-    if (!drop_dead(node, &batch, err)) {
+    if (!ft_instance_drop_dead(node, &batch, err)) {
         ft_batch_unref(batch);
         return false;
     }
@@ -127,13 +126,13 @@ static const ft_stage_host host = {
 
 // ---- instances ----
 
-static void fill_stage(ft_stage *stage, const ft_node *node, size_t slot)
+void ft_instance_fill(ft_stage *stage, const ft_node *node, size_t slot)
 {
     const ft_plan_node *plan = node->plan;
     const ft_run *run = node->run;
     bool one_item = node->source && (run->settings.stress & FT_STRESS_ONE_ITEM);
 
-    stage->def = plan->def;
+    stage->def = node->def;
     stage->name = plan->name;
     stage->config = plan->config;
     stage->shared = node->shared;
@@ -169,7 +168,7 @@ static bool is_complete(const ft_instance *instance)
 
 bool ft_instance_open(ft_node *node, size_t slot, ft_instance **out, ft_error *err)
 {
-    const ft_stage_def *def = node->plan->def;
+    const ft_stage_def *def = node->def;
     // Relaxed: only the thread that has the slot makes its instance.
     ft_instance *instance = ft_atomic_load(&node->instances[slot], FT_RELAXED);
 
@@ -184,7 +183,7 @@ bool ft_instance_open(ft_node *node, size_t slot, ft_instance **out, ft_error *e
         instance->stage.counters = ft_alloc_zero(instance->counter_count + 1, sizeof(uint64_t));
         instance->counters =
             ft_alloc_zero(instance->counter_count + 1, sizeof(*instance->counters));
-        fill_stage(&instance->stage, node, slot);
+        ft_instance_fill(&instance->stage, node, slot);
         // Release pairs with the acquire of those who read statistics or end the node.
         ft_atomic_store(&node->instances[slot], instance, FT_RELEASE);
         if (!is_complete(instance))
@@ -205,8 +204,8 @@ bool ft_instance_open(ft_node *node, size_t slot, ft_instance **out, ft_error *e
 
 void ft_instance_close(ft_instance *instance)
 {
-    if (instance->was_opened && instance->node->plan->def->close)
-        instance->node->plan->def->close(&instance->stage);
+    if (instance->was_opened && instance->node->def->close)
+        instance->node->def->close(&instance->stage);
     instance->was_opened = instance->is_open = false;
     for (size_t i = 0; instance->turn.out && i < instance->node->port_count; i++)
         ft_batch_list_finish(&instance->turn.out[i]);

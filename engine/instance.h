@@ -9,6 +9,10 @@ bool ft_instance_open(ft_node *node, size_t slot, ft_instance **out, ft_error *e
 void ft_instance_close(ft_instance *instance);
 // The turn is over: somebody else may have it.
 void ft_instance_put(ft_instance *instance);
+// What the stage sees of the node.
+void ft_instance_fill(ft_stage *stage, const ft_node *node, size_t slot);
+// Drops the columns that nothing downstream reads.
+bool ft_instance_drop_dead(const ft_node *node, ft_batch **batch, ft_error *err) FT_MUST_CHECK;
 // The run is being stopped at once.
 static inline bool ft_run_is_stopped(const ft_run *run)
 {

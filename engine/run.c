@@ -11,6 +11,7 @@
 
 #include "engine/abandon.h"
 #include "engine/build.h"
+#include "engine/chain.h"
 #include "engine/domain.h"
 #include "engine/failure.h"
 #include "engine/flow.h"
@@ -25,6 +26,7 @@
 #include "engine/trace.h"
 #include "engine/train.h"
 #include "engine/turn.h"
+#include "engine/zygote.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/system/clock.h"
 #include "runtime/system/lease.h"
@@ -66,9 +68,9 @@ static bool load_stages(ft_run *run, const ft_plan_node **out_node, ft_error *er
     for (size_t i = 0; i < run->node_count; i++) {
         ft_node *node = &run->nodes[i];
         void *shared = NULL;
-        if (!node->plan->def->load)
+        if (!node->def->load)
             continue;
-        if (!node->plan->def->load(&load, node->plan->config, &shared, err)) {
+        if (!node->def->load(&load, node->plan->config, &shared, err)) {
             if (out_node)
                 *out_node = node->plan;
             return false;
@@ -87,7 +89,8 @@ static bool create_parts(ft_run *run, const ft_plan_node **out_node, ft_error *e
     // What is loaded here is for all workers.
     bool before = ft_lease_create_merged(true);
     bool ok = read_options(run, err) && ft_graph_build(run, err) && ft_stats_init(run, err) &&
-              ft_scheduler_init(run, err) && load_stages(run, out_node, err);
+              ft_zygote_start(run, out_node, err) && ft_scheduler_init(run, err) &&
+              load_stages(run, out_node, err);
     ft_lease_create_merged(before);
     return ok;
 }
@@ -196,6 +199,7 @@ void ft_run_destroy(ft_run *run)
         run->next_kept = ft_atomic_exchange(&kept_runs, run, FT_ACQ_REL);
         return;
     }
+    ft_zygote_stop(run);
     if (run->nodes)
         ft_graph_finish(run);
     ft_scheduler_finish(run);
@@ -396,6 +400,7 @@ bool ft_run_wait(ft_run *run, const ft_plan_node **out_node, ft_error *err)
     drop_packets(run);
     bool ok = conclude(run, err);
     close_instances(run);
+    ft_chains_close(run);
     settle_held(run);
     settle_uncommitted(run);
     if (run->is_abandoned) {

@@ -54,11 +54,12 @@ typedef struct ft_run_settings {
     void (*on_item_error)(void *host, const ft_plan_node *node, const char *place, ft_slice text,
                           const ft_error *why);
     void *host;
-    bool global_lock;  // One lock around all stages, to compare with.
-    int64_t grace_ms;  // How long a turn that does not come back is waited for when all else is
-                       // done; 0: 30 s, and 2 s after a second Ctrl-C.
-    uint64_t chaos;    // For tests: turns yield and are left behind by chance, with this seed.
-    FILE *trace;       // Chrome trace JSON, or NULL.
+    bool global_lock;   // One lock around all stages, to compare with.
+    int64_t processes;  // Parallel transforms run in so many child processes; 0: in this one.
+    int64_t grace_ms;   // How long a turn that does not come back is waited for when all else is
+                        // done; 0: 30 s, and 2 s after a second Ctrl-C.
+    uint64_t chaos;     // For tests: turns yield and are left behind by chance, with this seed.
+    FILE *trace;        // Chrome trace JSON, or NULL.
 } ft_run_settings;
 
 // Loads models, opens nothing yet. `*out_node` (may be NULL) says which stage failed.

@@ -462,7 +462,8 @@ void ft_dispatch(ft_worker *worker, ft_task *task)
 {
     ft_run *run = task->node->run;
 
-    if (task->node->plan->blocks) {
+    // At the end of a chain containers are flushed and closed.
+    if (task->node->on_pool || (task->kind == FT_TASK_END && task->node->chain)) {
         pool_submit(run, task);
         return;
     }
@@ -487,7 +488,7 @@ bool ft_scheduler_init(ft_run *run, ft_error *err)
     size_t blocking = 0;
 
     for (size_t i = 0; i < run->node_count; i++)
-        if (run->nodes[i].plan->blocks)
+        if (run->nodes[i].on_pool)
             blocking += (size_t)run->nodes[i].cap;
     ft_mutex_init(&run->idle_lock);
     ft_idle_init(&run->idle);

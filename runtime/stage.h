@@ -110,7 +110,9 @@ struct ft_stage_plan {
     // Hears of fields that are read and do not come in; NULL but in tests, which make them up.
     void (*missing)(ft_stage_plan *plan, const char *name, ft_type want);
     void *missing_host;
-    bool *reads;     // [input->count]
+    bool *reads;  // [input->count]
+    bool shares;  // All instances must be in one process: they share what `load` makes and change
+                  // it.
     bool reads_all;  // Needs every field there is, and @raw.
 };
 
@@ -140,6 +142,8 @@ struct ft_stage_load {
     void *registry;  // What ft_load_share has made so far: starts NULL, kept from one stage's load
                      // to the next.
     int threads;     // How many instances there may be at once.
+    bool is_contained;  // In a process that has some of the instances only: nothing is shared with
+                        // the others.
 };
 
 // The object for `key` (a kind and a path: "tokenizer /models/x"), made by `create` the first time

@@ -49,7 +49,10 @@ static bool lua_plan(ft_stage_plan *plan, void *config, ft_error *err)
 static bool load_stage(ft_stage_load *load, const void *config, void **out_shared, ft_error *err)
 {
     (void)config;
-    return ft_load_share(load, "lua: ctx.shared", ft_lua_shared_create, NULL, out_shared, err);
+    *out_shared = NULL;
+    // What one process shares is not what all instances share.
+    return load->is_contained ||
+           ft_load_share(load, "lua: ctx.shared", ft_lua_shared_create, NULL, out_shared, err);
 }
 
 static int init_script(lua_State *L)

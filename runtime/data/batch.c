@@ -25,6 +25,8 @@ static void batch_destroy(ft_object *object)
     for (size_t i = 0; i < batch->width; i++)
         ft_column_finish(&batch->columns[i]);
     ft_account_release(batch->account, bytes);
+    if (batch->known)
+        ft_object_unref(batch->known);
     ft_lineage_unref(batch->lineage);
     ft_pool_free(batch->rows, batch->count * sizeof(uint32_t), batch->rows_home);
     ft_pool_free(batch->columns, batch->width * sizeof(ft_column), batch->columns_home);
@@ -43,6 +45,8 @@ static void batch_trace(ft_object *object, void (*visit)(ft_object *child, void 
 
     if (batch->lineage)
         visit(&batch->lineage->object, host);
+    if (batch->known)
+        visit(batch->known, host);
     for (size_t i = 0; i < batch->width; i++) {
         visit_tensor(batch->columns[i].values, visit, host);
         visit_tensor(batch->columns[i].offsets, visit, host);
@@ -158,6 +162,16 @@ static bool add_rows(ft_batch *batch, ft_error *err)
     batch->rows =
         charged_zero(batch->account, batch->count, sizeof(uint32_t), &batch->rows_home, err);
     return batch->rows != NULL;
+}
+
+bool ft_batch_set_rows(ft_batch *batch, const uint32_t *rows, ft_error *err)
+{
+    FT_ASSERT(!batch->rows);
+    if (!add_rows(batch, err))
+        return false;
+    if (batch->rows)
+        memcpy(batch->rows, rows, batch->count * sizeof(*rows));
+    return true;
 }
 
 static bool widen(ft_batch *batch, size_t width, ft_error *err)

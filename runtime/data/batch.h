@@ -20,6 +20,9 @@ typedef struct ft_batch {
     size_t width;                            // Columns.
     ft_column *columns;                      // [width]
     uint16_t home, columns_home, rows_home;  // Whose pools the blocks came from.
+    // The engine's own: what the next stage makes of this batch, where that is known already
+    // (engine/known.h); else NULL. One reference. Batches that are made from this one have none.
+    ft_object *known;
 } ft_batch;
 
 // A batch of `count` items with `width` absent columns. Takes its own reference on `lineage` (may
@@ -47,6 +50,8 @@ FT_API ft_batch *ft_batch_select(ft_batch *batch, const uint32_t *indices, size_
 // `width` absent columns.
 FT_API ft_batch *ft_batch_derive(const ft_batch *from, const uint32_t *indices, size_t count,
                                  size_t width, ft_error *err) FT_MUST_CHECK;
+// Item i of an unshared batch that has a lineage and no rows descends from row rows[i]. Copies.
+bool ft_batch_set_rows(ft_batch *batch, const uint32_t *rows, ft_error *err) FT_MUST_CHECK;
 FT_API size_t ft_batch_size_bytes(const ft_batch *batch);
 static inline size_t ft_batch_row(const ft_batch *batch, size_t item)
 {

@@ -454,6 +454,19 @@ static void plan_raw(ft_lua_planner *planner)
     planner->plan->reads[raw] = true;
 }
 
+// Whether `shared` stands in the script as the name of a field. A script that it loads may have it
+// where this one has not: then it fails when it comes to it.
+static bool uses_shared(ft_slice text)
+{
+    static const char word[] = "shared";
+    size_t size = sizeof(word) - 1;
+
+    for (size_t i = 1; i + size <= text.size; i++)
+        if (strchr(".\"'", text.data[i - 1]) && memcmp(text.data + i, word, size) == 0)
+            return true;
+    return false;
+}
+
 bool ft_lua_plan_script(ft_stage_plan *plan, ft_lua_config *config, ft_error *err)
 {
     ft_lua_planner planner = {.plan = plan, .config = config, .err = err};
@@ -467,6 +480,7 @@ bool ft_lua_plan_script(ft_stage_plan *plan, ft_lua_config *config, ft_error *er
     if (!plan_scanned(&planner) || !plan_retyped_reads(&planner))
         return false;
     plan_raw(&planner);
+    plan->shares = uses_shared(config->text);
     config->fields.count = planner.count;
     config->fields.fields = planner.fields;
     config->fields.listing = ft_schema_print(plan->input, plan->arena);

@@ -771,7 +771,14 @@ void ft_lua_push_shared(lua_State *L)
         if (!kinds[i].methods)
             continue;
         lua_pushinteger(L, kinds[i].kind);
-        lua_pushcclosure(L, shared_make, 1);
+        if (ft_lua_of(L)->shared) {
+            lua_pushcclosure(L, shared_make, 1);
+        } else {  // In a process that has some of the instances only.
+            lua_pop(L, 1);
+            lua_pushliteral(L, "ctx.shared is shared within one process, and this script runs in "
+                               "one of its own (`isolate`, `on_runaway: process`, `--processes`)");
+            lua_pushcclosure(L, ft_lua_refuse, 1);
+        }
         lua_setfield(L, -2, ft_value_kind_name(kinds[i].kind));
     }
 }
