@@ -322,8 +322,8 @@
     {118, "the stage cannot be planned",
      "The stage refused its options or what comes in, for the reason in the message.\n"},
     {119, "a process for a source or a sink",
-     "`isolate: process` and `on_runaway: process` run a transform in a child process. Sources know "
-     "their place in the input and sinks commit what is written: they stay with the engine."
+     "`isolate: process` and `on_runaway: process` run a transform in a child process. Sources "
+     "know their place in the input and sinks commit what is written: they stay with the engine."
      WRONG
      "    - write: out.jsonl\n"
      "      isolate: process\n"

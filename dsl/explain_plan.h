@@ -175,8 +175,8 @@
      "    - tokenize: ./m\n"
      "      when: len(text) > 10\n"},
     {315, "shared between processes",
-     "`isolate: process` and `on_runaway: process` run each instance of a stage in a process of its "
-     "own. Collections of `ctx.shared` are shared by the scripts of one process."
+     "`isolate: process` and `on_runaway: process` run each instance of a stage in a process of "
+     "its own. Collections of `ctx.shared` are shared by the scripts of one process."
      WRONG
      "    - lua: ctx.shared.counter('n'):add(1)\n"
      "      isolate: process\n"

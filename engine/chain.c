@@ -58,7 +58,7 @@ static bool is_linked(const ft_run *run, size_t from, const ft_plan_node *to)
     const ft_plan_node *plan = run->plan->nodes[from];
 
     return !asks_for_process(plan) && !asks_for_process(to) && is_parallel(to) &&
-           only_reader(run->plan, from) == to && to->input_count == 1 && !to->when &&
+           only_reader(run->plan, from) == to && to->input_count == 1 && !plan->when && !to->when &&
            to->batch_items == 0 && to->workers == 0 && plan->workers == 0 &&
            is_same_schema(&plan->output, &to->input);
 }
@@ -93,20 +93,31 @@ static ft_chain *add_chain(ft_run *run, const ft_plan_node *plan, ft_error *err)
     return chain;
 }
 
+// What the instances share must be in one process.
+static bool check_shares(const ft_run *run, ft_error *err)
+{
+    for (size_t i = 0; i < run->plan->node_count && run->settings.processes > 0; i++) {
+        const ft_plan_node *node = run->plan->nodes[i];
+        if (!node->shares || !is_parallel(node))
+            continue;
+        ft_fail(err, FT_ERROR_USAGE,
+                "`%s` uses `ctx.shared`, which is shared within one process only", node->name);
+        ft_hint(err, "Run the pipeline without `--processes`.");
+        return false;
+    }
+    return true;
+}
+
 bool ft_chains_build(ft_run *run, ft_error *err)
 {
     const ft_plan *plan = run->plan;
 
+    if (!check_shares(run, err))
+        return false;
     for (size_t i = 0; i < plan->node_count; i++) {
         const ft_plan_node *node = plan->nodes[i];
         if (run->nodes[i].chain || !ft_chain_is_contained(run, node))
             continue;
-        if (node->shares && run->settings.processes > 0) {
-            ft_fail(err, FT_ERROR_USAGE,
-                    "`%s` uses `ctx.shared`, which is shared within one process only", node->name);
-            ft_hint(err, "Run the pipeline without `--processes`.");
-            return false;
-        }
         ft_chain *chain = add_chain(run, node, err);
         if (!chain)
             return false;

@@ -40,6 +40,7 @@ struct child {
     ft_wire_names names;
     inmate *inmates;  // [chain->count]
     uint64_t question;
+    const ft_lineage *lineage;  // Of the question's batch.
     bool is_refused;  // The question needs more memory than there is:
     ft_error refused;
 };
@@ -54,6 +55,17 @@ static bool child_cancelled(const ft_stage *self)
     return ft_atomic_load(&c->channel.page->cancelled, FT_RELAXED) != 0;
 }
 
+// The parent has let go of what it sent earlier, so where that came from is not known any more.
+static bool check_lineage(const child *c, const ft_batch *batch, ft_error *err)
+{
+    if (!batch->lineage || batch->lineage == c->lineage)
+        return true;
+    ft_fail(err, FT_ERROR_USAGE,
+            "it gives items of an earlier call, which a stage in a process of its own cannot");
+    ft_hint(err, "Run it without `isolate: process`, `on_runaway: process` and `--processes`.");
+    return false;
+}
+
 static bool child_emit(ft_stage *self, size_t port, ft_batch *batch, ft_error *err)
 {
     inmate *own = (inmate *)(void *)self;
@@ -61,7 +73,8 @@ static bool child_emit(ft_stage *self, size_t port, ft_batch *batch, ft_error *e
 
     FT_ASSERT(port < node->port_count - 1);
     bool ok =
-        !child_cancelled(self) || ft_fail(err, FT_ERROR_CANCELLED, "the run is being stopped");
+        (!child_cancelled(self) || ft_fail(err, FT_ERROR_CANCELLED, "the run is being stopped")) &&
+        check_lineage(own->child, batch, err);
     if (!ok || batch->count == 0 || node->ports[port].edge_count == 0) {
         ft_batch_unref(batch);
         return ok;
@@ -96,6 +109,8 @@ static bool child_item_fail(ft_stage *self, const ft_batch *batch, size_t item, 
     ft_known_event event = {.kind = FT_KNOWN_FAIL, .item = item};
 
     FT_ASSERT(item < batch->count);
+    if (!check_lineage(own->child, batch, err))
+        return false;
     if (own->link > 0 || batch != own->given) {
         event.batch = cut_item(node, batch, item, err);
         event.item = 0;
@@ -246,12 +261,16 @@ static bool run_rest(child *c, ft_known *known, size_t link, ft_error *err)
         ft_known_event *event = &known->events[i];
         if (event->kind != FT_KNOWN_EMIT || event->port != 0)
             continue;
-        if (!ft_batch_make_writable(&event->batch, event->batch->width, err))
+        // Its rows go over; the batch itself may be what the next stage passes on.
+        ft_batch *rows = ft_batch_derive(event->batch, NULL, event->batch->count, 1, err);
+        if (!rows)
             return false;
-        ft_known *next = run_stage(c, link + 1, ft_batch_ref(event->batch), err);
+        ft_batch *batch = event->batch;
+        event->batch = rows;
+        ft_known *next = run_stage(c, link + 1, batch, err);
         if (!next)
             return false;
-        event->batch->known = &next->object;
+        rows->known = &next->object;
     }
     return true;
 }
@@ -366,8 +385,11 @@ static void answer_batch(child *c, question *q)
     ft_known *known = NULL;
     ft_error err = FT_ERROR_INIT;
 
-    if (ft_wire_get_batch(&reader, &scope, &batch, &err))
+    c->lineage = NULL;
+    if (ft_wire_get_batch(&reader, &scope, &batch, &err)) {
+        c->lineage = batch->lineage;
         known = run_stage(c, 0, ft_batch_ref(batch), &err);
+    }
     answer(c, known, 0, batch, q, &err);
 }
 
@@ -378,6 +400,7 @@ static void answer_flush(child *c, question *q)
     ft_error err = FT_ERROR_INIT;
     uint32_t link = 0;
 
+    c->lineage = NULL;
     if (ft_wire_get(&reader, &link, sizeof(link), &err)) {
         FT_ASSERT(link < c->chain->count);
         known = run_flush(c, link, &err);
@@ -441,8 +464,6 @@ bool ft_container_load(ft_run *run, const ft_chain *chain, const ft_plan_node **
             *out_node = node->plan;
     }
     ft_lease_create_merged(before);
-    if (ok && !(chain && chain->is_shared))
-        ft_arena_protect(run->immortal, true);
     return ok;
 }
 
@@ -484,6 +505,7 @@ static void open_all(child *c, size_t slot)
         ok = open_inmate(c, i, slot, &failed.err);
         failed.link = i;
     }
+    ft_arena_protect(c->run->immortal, true);
     if (ok) {
         send_frame(c, FT_FRAME_OPENED, NULL, 0);
         return;

@@ -137,13 +137,16 @@ bool ft_known_put(ft_wire *wire, const ft_known *known, const ft_chain *chain, s
 
 // ---- reading ----
 
-static bool get_error(ft_wire_reader *reader, ft_error *out, ft_error *err)
+// CANCELLED is what a stage says when the engine stops; nobody else may end a run with it.
+static bool get_error(ft_wire_reader *reader, const ft_run *run, ft_error *out, ft_error *err)
 {
     error_record record;
 
     if (!ft_wire_get(reader, &record, sizeof(record), err))
         return false;
-    if (record.code == FT_ERROR_NONE || record.code > FT_ERROR_CANCELLED)
+    if (record.code == FT_ERROR_NONE || record.code > FT_ERROR_CANCELLED ||
+        (record.code == FT_ERROR_CANCELLED &&
+         ft_atomic_load(&run->stop, FT_SEQ_CST) != FT_STOP_NOW))
         return ft_wire_refuse(err, "an error");
     *out = (ft_error){.code = (ft_error_code)record.code,
                       .number = record.number,
@@ -217,7 +220,7 @@ static bool get_event(const reading *r, size_t link, ft_known *known, ft_error *
     bool ok = true;
     if (event.kind == FT_KNOWN_FAIL) {
         event.why = ft_alloc_zero(1, sizeof(*event.why));
-        ok = event.why ? get_error(r->reader, event.why, err)
+        ok = event.why ? get_error(r->reader, r->chain->run, event.why, err)
                        : ft_fail_nomem(err, sizeof(*event.why));
     }
     ok = ok && (!record.has_batch || get_batch(r, link, &record, &event.batch, err));
@@ -241,7 +244,7 @@ static bool get_known(const reading *r, size_t link, ft_known **out, ft_error *e
         return ft_wire_refuse(err, "counters");
     ft_known *known = ft_known_create(counters, err);
     bool ok = known && ft_wire_get(r->reader, known->counters, counters * sizeof(uint64_t), err) &&
-              (!head.is_failed || get_error(r->reader, &known->error, err));
+              (!head.is_failed || get_error(r->reader, r->chain->run, &known->error, err));
     if (known)
         known->busy_ns = head.busy_ns;
     for (uint32_t i = 0; ok && i < head.events; i++)

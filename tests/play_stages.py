@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Plays tests/stages/*.test: stages in the real program, each case in five modes.
+"""Plays tests/stages/*.test: stages in the real program, each case in six modes.
 
     play_stages.py PROGRAM [WORD]       # only cases with WORD in their name (stage.test:line)
 
@@ -32,7 +32,8 @@ from program import Player, ROOT  # noqa: E402
 
 MODES = {"as-written": [], "one-item": ["--stress", "one-item"], "shared": ["--stress", "shared"],
          "one-batch": ["--stress", "one-batch"],
-         "long-trains": ["--stress", "one-item,long-trains"]}
+         "long-trains": ["--stress", "one-item,long-trains"],
+         "processes": ["--processes", "2"]}
 MARK = re.compile(r"(<:|@x|[<>=!@?~#|])(?: |$)")
 KINDS = {}
 
@@ -205,6 +206,8 @@ def main():
             continue
         for case in read_cases(os.path.join(folder, name)):
             for mode in case.modes:
+                if mode == "processes" and "ctx.shared" in "".join(case.stage):
+                    continue  # It says so: tests/play_processes.py.
                 player.case("%s %s" % (case.name, mode), lambda p, c=case, m=mode: play(p, c, m))
     return player.end()
 

@@ -177,11 +177,11 @@ static bool get_column(ft_wire_reader *reader, const ft_wire_scope *scope, ft_ba
 
     if (!ft_wire_get(reader, &head, sizeof(head), err))
         return false;
+    if (head.kind == FT_WIRE_ABSENT)
+        return true;
     if (!is_sane(&head.type) || !ft_type_equal(head.type, scope->schema->fields[index].type))
         return ft_wire_refuse(err, "a type");
     column->type = head.type;
-    if (head.kind == FT_WIRE_ABSENT)
-        return true;
     if (head.kind == FT_WIRE_PLAIN)
         return get_parts(reader, &head, batch->count, column, err);
     if (head.kind != FT_WIRE_SAME || !base || base->count != batch->count ||
@@ -297,6 +297,8 @@ static bool check_head(const ft_wire_batch *head, const ft_wire_scope *scope, ft
     if (head->width > WIDTH_MAX || head->width > scope->schema->count ||
         (head->flags & ~(uint32_t)FT_WIRE_FLAGS))
         return ft_wire_refuse(err, "the head of a batch");
+    if (!scope->base && !scope->names && (head->flags & FT_WIRE_HAS_LINEAGE))
+        return ft_wire_refuse(err, "a lineage");
     if ((head->flags & FT_WIRE_POSITIONS) && (scope->base || !(head->flags & FT_WIRE_HAS_LINEAGE)))
         return ft_wire_refuse(err, "positions");
     if (scope->base && (head->flags & FT_WIRE_HAS_LINEAGE) &&
