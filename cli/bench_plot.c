@@ -14,12 +14,12 @@
 
 enum {
     POINTS_MAX = 16,
-    MODES = 2,
+    MODES = 3,
     WIDTH = 640,
     HEIGHT = 400,
     LEFT = 64,
     RIGHT = 24,
-    TOP = 48,
+    TOP = 60,
     BOTTOM = 56,
     TEXT_MAX = 64 * 1024,
 };
@@ -38,10 +38,12 @@ static const char *const counts[POINTS_MAX] = {"1", "2",  "3",  "4",  "5",  "6",
 static bool measure_point(ft_bench *bench, const ft_bench_scratch *scratch, line *l, int n,
                           ft_error *err)
 {
-    const char *workers = ft_arena_format(bench->arena, "--threads=%s", counts[n]);
-    ft_bench_run run = {"embed.yaml", workers,
-                        strcmp(l->flag, "--global-lock") == 0 ? l->flag : NULL, FT_BENCH_WALL,
-                        true};
+    const char *workers =
+        ft_arena_format(bench->arena, "%s=%s",
+                        strcmp(l->flag, "--processes") == 0 ? l->flag : "--threads", counts[n]);
+    // Processes have as many threads in the parent, by themselves.
+    bool is_one_lock = strcmp(l->flag, "--global-lock") == 0;
+    ft_bench_run run = {"embed.yaml", workers, is_one_lock ? l->flag : NULL, FT_BENCH_WALL, true};
     ft_bench_side side = ft_bench_run_side(bench, scratch, l->name, &run);
     double values[FT_BENCH_REPEAT], seconds;
     int repeat = bench->repeat < 3 ? bench->repeat : 3;
@@ -139,7 +141,7 @@ static void put_line(const scale *s, const line *l, int index, ft_text *out)
         ft_text_format(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\" fill=\"%s\"/>\n", x_of(s, i),
                        y_of(s, l->rate[i]), l->color);
     ft_text_format(out, "<text x=\"%d\" y=\"%d\" fill=\"%s\">%s: sigma %.3f, kappa %.4f</text>\n",
-                   LEFT + 150, 16 + 14 * index, l->color, l->name, l->sigma, l->kappa);
+                   LEFT + 150, 14 + 14 * index, l->color, l->name, l->sigma, l->kappa);
 }
 
 static bool write_picture(const char *path, line *lines, int points, int cpus, ft_error *err)
@@ -188,6 +190,7 @@ bool ft_bench_plot(ft_bench *bench, const ft_bench_scratch *scratch, const char 
                    ft_error *err)
 {
     line lines[MODES] = {{"threads", "--threads", "#1a7f37", {0}, 0, 0},
+                         {"processes", "--processes", "#0969da", {0}, 0, 0},
                          {"global lock", "--global-lock", "#b35900", {0}, 0, 0}};
     int cpus = ft_bench_cpu_count();
     int points = cpus > POINTS_MAX ? POINTS_MAX : cpus < 4 ? 4 : cpus;

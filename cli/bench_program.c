@@ -15,7 +15,7 @@
 #include "runtime/slice.h"
 #include "runtime/system/clock.h"
 
-enum { TEXT_BYTES = 8192, SETTLE_MS = 500 };
+enum { TEXT_BYTES = 8192, SETTLE_MS = 500, LOOK_MS = 5 };
 
 // ---- /proc ----
 
@@ -65,6 +65,26 @@ static int64_t switches_of(pid_t pid)
     return sum;
 }
 
+// Proportional set size of the process and of all that descend from it, in KiB: a page that n
+// processes have counts as 1/n in each.
+static int64_t pss_of(pid_t pid)
+{
+    char path[64], text[TEXT_BYTES];
+    int64_t child;
+    ft_slice rest, word;
+
+    snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
+    read_file(path, text, sizeof(text));
+    int64_t sum = number_after(text, "\nPss:");
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    read_file(path, text, sizeof(text));
+    rest = ft_slice_of(text);
+    while (ft_slice_cut(&rest, ' ', &word))
+        if (ft_parse_int(ft_slice_trim(word), &child))
+            sum += pss_of((pid_t)child);
+    return sum;
+}
+
 // Time goes by: this is what is measured, nothing is waited for.
 static void let_pass(int ms)
 {
@@ -88,6 +108,22 @@ FT_NORETURN static void become(const ft_bench_program *program, int input)
         _exit(126);
     execvp(argv.wanted[0], argv.wanted);
     _exit(127);
+}
+
+// MiB at the peak, looked at every few milliseconds until it has ended; its status is left to be
+// asked for.
+static double watch_memory(pid_t pid)
+{
+    siginfo_t info = {0};
+    int64_t peak = 0;
+
+    while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0) {
+        int64_t now = pss_of(pid);
+        if (now > peak)
+            peak = now;
+        let_pass(LOOK_MS);
+    }
+    return (double)peak / 1024;
 }
 
 static bool wait_for_end(const ft_bench_program *program, pid_t pid, ft_error *err)
@@ -142,6 +178,8 @@ bool ft_bench_run_program(const void *host, double *out, ft_error *err)
     close(ends[0]);
     if (is_idle)
         *out = watch_idle(program, pid);
+    else if (program->what == FT_BENCH_PSS)
+        *out = watch_memory(pid);
     close(ends[1]);
     bool ok = wait_for_end(program, pid, err);
     if (program->what == FT_BENCH_WALL)

@@ -7,6 +7,8 @@
 typedef enum ft_bench_measure_of {
     FT_BENCH_WALL,  // Seconds from its start to its end.
     FT_BENCH_CPU,   // CPU seconds, all its threads and the processes that it waited for.
+    FT_BENCH_PSS,   // MiB at the peak: its memory and that of its children, shared pages by their
+                    // share (PSS).
     FT_BENCH_IDLE,  // Wake-ups a second of all its threads, while nothing comes in at its stdin.
 } ft_bench_measure_of;
 

@@ -27,6 +27,9 @@ typedef struct ft_bench_run {
     ft_bench_measure_of what;
     bool needs_model;
 } ft_bench_run;
+// Memory of a pipeline with 2 threads against 2 processes, which load each its own model.
+bool ft_bench_memory(ft_bench *bench, const ft_bench_scratch *scratch, const char *pipeline,
+                     const char *what, ft_error *err) FT_MUST_CHECK;
 // Without what it needs the side has neither function nor program: "not installed".
 ft_bench_side ft_bench_run_side(ft_bench *bench, const ft_bench_scratch *scratch, const char *name,
                                 const ft_bench_run *run);
@@ -36,8 +39,8 @@ bool ft_bench_add(ft_bench *bench, const ft_bench_row *row, ft_error *err) FT_MU
 // The runtime's claims, one row each.
 bool ft_bench_runtime(ft_bench *bench, const ft_bench_scratch *scratch,
                       ft_error *err) FT_MUST_CHECK;
-// Throughput over 1 to N threads with and without the global lock, as SVG, with the fitted terms of
-// the universal scalability law.
+// Throughput over 1 to N threads, with the global lock, and in processes, as SVG, with the fitted
+// terms of the universal scalability law.
 bool ft_bench_plot(ft_bench *bench, const ft_bench_scratch *scratch, const char *path,
                    ft_error *err) FT_MUST_CHECK;
 // The essay's table of threads and processes, measured; `plot` (may be NULL) is where the picture

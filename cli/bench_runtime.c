@@ -368,6 +368,49 @@ static bool measure_modes(const table *t, const char *pipeline, const char *name
                                     global_lock}});
 }
 
+// ---- the same pipeline in processes ----
+
+bool ft_bench_memory(ft_bench *bench, const ft_bench_scratch *scratch, const char *pipeline,
+                     const char *what, ft_error *err)
+{
+    static const char *const flags[] = {"--threads=2", "--processes=2"};
+    ft_bench_run threads = {pipeline, flags[0], NULL, FT_BENCH_PSS, true};
+    ft_bench_run processes = {pipeline, flags[1], NULL, FT_BENCH_PSS, true};
+
+    return ft_bench_add(
+        bench,
+        &(ft_bench_row){.what = what,
+                        .unit = "MiB",
+                        .ratio = FT_BENCH_OURS_BY_PEER,
+                        .goal = 0.6,
+                        .goal_text = "<= 0.6",
+                        .sides = {ft_bench_run_side(bench, scratch, "2 threads", &threads),
+                                  ft_bench_run_side(bench, scratch, "2 processes", &processes)}},
+        err);
+}
+
+static bool measure_processes(const table *t, const char *pipeline, const char *name)
+{
+    static const char *const processes[] = {"--processes=2", NULL};
+    const char *speed = ft_arena_format(t->bench->arena, "%s: threads against processes", name);
+    const char *memory =
+        ft_arena_format(t->bench->arena, "%s: memory (PSS) of threads against processes", name);
+
+    if (!speed || !memory)
+        return ft_fail_nomem(t->err, 64);
+    return measure(t, &(ft_bench_row){.what = speed,
+                                      .unit = "s",
+                                      .ratio = FT_BENCH_PEER_BY_OURS,
+                                      .at_least = true,
+                                      .goal = 1,
+                                      .goal_text = ">= 1",
+                                      .sides = {run_side(t, "2 threads", FT_BENCH_WALL, pipeline,
+                                                         two_threads),
+                                                run_side(t, "2 processes, pipes", FT_BENCH_WALL,
+                                                         pipeline, processes)}}) &&
+           ft_bench_memory(t->bench, t->scratch, pipeline, memory, t->err);
+}
+
 // ---- one model read by two threads ----
 
 static bool measure_one_model(const table *t)
@@ -464,5 +507,6 @@ bool ft_bench_runtime(ft_bench *bench, const ft_bench_scratch *scratch, ft_error
            measure_hops(&t) && measure_work(&t) && measure_endless(&t) && measure_one_model(&t) &&
            measure_modes(&t, "tokenize.yaml", "tokenize") &&
            measure_modes(&t, "infer.yaml", "infer") && measure_modes(&t, "twice.yaml", "embed") &&
-           measure_collector(&t) && measure_idle(&t);
+           measure_processes(&t, "tokenize.yaml", "tokenize") &&
+           measure_processes(&t, "twice.yaml", "embed") && measure_collector(&t) && measure_idle(&t);
 }

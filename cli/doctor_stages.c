@@ -50,10 +50,15 @@ static const char *tested(ft_facts *facts, const ft_plan_node *node)
 
 static const char *describe(ft_facts *facts, const ft_plan_node *node)
 {
-    const char *where = node->blocks ? ", on threads of its own" : "";
+    bool is_contained = node->isolate || node->on_runaway == FT_ON_RUNAWAY_PROCESS;
+    const char *where = is_contained   ? ", each in a process of its own"
+                        : node->blocks ? ", on threads of its own"
+                                       : "";
 
     if (node->def->kind == FT_STAGE_SOURCE)
         return ft_facts_text(facts, "source: one thread at a time%s", where);
+    if (node->def->concurrency == FT_CONCURRENCY_UNDECLARED && is_contained)
+        return "undeclared: one at a time, in a process of its own";
     if (node->def->concurrency == FT_CONCURRENCY_UNDECLARED)
         return "undeclared: serial, in the lock domain of its library; at most one core";
     if (node->concurrency == FT_CONCURRENCY_ANY)

@@ -142,6 +142,9 @@ bool ft_graph_picture_make(const ft_plan *plan, ft_arena *arena, ft_graph_pictur
         box->title = has_own_name ? ft_arena_format(arena, "%s (%s)", node->name, node->def->name)
                                   : node->name;
         box->detail = print_main(node, arena);
+        if (box->detail && (node->isolate || node->on_runaway == FT_ON_RUNAWAY_PROCESS))
+            box->detail =
+                ft_arena_format(arena, "%s%sin a process", box->detail, *box->detail ? ", " : "");
         box->fields = ft_schema_print(&node->input, arena);
         if (!box->title || !box->detail || !box->fields ||
             !add_edges(plan, node, out->box_count - 1, arena, out))

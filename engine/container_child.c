@@ -41,7 +41,7 @@ struct child {
     inmate *inmates;  // [chain->count]
     uint64_t question;
     const ft_lineage *lineage;  // Of the question's batch.
-    bool is_refused;  // The question needs more memory than there is:
+    bool is_refused;            // The question needs more memory than there is:
     ft_error refused;
 };
 

@@ -129,18 +129,20 @@ def steps(long):
             player("release", "play_memory.py"), player("release", "play_pull.py"),
             player("release", "play_plugins.py"), player("release", "play_runaway.py"), faults("release", long),
             player("release", "play_cycles.py", *(["--long"] if long else [])), chaos("release", long),
+            player("release", "play_processes.py", *(["--long"] if long else [])),
             ("release docs", ["tools/docs", "--check", "build/release/ftpipe"])]
             + long * (in_full("release") + [full("release", "test_cycles", FT_TORTURE=1000)])),
         ("asan", unit_tests("asan", all_rooms) + [
             player("asan", "play_stages.py"), player("asan", "play_broken.py"), player("asan", "play_cli.py"),
             player("asan", "play_pipelines.py"), player("asan", "play_bad_input.py"),
-            player("asan", "play_plugins.py"), player("asan", "play_cycles.py"),
+            player("asan", "play_plugins.py"), player("asan", "play_cycles.py"), player("asan", "play_processes.py"),
             faults("asan", long), player("asan", "play_failures.py", *(["--all"] if long else [])),
             ("asan fuzz_tokenize.py", [PYTHON, "tests/fuzz_tokenize.py", "build/asan/tests/bench_tokenize"])]
             + long * in_full("asan")),
         ("tsan", unit_tests("tsan", ["engine", "runtime"]) + [
             player("tsan", "play_stages.py"), player("tsan", "play_pipelines.py"),
-            player("tsan", "play_plugins.py"), player("tsan", "play_cycles.py"), chaos("tsan", long)]
+            player("tsan", "play_plugins.py"), player("tsan", "play_cycles.py"), player("tsan", "play_processes.py"),
+            chaos("tsan", long)]
             + long * in_full("tsan")),
     ]
 

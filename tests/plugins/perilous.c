@@ -1,5 +1,5 @@
-// Stages that do harm at some items, for tests/play_processes.py: what an item's `do` says. Built with
-// the public header only, as any plug-in.
+// Stages that do harm at some items, for tests/play_processes.py: what an item's `do` says. Built
+// with the public header only, as any plug-in.
 //
 //   crash      writes to no memory           abort   calls abort
 //   exit       ends the process              loop    never comes back
