@@ -67,14 +67,18 @@ class Feed:
         self.child.stdin.flush()
 
     def take(self):
-        self.lines.append(json.loads(self.child.stdout.readline()))
+        line = self.child.stdout.readline()
+        assert line, "it has ended: %s" % (self.end(),)
+        self.lines.append(json.loads(line))
         return self.lines[-1]
 
     def end(self, timeout=120):
         out, err = self.child.communicate(timeout=timeout)
         self.lines += [json.loads(line) for line in out.splitlines()]
-        events = [json.loads(line) for line in err.decode().splitlines() if line.startswith("{")]
-        return self.child.returncode, events
+        lines = err.decode(errors="replace").splitlines()
+        reports = [line for line in lines if not line.startswith("{")]
+        assert not reports, "\n".join(reports[:60])
+        return self.child.returncode, [json.loads(line) for line in lines]
 
 
 def end_of(result):

@@ -6,7 +6,7 @@
 #include "runtime/data/wire_format.h"
 #include "runtime/memory/alloc.h"
 
-enum { BLOCK_BYTES = 4096, PARTS_MIN = 32 };
+enum { ROOM_ALIGNMENT = 8, BLOCK_BYTES = 4096, PARTS_MIN = 32 };
 
 struct ft_wire_block {
     ft_wire_block *next;
@@ -74,7 +74,9 @@ static void *add_room(ft_wire *wire, size_t size_bytes, ft_error *err)
 {
     ft_wire_block *block = wire->blocks;
 
-    if (!block || block->size_bytes - block->used < size_bytes) {
+    if (block)  // Here; what is sent has no gap.
+        block->used += -block->used % ROOM_ALIGNMENT;
+    if (!block || block->used > block->size_bytes || block->size_bytes - block->used < size_bytes) {
         size_t room = size_bytes > BLOCK_BYTES ? size_bytes : BLOCK_BYTES;
         block = ft_alloc(sizeof(*block) + room);
         if (!block) {
@@ -183,11 +185,22 @@ static bool put_parts(ft_wire *wire, const ft_column *column, size_t count, ft_w
            put_values(wire, column->values, from, rows, row_bytes, err);
 }
 
+static ft_wire_type type_of(ft_type type)
+{
+    ft_wire_type out = {.kind = (uint32_t)type.kind,
+                        .dtype = (uint32_t)type.dtype,
+                        .list = type.list,
+                        .rank = type.rank};
+
+    memcpy(out.shape, type.shape, sizeof(out.shape));
+    return out;
+}
+
 static bool put_column(ft_wire *wire, const ft_batch *batch, size_t index, const ft_batch *base,
                        ft_error *err)
 {
     const ft_column *column = &batch->columns[index];
-    ft_wire_column head = {.type = column->type, .kind = FT_WIRE_PLAIN};
+    ft_wire_column head = {.type = type_of(column->type), .kind = FT_WIRE_PLAIN};
 
     if (!column->values) {
         head.kind = FT_WIRE_ABSENT;

@@ -17,8 +17,15 @@ typedef struct ft_wire_batch {
 
 enum { FT_WIRE_ABSENT, FT_WIRE_SAME, FT_WIRE_PLAIN };
 
+// An ft_type in numbers that may have any value.
+typedef struct ft_wire_type {
+    int64_t shape[FT_RANK_MAX];
+    uint32_t kind, dtype;
+    uint8_t list, rank;
+} ft_wire_type;
+
 typedef struct ft_wire_column {
-    ft_type type;
+    ft_wire_type type;
     uint64_t rows;      // Of the values tensor.
     uint64_t elements;  // Of lists, all items together.
     uint32_t index;     // SAME: the base's column.

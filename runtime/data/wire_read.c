@@ -48,16 +48,21 @@ static bool get_block(ft_wire_reader *reader, size_t count, size_t item_bytes, s
 
 // ---- columns ----
 
-static bool is_sane(const ft_type *type)
+static bool get_type(const ft_wire_type *from, ft_type *out)
 {
-    if ((unsigned)type->kind > FT_KIND_TENSOR || (unsigned)type->dtype > FT_DTYPE_F64)
+    if (from->kind > FT_KIND_TENSOR || from->dtype > FT_DTYPE_F64 || from->list > 1 ||
+        from->rank > RANK_MAX)
         return false;
-    if (type->kind != FT_KIND_TENSOR)
-        return true;
-    for (size_t i = 0; i < type->rank && type->rank <= RANK_MAX; i++)
-        if (type->shape[i] < 0)
+    *out = (ft_type){.kind = (ft_kind)from->kind,
+                     .dtype = (ft_dtype)from->dtype,
+                     .list = from->list != 0,
+                     .rank = from->rank};
+    for (size_t i = 0; i < FT_RANK_MAX; i++) {
+        out->shape[i] = from->shape[i];
+        if (out->kind == FT_KIND_TENSOR && i < out->rank && out->shape[i] < 0)
             return false;
-    return type->rank <= RANK_MAX;
+    }
+    return true;
 }
 
 // Rising from 0 to `end`.
@@ -115,7 +120,7 @@ static bool check_bools(const ft_column *column, ft_error *err)
 static bool get_values(ft_wire_reader *reader, const ft_wire_column *head, ft_column *column,
                        ft_error *err)
 {
-    ft_type type = head->type;
+    ft_type type = column->type;
     int64_t shape[FT_RANK_MAX] = {(int64_t)head->rows}, elements = ft_type_elements(type);
     size_t rank = 1, row_bytes, at;
 
@@ -151,7 +156,7 @@ static bool get_validity(ft_wire_reader *reader, const ft_wire_column *head, siz
 static bool get_parts(ft_wire_reader *reader, const ft_wire_column *head, size_t count,
                       ft_column *column, ft_error *err)
 {
-    ft_layout layout = ft_type_layout(head->type);
+    ft_layout layout = ft_type_layout(column->type);
     bool has_inner = layout == FT_LAYOUT_TEXTS;
     uint64_t elements = has_inner ? head->elements : head->rows;
     size_t texts = has_inner ? (size_t)head->elements : count;
@@ -179,14 +184,14 @@ static bool get_column(ft_wire_reader *reader, const ft_wire_scope *scope, ft_ba
         return false;
     if (head.kind == FT_WIRE_ABSENT)
         return true;
-    if (!is_sane(&head.type) || !ft_type_equal(head.type, scope->schema->fields[index].type))
+    ft_type type;
+    if (!get_type(&head.type, &type) || !ft_type_equal(type, scope->schema->fields[index].type))
         return ft_wire_refuse(err, "a type");
-    column->type = head.type;
+    column->type = type;
     if (head.kind == FT_WIRE_PLAIN)
         return get_parts(reader, &head, batch->count, column, err);
     if (head.kind != FT_WIRE_SAME || !base || base->count != batch->count ||
-        !ft_batch_has(base, head.index) ||
-        !ft_type_equal(base->columns[head.index].type, head.type))
+        !ft_batch_has(base, head.index) || !ft_type_equal(base->columns[head.index].type, type))
         return ft_wire_refuse(err, "a column");
     *column = ft_column_ref(&base->columns[head.index]);
     return true;
