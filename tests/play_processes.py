@@ -19,6 +19,8 @@ from program import ROOT, Player, is_sanitized, need_minilm
 
 DONE, FAILED, USAGE, INVALID = 0, 1, 2, 3
 LONG = "--long" in sys.argv
+# A signal ends the process, and is not reported by a sanitizer.
+CRASHES = {name: "handle_segv=0:handle_abort=0:exitcode=86" for name in ("ASAN_OPTIONS", "TSAN_OPTIONS")}
 
 
 # ---- what runs ----
@@ -269,7 +271,7 @@ def harm(player, what, says, count=300, every=37, more="isolate: process"):
     bad = [i for i in range(count) if i % every == every - 1]
     player.write("in.jsonl", "".join('{"id":%d,"do":"%s"}\n' % (i, what if i in bad else "") for i in range(count)))
     player.write("p.yaml", PERILOUS % more)
-    result = player.run("run", "p.yaml", "--json", env={"ASAN_OPTIONS": "handle_segv=0:handle_abort=0:exitcode=86"})
+    result = player.run("run", "p.yaml", "--json", env=CRASHES)
     assert result.status == DONE, result
     end = end_of(result)
     check_sums(end)
@@ -312,7 +314,7 @@ def in_chain(player):
     player.write("p.yaml", (PERILOUS % "on_error: skip").replace("  - plugin", "  - map: {n: id + 1}\n  - plugin")
                  .split("  - write: failed")[0])
     result = player.run("run", "p.yaml", "--json", "--processes", "2",
-                        env={"ASAN_OPTIONS": "handle_segv=0:exitcode=86"})
+                        env=CRASHES)
     assert result.status == DONE, result
     assert [item["id"] for item in lines_of(player, "out.jsonl")] == [i for i in range(200) if i % 50 != 7]
     stages = {s["name"]: s for s in end_of(result)["stages"]}
@@ -325,7 +327,7 @@ def stops(player):
     player.write("in.jsonl", '{"id":0,"do":""}\n{"id":1,"do":"crash"}\n')
     text = (PERILOUS % "isolate: process").split("  - write: failed")[0].replace("run: {max_errors: 1000}\n", "")
     player.write("p.yaml", text)
-    result = player.run("run", "p.yaml", env={"ASAN_OPTIONS": "handle_segv=0:exitcode=86"})
+    result = player.run("run", "p.yaml", env=CRASHES)
     said = result.err.decode()
     assert result.status == FAILED and "`risky` crashed: signal 11" in said and "in.jsonl, byte 17" in said, result
     assert not os.path.exists(os.path.join(player.folder, "out.jsonl"))
@@ -336,7 +338,7 @@ def at_open(player):
     player.write("in.jsonl", '{"id":0,"do":""}\n')
     for flags, more in (([], "isolate: process"), (["--processes", "2"], "batch: 1")):
         player.write("p.yaml", PERILOUS % (more + "\n    at_open: crash"))
-        result = player.run("run", "p.yaml", *flags, env={"ASAN_OPTIONS": "handle_segv=0:exitcode=86"})
+        result = player.run("run", "p.yaml", *flags, env=CRASHES)
         assert result.status == FAILED and b"`risky` crashed while it was opened: signal 11" in result.err, result
 
 
