@@ -3,7 +3,9 @@
 
 #include "runtime/concurrent/atomic.h"
 
-enum { FT_RING_SLOTS = FT_BOUND(256, 4) };  // A power of two.
+#ifndef FT_RING_SLOTS  // Chaos builds (tests/chaos) have fewer.
+#define FT_RING_SLOTS FT_BOUND(256, 4)
+#endif
 
 typedef struct ft_ring {
     ft_atomic_u32 head;  // The oldest. Moved by whoever takes, with compare-and-swap.
