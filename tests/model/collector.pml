@@ -17,8 +17,9 @@
  * stays memory), several collectors.
  *
  *   spin -DFIELDS=1 -a collector.pml && gcc -O2 -DSAFETY -o pan pan.c && ./pan -m200000   no errors
- *   -DFIELDS=1 -DOPS=2          14.1 million states
- *   -DFIELDS=2 -DOPS=1          24.9 million states
+ *   -DFIELDS=1 -DOPS=2               14.1 million states
+ *   -DFIELDS=2 -DOPS=1               24.9 million states
+ *   -DOBJECTS=3 -DFIELDS=1 -DOPS=1   21.7 million states
  * Each of these leaves out what the proof needs, and must be caught:
  *   -DNO_SEQ    what is moved out of a field is not noted in its container
  *   -DNO_CAS    step 3 marks the words whatever they have come to be
