@@ -216,7 +216,6 @@ bool mc_is_enabled(const thread *t);
 void mc_shadow_reset(void);
 void mc_check_alive(const void *at, size_t size, const char *what);
 void mc_note_atomic(const void *at, size_t size);  // To be over before the memory is freed.
-void mc_ignore(const void *from, size_t size);     // Accesses there are not looked at.
 const char *mc_name(const void *at);
 
 // ---- mc_history.c ----

@@ -158,7 +158,8 @@ static void freed(int thread)
         ft_epoch_turn_end();
     } else {
         get(1);
-        get(1);
+        if (mc_argument())
+            get(1);
     }
 }
 
@@ -211,14 +212,13 @@ static void all(int thread)
 const mc_target mc_targets[] = {
     {"dict-replace", "set | get", 2, setup_fast, replace, finish, .is_long = false},
     {"dict-delete", "delete set | get | get", 3, setup, remove_and_put, finish, .is_long = false},
-    {"dict-freed", "set delete | get get", 2, setup_fast, freed, finish, .is_long = false},
+    {"dict-freed", "set delete | get get", 2, setup_fast, freed, finish, .argument = 1},
     {"dict-grow", "set set | get get | get get", 3, setup, grow, finish, .is_long = false},
     {"dict-absent", "set | get another | get another", 3, setup_absent, absent, finish,
      .is_long = false},
     {"dict-add", "add | add | add", 3, setup, adders, finish, .is_long = false},
     {"dict-replace-3", "set | get | get", 3, setup_fast, replace, finish, .is_long = false},
-    {"dict-freed-3", "set delete | get get | get get", 3, setup_fast, freed, finish,
-     .is_long = true},
+    {"dict-freed-3", "set delete | get | get", 3, setup_fast, freed, finish, .is_long = true},
     {"dict-3x2", "set delete | set get | get get", 3, setup, all, finish, .is_long = false},
     {.name = NULL},
 };

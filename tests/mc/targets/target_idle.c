@@ -86,16 +86,6 @@ static void one_and_one(int thread)
         work_or_sleep();
 }
 
-static void one_and_two(int thread)
-{
-    if (thread == 1) {
-        put_up(0);
-        put_up(1);
-    } else {
-        work_or_sleep();
-    }
-}
-
 static void two_and_one(int thread)
 {
     if (thread < 3)
@@ -105,13 +95,8 @@ static void two_and_one(int thread)
 }
 
 // Who has work to do is busy with it for ever: for what else there is another one must wake up.
-static void busy(int thread)
+static void work_for_ever(void)
 {
-    if (thread == 1) {
-        put_up(0);
-        put_up(1);
-        return;
-    }
     while (!take(0) && !take(1)) {
         ft_idle_announce(&idle);
         if (has_work())
@@ -121,6 +106,24 @@ static void busy(int thread)
     }
     if (has_work())
         ft_idle_wake_one(&idle, NULL, NULL);
+}
+
+static void busy(int thread)
+{
+    if (thread > 1) {
+        work_for_ever();
+        return;
+    }
+    put_up(0);
+    put_up(1);
+}
+
+static void busy_four(int thread)
+{
+    if (thread > 2)
+        work_for_ever();
+    else
+        put_up(thread - 1);
 }
 
 static void finish_busy(void)
@@ -138,6 +141,7 @@ const mc_target mc_targets[] = {
      .is_long = false},
     {"idle-busy", "put put | busy worker | busy worker", 3, setup, busy, finish_busy,
      .is_long = false},
-    {"idle-3x2", "put put | worker | worker", 3, setup, one_and_two, finish, .is_long = true},
+    {"idle-busy-4", "put | put | busy worker | busy worker", 4, setup, busy_four, finish_busy,
+     .is_long = true},
     {.name = NULL},
 };
