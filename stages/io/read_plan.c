@@ -92,9 +92,11 @@ static bool take_sample(ft_read_config *config, const ft_sample *sample, ft_aren
     return true;
 }
 
+// What cannot be looked at is opened, which says why.
 static bool can_sample(const ft_read_config *config)
 {
-    return ft_file_find(config->files.items[0]) == FT_FILE_REGULAR;
+    const ft_file_kind kind = ft_file_find(config->files.items[0]);
+    return kind == FT_FILE_REGULAR || kind == FT_FILE_UNKNOWN;
 }
 
 static bool plan_jsonl(ft_read_config *config, ft_arena *arena, ft_error *err)
