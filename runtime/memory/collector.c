@@ -62,7 +62,7 @@ static ft_atomic_u64 passes, examined, collected, assists;
 // Of whoever is looking.
 static ft_cyclic *large;
 static size_t large_bound = BOUND * BOUND_STEP;
-static int64_t large_due_ns, pause_ms = PAUSE_MS;
+static int64_t large_due_ns, large_cost_ns, pause_ms = PAUSE_MS;
 
 static void collector_main(void *host);
 
@@ -271,7 +271,7 @@ static void look_at_candidates(void)
 }
 
 // Larger ones. The bound grows as long as it is passed, so that one that grows meanwhile is not
-// gone through for ever.
+// gone through for ever; and the rest comes when it was not passed, for all that it took.
 static void look_at_large(void)
 {
     ft_collection c;
@@ -284,12 +284,16 @@ static void look_at_large(void)
     ft_collection_examine_all(&c, those);
     bool is_over = c.large != NULL;
     end_look(&c);
-    if (!is_over)
-        large_bound = BOUND * BOUND_STEP;
-    else if (large_bound < BOUND_MAX)
-        large_bound *= BOUND_STEP;
-    int64_t now = ft_clock_ns();
-    large_due_ns = count_collected() > before ? now : now + REST * (now - from);
+    large_due_ns = ft_clock_ns();
+    large_cost_ns += large_due_ns - from;
+    if (is_over) {
+        large_bound = large_bound < BOUND_MAX ? large_bound * BOUND_STEP : BOUND_MAX;
+        return;
+    }
+    if (count_collected() == before)
+        large_due_ns += REST * large_cost_ns;
+    large_bound = BOUND * BOUND_STEP;
+    large_cost_ns = 0;
 }
 
 static void look(level what)
