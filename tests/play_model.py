@@ -130,7 +130,7 @@ def check_target(target, arguments):
     library, said = build_target(target, os.path.join(BUILD, target))
     if not library:
         return 0, 1, said
-    status, output = run(library, arguments, LONG_S if "--long" in arguments else SHORT_S)
+    status, output = run(library, arguments, LONG_S if {"--long", "--only"} & set(arguments) else SHORT_S)
     found = re.findall(r"^(\d+) passed, (\d+) failed$", output, re.M)
     passed, failed = map(int, found[-1]) if found else (0, 1)
     if status != 0 and not failed:

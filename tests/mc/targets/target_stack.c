@@ -101,6 +101,24 @@ static void four(int thread)
         push(4);
 }
 
+static void five(int thread)
+{
+    four(thread);
+    if (thread == 1)
+        pop();
+}
+
+static void pop_push(int thread)
+{
+    if (thread == 1) {
+        push(4);
+        push(5);
+    } else {
+        pop();
+        pop();
+    }
+}
+
 static void two_each(int thread)
 {
     pop();
@@ -122,6 +140,13 @@ static void take_all(int thread)
     }
 }
 
+static void take_all_five(int thread)
+{
+    take_all(thread);
+    if (thread == 1)
+        push(6);
+}
+
 static void take_all_long(int thread)
 {
     if (thread == 1) {
@@ -139,6 +164,11 @@ static void take_all_long(int thread)
 const mc_target mc_targets[] = {
     {"stack-pop", "pop | pop push | pop", 3, setup, four, finish, .is_long = false},
     {"stack-all", "pop | pop_all push | push", 3, setup_short, take_all, finish, .is_long = false},
+    {"stack-pop-5", "pop pop | pop push | pop", 3, setup, five, finish, .is_long = true},
+    {"stack-all-5", "pop push | pop_all push | push", 3, setup_short, take_all_five, finish,
+     .is_long = true},
+    {"stack-push-3x2", "push push | pop pop | pop pop", 3, setup_short, pop_push, finish,
+     .is_long = true},
     {"stack-pop-3x2", "pop pop | pop push | pop push", 3, setup, two_each, finish, .is_long = true},
     {"stack-all-3x2", "pop push | pop_all push | push pop", 3, setup_short, take_all_long, finish,
      .is_long = true},
