@@ -508,6 +508,7 @@ bool ft_bench_runtime(ft_bench *bench, const ft_bench_scratch *scratch, ft_error
            measure_modes(&t, "tokenize.yaml", "tokenize") &&
            measure_modes(&t, "infer.yaml", "infer") && measure_modes(&t, "twice.yaml", "embed") &&
            measure_processes(&t, "tokenize.yaml", "tokenize") &&
+           measure_processes(&t, "infer.yaml", "infer") &&
            measure_processes(&t, "twice.yaml", "embed") && measure_collector(&t) &&
            measure_idle(&t);
 }
