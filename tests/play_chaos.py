@@ -21,12 +21,12 @@ TIMEOUT_S = 600
 THREADS = (1, 2, 3, 8)
 # (program, seeds, seeds with --long, environment)
 PROGRAMS = [
-    ("chaos_stress_2", 4, 100, {"FTPIPE_SEEDS": "50"}),
-    ("chaos_stress_4", 4, 100, {"FTPIPE_SEEDS": "50"}),
-    ("chaos_torture", 6, 100, {"FT_TORTURE": "8000"}),
-    ("chaos_linearize", 4, 50, {"FT_HISTORIES": "200"}),
+    ("chaos_stress_2", 2, 100, {"FTPIPE_SEEDS": "50"}),
+    ("chaos_stress_4", 2, 100, {"FTPIPE_SEEDS": "50"}),
+    ("chaos_torture", 4, 100, {"FT_TORTURE": "8000"}),
+    ("chaos_linearize", 2, 50, {"FT_HISTORIES": "100"}),
 ]
-PIPELINE_SEEDS, PIPELINE_SEEDS_LONG = 3, 100
+PIPELINE_SEEDS, PIPELINE_SEEDS_LONG = 2, 100
 
 
 class Count:

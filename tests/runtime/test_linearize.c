@@ -26,7 +26,7 @@ enum {
     THREADS = 3,
     OPS = 12,
     ALL_OPS = THREADS * OPS,
-    HISTORIES = 1000,
+    HISTORIES = 500,
     STATES_MOST = 200000,
     KEYS = 8,  // The seventh makes a table grow.
     FEW_KEYS = 2,
