@@ -102,6 +102,11 @@ static bool asymmetric(void)
     return FT_LIKELY(known != 0) ? known == 1 : find_out();
 }
 
+void ft_epoch_prepare(void)
+{
+    asymmetric();
+}
+
 void ft_read_begin_slow(void)
 {
     ft_lease *lease = ft_lease_current();

@@ -41,6 +41,9 @@ void ft_epoch_turn_end(void);
 // Waits until all that this lease and retired ones have retired is destroyed: at the end of a run.
 void ft_epoch_drain(void);
 
+// Of lease.c, with the first lease: asks the kernel for membarrier while the process has one
+// thread; with more, asking takes some 10 ms.
+void ft_epoch_prepare(void);
 // Of lease.c, when a thread ends: what still waits goes to whoever looks next.
 struct ft_lease;
 void ft_epoch_lease_retire(struct ft_lease *lease);

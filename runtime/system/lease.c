@@ -54,8 +54,10 @@ ft_lease *ft_lease_reserve(void)
     ft_lease *lease = NULL;
 
     pthread_mutex_lock(&table_lock);
-    if (!has_key)
+    if (!has_key) {
         has_key = pthread_key_create(&exit_key, thread_ends) == 0;
+        ft_epoch_prepare();
+    }
     if (free_count > 0)
         lease = &leases[free_ids[--free_count]];
     else if (made_count + 1 < FT_LEASES_MAX)

@@ -102,7 +102,7 @@ TEST(a_reader_keeps_what_it_found)
 
 typedef struct {
     ft_atomic_pointer slots[SLOTS];
-    ft_atomic_u32 over;
+    ft_atomic_u32 begun, over;
     ft_atomic_u64 reads, dead;
 } board;
 
@@ -111,7 +111,8 @@ static void read_many(void *host)
     board *b = host;
     uint64_t reads = 0, dead = 0, at = 0;
 
-    do {  // Once at least, however late it comes to run.
+    ft_atomic_add(&b->begun, 1, FT_RELAXED);
+    do {  // Once at least.
         ft_read_begin();
         for (int i = 0; i < 4; i++) {
             node *n = ft_atomic_load(&b->slots[at++ % SLOTS], FT_ACQUIRE);
@@ -136,6 +137,8 @@ TEST(readers_never_see_what_was_destroyed)
         ft_atomic_store(&b.slots[i], node_create((uint64_t)i), FT_RELEASE);
     for (int i = 0; i < READERS; i++)
         check_ok(ft_thread_start(&threads[i], "reader", read_many, &b, &err), &err);
+    while (ft_atomic_load(&b.begun, FT_RELAXED) < READERS)
+        FT_PAUSE();
     for (int64_t i = 0; i < writes; i++) {
         node *old = ft_atomic_exchange(&b.slots[i % SLOTS], node_create((uint64_t)i), FT_ACQ_REL);
         ft_retire(old, node_destroy, 4096);
