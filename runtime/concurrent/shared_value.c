@@ -7,14 +7,8 @@
 #include "runtime/memory/collector.h"
 
 enum {
-    TAG_BITS = 3,
-    TAG_INT = 1,
-    TAG_SPECIAL = 2,
     TAG_FLOAT = 3,
     TAGS = 7,
-    WORD_NIL = TAG_SPECIAL,
-    WORD_FALSE = TAG_SPECIAL | 1 << TAG_BITS,
-    WORD_TRUE = TAG_SPECIAL | 2 << TAG_BITS,
     COLLECTION_BYTES = 256,  // About, for the reclaimer's sums.
 };
 
@@ -201,16 +195,6 @@ static bool box_number(const ft_value *value, ft_word *out, ft_error *err)
     return true;
 }
 
-static bool make_int(const ft_value *value, ft_word *out, ft_error *err)
-{
-    uint64_t shifted = (uint64_t)value->integer << TAG_BITS;
-
-    if ((int64_t)shifted >> TAG_BITS != value->integer)
-        return box_number(value, out, err);
-    *out = shifted | TAG_INT;
-    return true;
-}
-
 static bool make_float(const ft_value *value, ft_word *out, ft_error *err)
 {
     uint64_t bits;
@@ -222,18 +206,17 @@ static bool make_float(const ft_value *value, ft_word *out, ft_error *err)
     return true;
 }
 
-bool ft_word_make(const ft_value *value, ft_account *account, ft_word *out, ft_error *err)
+bool ft_word_make_other(const ft_value *value, ft_word *out, ft_error *err)
 {
-    (void)account;
     switch (value->kind) {
     case FT_VALUE_NIL:
-        *out = WORD_NIL;
+        *out = FT_WORD_NIL;
         return true;
     case FT_VALUE_BOOL:
-        *out = value->boolean ? WORD_TRUE : WORD_FALSE;
+        *out = value->boolean ? FT_WORD_TRUE : FT_WORD_FALSE;
         return true;
     case FT_VALUE_INT:
-        return make_int(value, out, err);
+        return ft_word_of_int(value->integer, out) || box_number(value, out, err);
     case FT_VALUE_FLOAT:
         return make_float(value, out, err);
     case FT_VALUE_STRING:
@@ -264,24 +247,21 @@ ft_value ft_word_borrow_other(ft_word word)
     ft_value value = {FT_VALUE_NIL, {0}};
     uint64_t bits = word & ~(uint64_t)TAGS;
 
-    switch (word & TAGS) {
-    case 0:
-    case FT_WORD_CYCLIC:
-        return word ? borrow_object(ft_word_object(word)) : value;
-    case TAG_FLOAT:
+    if (ft_word_object(word))
+        return borrow_object(ft_word_object(word));
+    if ((word & TAGS) == TAG_FLOAT) {
         value.kind = FT_VALUE_FLOAT;
         memcpy(&value.number, &bits, sizeof(bits));
-        return value;
-    default:
-        if (word != WORD_NIL)
-            value = (ft_value){FT_VALUE_BOOL, {.boolean = word == WORD_TRUE}};
-        return value;
+    } else if (word == FT_WORD_FALSE || word == FT_WORD_TRUE) {
+        value = (ft_value){FT_VALUE_BOOL, {.boolean = word == FT_WORD_TRUE}};
     }
+    return value;
 }
 
-bool ft_word_keep(ft_word word, ft_value *out)
+bool ft_word_keep_object(ft_word word, ft_value *out)
 {
-    *out = ft_word_borrow(word);
+    *out = borrow_object(ft_word_object(word));
+    // What a box holds has been copied.
     return !ft_value_has_object(out->kind) || ft_object_try_ref(out->object);
 }
 
@@ -302,18 +282,7 @@ static size_t size_of(const ft_object *object)
     return sizeof(*tensor) + tensor->buffer->size_bytes;
 }
 
-void ft_word_retire(ft_word word)
+void ft_word_retire_object(ft_object *object)
 {
-    ft_object *object = ft_word_object(word);
-
-    if (object)
-        ft_retire(object, unref, size_of(object));
-}
-
-void ft_word_drop(ft_word word)
-{
-    ft_object *object = ft_word_object(word);
-
-    if (object)
-        ft_object_unref(object);
+    ft_retire(object, unref, size_of(object));
 }

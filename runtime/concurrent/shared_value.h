@@ -1,12 +1,14 @@
 // What shared collections hold: nil, numbers, strings, tensors and other collections, each as one
 // 64-bit word, so that it can be read and exchanged atomically.
 //
-//   ...000   a counted object (0: nothing)        ...001   an integer of 61 bits
-//   ...010   nil, false, true                     ...011   a double whose last three bits are 0
-//   ...100   a counted object that may be part of a cycle
+//   ...x00   a counted object; below FT_WORD_OBJECTS: nothing, nil, false, true
+//   ...x01   an integer of 61 bits
+//   ...x10   a counted object that may be part of a cycle
+//   ...x11   a double whose last three bits are 0
 //
-// The last is told from the word, so that the cycle collector can go through a collection without
-// touching strings and tensors, which may go at any time.
+// What may be part of a cycle is told from the word, so that the cycle collector can go through a
+// collection without touching strings and tensors, which may go at any time. x is 0, but for a mark
+// that a collection may put on a word in its own field (FT_WORD_MARK); no function here takes it.
 //
 // Other numbers are boxed in a counted object that never changes. What goes into a collection is
 // published (memory/refcount.h): from then on any lease may read it.
@@ -47,7 +49,12 @@ typedef struct ft_value {
 typedef uint64_t ft_word;
 enum {
     FT_WORD_NONE = 0,  // No value at all; nil is one.
-    FT_WORD_CYCLIC = 4,
+    FT_WORD_CYCLIC = 2,
+    FT_WORD_MARK = 4,
+    FT_WORD_NIL = 8,
+    FT_WORD_FALSE = 16,
+    FT_WORD_TRUE = 24,
+    FT_WORD_OBJECTS = 32,
 };
 
 const char *ft_value_kind_name(ft_value_kind kind);
@@ -82,10 +89,12 @@ void ft_value_drop(ft_value *value);
 // Equal numbers (an integer equals the same float), equal bytes, the same object.
 bool ft_value_equals(const ft_value *a, const ft_value *b);
 
-// A word of the value, which must not be dying; takes a reference of its own and publishes.
-bool ft_word_make(const ft_value *value, ft_account *account, ft_word *out,
-                  ft_error *err) FT_MUST_CHECK;
-// Integers of 61 bits are in the word itself.
+// Integers of 61 bits are in the word itself. False: it is none of them.
+static inline bool ft_word_of_int(int64_t integer, ft_word *out)
+{
+    *out = (uint64_t)integer << 3 | 1;
+    return (int64_t)*out >> 3 == integer;
+}
 static inline bool ft_word_is_small_int(ft_word word)
 {
     return (word & 7) == 1;
@@ -93,6 +102,27 @@ static inline bool ft_word_is_small_int(ft_word word)
 static inline int64_t ft_word_small_int(ft_word word)
 {
     return (int64_t)word >> 3;
+}
+static inline ft_object *ft_word_object(ft_word word)
+{
+    return (word & 1) == 0 && word >= FT_WORD_OBJECTS
+               ? (ft_object *)(uintptr_t)(word & ~(ft_word)FT_WORD_CYCLIC)
+               : NULL;
+}
+// The same for what the cycle collector looks at.
+static inline ft_object *ft_word_cyclic(ft_word word)
+{
+    return (word & 3) == FT_WORD_CYCLIC ? ft_word_object(word) : NULL;
+}
+
+// A word of the value, which must not be dying; takes a reference of its own and publishes.
+bool ft_word_make_other(const ft_value *value, ft_word *out, ft_error *err) FT_MUST_CHECK;
+FT_MUST_CHECK static inline bool ft_word_make(const ft_value *value, ft_account *account,
+                                              ft_word *out, ft_error *err)
+{
+    (void)account;
+    return (value->kind == FT_VALUE_INT && ft_word_of_int(value->integer, out)) ||
+           ft_word_make_other(value, out, err);
 }
 // What the word says. Inside a section or while the word's reference is held: borrowed.
 ft_value ft_word_borrow_other(ft_word word);
@@ -103,20 +133,34 @@ static inline ft_value ft_word_borrow(ft_word word)
     return ft_word_borrow_other(word);
 }
 // The same with a reference of the caller's own; inside a section. False: it is dying, read again.
-bool ft_word_keep(ft_word word, ft_value *out) FT_MUST_CHECK;
+bool ft_word_keep_object(ft_word word, ft_value *out) FT_MUST_CHECK;
+FT_MUST_CHECK static inline bool ft_word_keep(ft_word word, ft_value *out)
+{
+    if (FT_UNLIKELY(ft_word_object(word) != NULL))
+        return ft_word_keep_object(word, out);
+    *out = ft_word_borrow(word);
+    return true;
+}
 // Gives up the reference of a word that was unlinked where others may have read it. Outside of
 // sections.
-void ft_word_retire(ft_word word);
-// Gives up the reference of a word that nobody else can have seen.
-void ft_word_drop(ft_word word);
-static inline ft_object *ft_word_object(ft_word word)
+void ft_word_retire_object(ft_object *object);
+static inline void ft_word_retire(ft_word word)
 {
-    return (word & 3) == 0 ? (ft_object *)(uintptr_t)(word & ~(ft_word)7) : NULL;
+    if (FT_UNLIKELY(ft_word_object(word) != NULL))
+        ft_word_retire_object(ft_word_object(word));
 }
-// The same for what the cycle collector looks at.
-static inline ft_object *ft_word_cyclic(ft_word word)
+// Gives up the reference of a word that nobody else can have seen.
+static inline void ft_word_drop(ft_word word)
 {
-    return (word & 7) == FT_WORD_CYCLIC ? ft_word_object(word) : NULL;
+    if (FT_UNLIKELY(ft_word_object(word) != NULL))
+        ft_object_unref(ft_word_object(word));
+}
+// The word came into a field of `holder` or left one: where the cycle collector looks at it, it
+// must notice (ft_object_note_move). Others spare everybody the write to the header.
+static inline void ft_word_note_move(ft_object *holder, ft_word word)
+{
+    if (FT_UNLIKELY(ft_word_cyclic(word) != NULL))
+        ft_object_note_move(holder);
 }
 
 // Charges without waiting: nobody sleeps under a collection's lock. False with LIMIT.
