@@ -6,6 +6,7 @@
 // stays set as long as another waiter of that address is queued.
 #include "runtime/concurrent/parking.h"
 
+#include "runtime/concurrent/backoff.h"
 #include "runtime/concurrent/lock.h"
 #include "runtime/error.h"
 #include "runtime/system/clock.h"
@@ -14,9 +15,9 @@
 enum {
     LOCKED = 1,
     PARKED = 2,
-    SPINS = FT_BOUND(100, 1),
+    LOOKS = FT_BOUND(8, 1),  // At the lock, before sleeping: some microseconds.
     BUCKETS = FT_BOUND(256, 1),
-    PATIENCE_NS = 1000 * 1000
+    PATIENCE_NS = 1000 * 1000,
 };
 
 typedef struct waiter {
@@ -106,13 +107,15 @@ static bool try_now(ft_atomic_u8 *lock)
 
 static bool spin(ft_atomic_u8 *lock)
 {
-    for (int i = 0; i < SPINS; i++) {
+    unsigned pauses = 1;
+
+    for (int i = 0; i < LOOKS; i++) {
         // Who is parked comes first: a spinner would overtake it for ever.
         if (ft_atomic_load(lock, FT_RELAXED) & PARKED)
             return false;
         if (try_now(lock))
             return true;
-        FT_PAUSE();
+        ft_backoff(&pauses);
     }
     return false;
 }
@@ -156,9 +159,11 @@ static bool park(ft_atomic_u8 *lock, waiter *own)
 void ft_lock_wait(ft_atomic_u8 *lock, ft_lock_class *class_of)
 {
     bool profiles = ft_atomic_load(&is_profiling, FT_RELAXED);
-    waiter own = {.lock = lock, .since_ns = ft_clock_ns()};
+    waiter own = {.lock = lock, .since_ns = profiles ? ft_clock_ns() : 0};
 
     if (!spin(lock)) {
+        if (!profiles)
+            own.since_ns = ft_clock_ns();
         ft_condition_init(&own.wake);
         while (!park(lock, &own))
             if (try_now(lock))
