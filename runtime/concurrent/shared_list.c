@@ -1,60 +1,88 @@
-// An array that is replaced when it is full. The length is stored behind the item (release), so a
-// reader that sees the length finds the item; it checks the index against the array that it has as
-// well, since the array and the length are two loads. A reader that began before a growth may see
-// the old array: what that says was so when it loaded it. Operations take effect when the length
-// changes, so a reader looks at it again behind the item: else it might show what was appended
-// behind a pop before that counts, and the next reader would not find it.
+// Chunks of items, each as large as all before it, so that items never move: growing copies nothing
+// and holds nobody up, and what has been found stays where it is. (Dechev, Pirkelbauer and
+// Stroustrup, OPODIS 2006; oneTBB's concurrent_vector.)
+//
+// The list's length is the number of items in front of the first NONE: an append happens when its
+// item is stored, a pop when NONE is, both under the lock. So a reader looks at nothing but the
+// chunk (acquire) and the item (acquire), and shares no line with what appending writes. `count` is
+// the writers' own and at most one behind: it is raised after the item is stored, and lowered
+// before it is taken out. Replacing an item is one compare-and-swap, refused where NONE is.
 #include "runtime/concurrent/shared_list.h"
-
-#include <string.h>
 
 #include "runtime/concurrent/parking.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/memory/collector.h"
 
-enum { ITEMS_MIN = FT_BOUND(8, 1) };
-#ifndef FT_GROWS_EARLY
-#define FT_GROWS_EARLY() false  // Chaos builds (tests/chaos) make arrays anew at any append.
-#endif
-
-typedef struct {
-    int64_t capacity;
-    ft_account *account;
-    ft_atomic_u64 items[];  // ft_word; NONE behind the end.
-} array;
+enum { CHUNK_SHIFT = FT_BOUND(3, 0), CHUNK_FIRST = 1 << CHUNK_SHIFT, CHUNKS = 40, LINE_BYTES = 64 };
 
 struct ft_list {
     ft_cyclic cyclic;
-    ft_atomic_pointer items;  // array; NULL while empty.
-    ft_atomic_i64 count;
+    ft_atomic_i64 count;  // Changed under the lock, and beside it.
     int64_t cap;
     ft_account *account;
+    char padding[LINE_BYTES];
+    ft_atomic_pointer chunks[CHUNKS];  // ft_atomic_u64[CHUNK_FIRST << i] of words.
 };
 
 static ft_lock_class list_lock = {.name = "list"};
 
-static size_t array_bytes(int64_t capacity)
+static size_t chunk_items(size_t chunk)
 {
-    return sizeof(array) + (size_t)capacity * sizeof(ft_atomic_u64);
+    return (size_t)CHUNK_FIRST << chunk;
 }
 
-static void array_destroy(void *pointer)
+static size_t chunk_bytes(size_t chunk)
 {
-    array *a = pointer;
-
-    ft_account_release(a->account, (int64_t)array_bytes(a->capacity));
-    ft_free(a);
+    return chunk_items(chunk) * sizeof(ft_atomic_u64);
 }
+
+// The chunk of an index, and where it stands in it.
+static inline size_t chunk_of(uint64_t index, uint64_t *out_at)
+{
+    uint64_t from_first = index + CHUNK_FIRST;
+    unsigned top = 63u - FT_LEADING_ZEROS_64(from_first);
+
+    *out_at = from_first - ((uint64_t)1 << top);
+    return top - CHUNK_SHIFT;
+}
+
+// NULL: there is none so far out.
+static inline ft_atomic_u64 *item_at(const ft_list *list, int64_t index)
+{
+    uint64_t at;
+
+    if (FT_UNLIKELY((uint64_t)index >= chunk_items(CHUNKS) - CHUNK_FIRST))
+        return NULL;
+    // Acquire pairs with the release of whoever made the chunk.
+    ft_atomic_u64 *items =
+        ft_atomic_load(&list->chunks[chunk_of((uint64_t)index, &at)], FT_ACQUIRE);
+    return items ? &items[at] : NULL;
+}
+
+// The word there, or NONE.
+static inline ft_word word_at(const ft_list *list, int64_t index)
+{
+    const ft_atomic_u64 *item = item_at(list, index);
+
+    // Acquire pairs with the release of whoever put it there.
+    return FT_LIKELY(item != NULL) ? ft_atomic_load(item, FT_ACQUIRE) : FT_WORD_NONE;
+}
+
+// ---- life ----
 
 static void list_destroy(ft_object *object)
 {
     ft_list *list = (ft_list *)(void *)object;
-    array *a = ft_atomic_load(&list->items, FT_ACQUIRE);
 
-    for (int64_t i = 0; a && i < a->capacity; i++)
-        ft_word_drop(ft_atomic_load(&a->items[i], FT_RELAXED));
-    if (a)
-        array_destroy(a);
+    for (size_t i = 0; i < CHUNKS; i++) {
+        ft_atomic_u64 *items = ft_atomic_load(&list->chunks[i], FT_ACQUIRE);
+        if (!items)
+            break;
+        for (size_t k = 0; k < chunk_items(i); k++)
+            ft_word_drop(ft_atomic_load(&items[k], FT_RELAXED));
+        ft_account_release(list->account, (int64_t)chunk_bytes(i));
+        ft_free(items);
+    }
     ft_account_release(list->account, (int64_t)sizeof(*list));
     ft_free(list);
 }
@@ -62,27 +90,32 @@ static void list_destroy(ft_object *object)
 static void list_trace(ft_object *object, void (*visit)(ft_object *child, void *host), void *host)
 {
     const ft_list *list = (const ft_list *)(const void *)object;
-    const array *a = ft_atomic_load(&list->items, FT_ACQUIRE);
+    ft_word word;
 
-    for (int64_t i = 0; a && i < a->capacity; i++) {
-        ft_object *child = ft_word_cyclic(ft_atomic_load(&a->items[i], FT_ACQUIRE));
-        if (child)
-            visit(child, host);
-    }
+    for (int64_t i = 0; (word = word_at(list, i)) != FT_WORD_NONE; i++)
+        if (ft_word_cyclic(word))
+            visit(ft_word_cyclic(word), host);
 }
 
 static void list_clear(ft_object *object)
 {
-    array *a = ft_atomic_load(&((ft_list *)(void *)object)->items, FT_ACQUIRE);
+    const ft_list *list = (const ft_list *)(const void *)object;
+    ft_atomic_u64 *item;
 
-    for (int64_t i = 0; a && i < a->capacity; i++)
-        ft_word_drop(ft_atomic_exchange(&a->items[i], FT_WORD_NONE, FT_RELAXED));
+    // From the end, so that a trace never sees a gap.
+    for (int64_t i = ft_list_count(list); i-- > 0;)
+        if ((item = item_at(list, i)) != NULL)
+            ft_word_drop(ft_atomic_exchange(item, FT_WORD_NONE, FT_RELAXED));
 }
 
 static size_t list_bytes(const ft_object *object)
 {
-    const array *a = ft_atomic_load(&((const ft_list *)(const void *)object)->items, FT_ACQUIRE);
-    return sizeof(ft_list) + (a ? array_bytes(a->capacity) : 0);
+    const ft_list *list = (const ft_list *)(const void *)object;
+    size_t bytes = sizeof(*list);
+
+    for (size_t i = 0; i < CHUNKS && ft_atomic_load(&list->chunks[i], FT_RELAXED); i++)
+        bytes += chunk_bytes(i);
+    return bytes;
 }
 
 const ft_object_type ft_list_type = {.name = "list",
@@ -108,68 +141,69 @@ ft_list *ft_list_create(int64_t cap, ft_account *account, ft_error *err)
     return list;
 }
 
+// ---- reading ----
+
 int64_t ft_list_count(const ft_list *list)
 {
-    return ft_atomic_load(&list->count, FT_ACQUIRE);
+    // Acquire pairs with the release of whoever changed it: the items are as that change left them.
+    int64_t count = ft_atomic_load(&list->count, FT_ACQUIRE);
+
+    return count + (word_at(list, count) != FT_WORD_NONE);
 }
 
 bool ft_list_get(const ft_list *list, int64_t index, ft_value *out)
 {
-    ft_word word = FT_WORD_NONE;
+    ft_word word;
 
     ft_read_begin();
-    do {
-        // Acquire pairs with the release of an append: the item is there.
-        int64_t count = ft_atomic_load(&list->count, FT_ACQUIRE);
-        const array *a = ft_atomic_load(&list->items, FT_ACQUIRE);
-        bool inside = index >= 0 && index < count && a && index < a->capacity;
-        word = inside ? ft_atomic_load(&a->items[index], FT_ACQUIRE) : FT_WORD_NONE;
-    } while (word != FT_WORD_NONE &&
-             (ft_atomic_load(&list->count, FT_ACQUIRE) <= index || !ft_word_keep(word, out)));
+    // What is dying has been replaced or taken out: look again.
+    do
+        word = word_at(list, index);
+    while (word != FT_WORD_NONE && !ft_word_keep(word, out));
     ft_read_end();
     return word != FT_WORD_NONE;
 }
 
-// Under the lock: room for one more. The old array is to be retired outside of it.
-static bool grow(ft_list *list, int64_t count, array **out_old, ft_error *err)
-{
-    array *old = ft_atomic_load(&list->items, FT_RELAXED);
-    int64_t capacity = !old ? ITEMS_MIN : count < old->capacity ? old->capacity : 2 * old->capacity;
+// ---- changing ----
 
-    if (!ft_shared_charge(list->account, array_bytes(capacity), err))
-        return false;
-    array *made = ft_alloc_zero(1, array_bytes(capacity));
+// Under the lock: the place behind the last item. NULL without memory.
+static ft_atomic_u64 *place_for(ft_list *list, int64_t count, ft_error *err)
+{
+    ft_atomic_u64 *item = item_at(list, count);
+    uint64_t at;
+
+    if (FT_LIKELY(item != NULL))
+        return item;
+    size_t chunk = chunk_of((uint64_t)count, &at), bytes = chunk_bytes(chunk);
+    if (!ft_shared_charge(list->account, bytes, err))
+        return NULL;
+    ft_atomic_u64 *made = ft_alloc_zero(1, bytes);
     if (!made) {
-        ft_account_release(list->account, (int64_t)array_bytes(capacity));
-        return ft_fail_nomem(err, array_bytes(capacity));
+        ft_account_release(list->account, (int64_t)bytes);
+        ft_ignore(ft_fail_nomem(err, bytes));
+        return NULL;
     }
-    made->capacity = capacity;
-    made->account = list->account;
-    for (int64_t i = 0; old && i < old->capacity; i++)
-        ft_atomic_store(&made->items[i], ft_atomic_load(&old->items[i], FT_RELAXED), FT_RELAXED);
-    // Release: readers find the items.
-    ft_atomic_store(&list->items, made, FT_RELEASE);
-    *out_old = old;
-    return true;
+    // Release: readers find it full of NONE.
+    ft_atomic_store(&list->chunks[chunk], made, FT_RELEASE);
+    return &made[at];
 }
 
-static bool append_locked(ft_list *list, ft_word word, int64_t *out_index, array **out_old,
-                          ft_error *err)
+static bool append_locked(ft_list *list, ft_word word, int64_t *out_index, ft_error *err)
 {
     int64_t count = ft_atomic_load(&list->count, FT_RELAXED);
-    const array *a = ft_atomic_load(&list->items, FT_RELAXED);
 
-    if (count >= list->cap) {
+    if (count >= list->cap || (uint64_t)count >= chunk_items(CHUNKS) - CHUNK_FIRST) {
         ft_fail(err, FT_ERROR_LIMIT, "a shared list holds its %lld items already",
-                (long long)list->cap);
+                (long long)count);
         ft_hint(err, "Take some out, or give it a larger cap when it is made.");
         return false;
     }
-    if ((!a || count == a->capacity || FT_GROWS_EARLY()) && !grow(list, count, out_old, err))
+    ft_atomic_u64 *item = place_for(list, count, err);
+    if (!item)
         return false;
-    array *now = ft_atomic_load(&list->items, FT_RELAXED);
-    ft_atomic_store(&now->items[count], word, FT_RELEASE);
-    // Release: who sees the length finds the item.
+    // Release: who sees the item finds what it points to. From here on it is in the list.
+    ft_atomic_store(item, word, FT_RELEASE);
+    // Release: who sees the count finds the item.
     ft_atomic_store(&list->count, count + 1, FT_RELEASE);
     *out_index = count;
     return true;
@@ -177,19 +211,17 @@ static bool append_locked(ft_list *list, ft_word word, int64_t *out_index, array
 
 static bool append_value(ft_list *list, const ft_value *value, int64_t *out_index, ft_error *err)
 {
-    array *old = NULL;
     int64_t index = 0;
     ft_word word;
 
     if (!ft_word_make(value, list->account, &word, err))
         return false;
     ft_lock_acquire(&list->cyclic.object.lock, &list_lock);
-    bool ok = append_locked(list, word, &index, &old, err);
+    bool ok = append_locked(list, word, &index, err);
     ft_lock_release(&list->cyclic.object.lock);
-    ft_object_note_move(&list->cyclic.object);
-    if (old)
-        ft_retire(old, array_destroy, array_bytes(old->capacity));
-    if (!ok)
+    if (ok)
+        ft_word_note_move(&list->cyclic.object, word);
+    else
         ft_word_drop(word);
     if (out_index)
         *out_index = index;
@@ -211,20 +243,21 @@ bool ft_list_set(ft_list *list, int64_t index, const ft_value *value, ft_error *
 
     if (!ft_word_make(value, list->account, &word, err))
         return false;
-    ft_lock_acquire(&list->cyclic.object.lock, &list_lock);
-    int64_t count = ft_atomic_load(&list->count, FT_RELAXED);
-    array *a = ft_atomic_load(&list->items, FT_RELAXED);
-    bool ok = index >= 0 && index < count;
-    if (ok)
-        old = ft_atomic_exchange(&a->items[index], word, FT_ACQ_REL);
-    ft_lock_release(&list->cyclic.object.lock);
-    ft_object_note_move(&list->cyclic.object);
-    ft_word_retire(ok ? old : FT_WORD_NONE);
-    if (ok)
+    ft_atomic_u64 *item = item_at(list, index);
+    if (item)
+        old = ft_atomic_load(item, FT_RELAXED);
+    // Acquire and release: readers see what the new word points to, and we the old one's.
+    while (old != FT_WORD_NONE && !ft_atomic_cas_weak(item, &old, word, FT_ACQ_REL))
+        continue;
+    if (old != FT_WORD_NONE) {
+        ft_word_note_move(&list->cyclic.object, word);
+        ft_word_note_move(&list->cyclic.object, old);
+        ft_word_retire(old);
         return true;
+    }
     ft_word_drop(word);
     return ft_fail(err, FT_ERROR_DATA, "the list has %lld items: there is none with index %lld",
-                   (long long)count, (long long)index);
+                   (long long)ft_list_count(list), (long long)index);
 }
 
 bool ft_list_pop(ft_list *list, ft_value *out)
@@ -233,15 +266,17 @@ bool ft_list_pop(ft_list *list, ft_value *out)
 
     ft_lock_acquire(&list->cyclic.object.lock, &list_lock);
     int64_t count = ft_atomic_load(&list->count, FT_RELAXED);
-    array *a = ft_atomic_load(&list->items, FT_RELAXED);
     if (count > 0) {
+        // Release pairs with the acquire of ft_list_count.
         ft_atomic_store(&list->count, count - 1, FT_RELEASE);
-        word = ft_atomic_exchange(&a->items[count - 1], FT_WORD_NONE, FT_ACQ_REL);
+        // Acquire and release: who sees NONE finds the count lowered, and we what the word points
+        // to.
+        word = ft_atomic_exchange(item_at(list, count - 1), FT_WORD_NONE, FT_ACQ_REL);
     }
     ft_lock_release(&list->cyclic.object.lock);
     if (word == FT_WORD_NONE)
         return false;
-    ft_object_note_move(&list->cyclic.object);
+    ft_word_note_move(&list->cyclic.object, word);
     *out = ft_word_borrow(word);
     if (ft_value_has_object(out->kind))
         ft_object_ref(out->object);

@@ -1,5 +1,5 @@
 // A list that any thread may read and change: reads by index take no lock, changes take the list's
-// own.
+// own, but for replacing an item.
 #pragma once
 
 #include "runtime/concurrent/shared_value.h"
