@@ -1,11 +1,13 @@
 // A cell with sequence s is free for the push number s and holds, when it says s + 1, what the pop
-// number s takes. Positions go up for ever; the cell of position p is p modulo the capacity.
+// number s takes. Positions go up for ever. The cells of neighbouring positions stand APART cells
+// from each other, so that two threads in a nearly empty queue do not fight for one line.
 #include "runtime/concurrent/queue.h"
 
+#include "runtime/concurrent/backoff.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/memory/collector.h"
 
-enum { LINE_BYTES = 128, CAP_MIN = 2 };
+enum { LINE_BYTES = 128, CAP_MIN = 2, APART_SHIFT = FT_BOUND(3, 1), APART = 1 << APART_SHIFT };
 
 typedef struct {
     ft_atomic_u64 sequence;
@@ -15,6 +17,8 @@ typedef struct {
 struct ft_queue {
     ft_cyclic cyclic;
     uint64_t mask;
+    unsigned apart_shift;  // 0 in a small queue.
+    unsigned round_shift;  // Bits of a position, less those.
     cell *cells;
     ft_account *account;
     char padding_a[LINE_BYTES];
@@ -23,6 +27,14 @@ struct ft_queue {
     ft_atomic_u64 head;  // Of pops.
     char padding_c[LINE_BYTES];
 };
+
+// The position's bits, rotated.
+static inline cell *cell_of(const ft_queue *queue, uint64_t position)
+{
+    uint64_t at = position & queue->mask;
+
+    return &queue->cells[(at << queue->apart_shift & queue->mask) | at >> queue->round_shift];
+}
 
 static size_t queue_bytes(uint64_t capacity)
 {
@@ -88,11 +100,14 @@ ft_queue *ft_queue_create(int64_t cap, ft_account *account, ft_error *err)
     }
     ft_cyclic_init(&queue->cyclic, &ft_queue_type);
     queue->mask = capacity - 1;
+    queue->apart_shift = capacity >= (uint64_t)APART * APART ? APART_SHIFT : 0;
+    queue->round_shift = FT_TRAILING_ZEROS_64(capacity) - queue->apart_shift;
     queue->cells = cells;
     queue->account = account;
     for (uint64_t i = 0; i < capacity; i++) {
-        ft_atomic_store(&cells[i].sequence, i, FT_RELAXED);
-        ft_atomic_store(&cells[i].word, FT_WORD_NONE, FT_RELAXED);
+        cell *c = cell_of(queue, i);
+        ft_atomic_store(&c->sequence, i, FT_RELAXED);
+        ft_atomic_store(&c->word, FT_WORD_NONE, FT_RELAXED);
     }
     return queue;
 }
@@ -101,20 +116,21 @@ ft_queue *ft_queue_create(int64_t cap, ft_account *account, ft_error *err)
 static cell *claim(ft_queue *queue, ft_atomic_u64 *position, uint64_t ahead, uint64_t *out_at)
 {
     uint64_t at = ft_atomic_load(position, FT_RELAXED);
+    unsigned pauses = FT_BACKOFF_FIRST;
 
     for (;;) {
-        cell *c = &queue->cells[at & queue->mask];
+        cell *c = cell_of(queue, at);
         // Acquire pairs with the release of whoever made the cell ready.
         int64_t apart = (int64_t)(ft_atomic_load(&c->sequence, FT_ACQUIRE) - (at + ahead));
         if (apart < 0)
             return NULL;
-        if (apart > 0) {
-            at = ft_atomic_load(position, FT_RELAXED);
-        } else if (ft_atomic_cas_weak(position, &at, at + 1, FT_RELAXED)) {
-            // Relaxed: only positions are claimed by it; the data goes by the cell's sequence.
+        // Relaxed: only positions are claimed by it; the data goes by the cell's sequence.
+        if (apart == 0 && ft_atomic_cas_weak(position, &at, at + 1, FT_RELAXED)) {
             *out_at = at;
             return c;
         }
+        ft_backoff(&pauses);
+        at = ft_atomic_load(position, FT_RELAXED);
     }
 }
 
@@ -135,7 +151,7 @@ bool ft_queue_push(ft_queue *queue, const ft_value *value, bool *out_done, ft_er
     ft_atomic_store(&c->word, word, FT_RELEASE);
     // Release: the word is there for the pop.
     ft_atomic_store(&c->sequence, at + 1, FT_RELEASE);
-    ft_object_note_move(&queue->cyclic.object);
+    ft_word_note_move(&queue->cyclic.object, word);
     *out_done = true;
     return true;
 }
@@ -152,9 +168,9 @@ bool ft_queue_pop(ft_queue *queue, ft_value *out)
     // Release: the cell is empty for the push of the next round.
     ft_atomic_store(&c->sequence, at + queue->mask + 1, FT_RELEASE);
     *out = ft_word_borrow(word);
-    if (!ft_value_has_object(out->kind))
+    ft_word_note_move(&queue->cyclic.object, word);
+    if (!ft_value_has_object(out->kind))  // What a box held has been copied.
         ft_word_drop(word);
-    ft_object_note_move(&queue->cyclic.object);
     return true;
 }
 
