@@ -1,18 +1,39 @@
-// Two heads over one pool of nodes: the values, and the nodes that are free. `next` is read by
-// those who lose a race after the node has gone elsewhere, so it is atomic; what they read then,
-// their compare-and-swap refuses.
+// One list of values, and several of free nodes, over one pool of nodes. A lease puts free nodes on
+// the list that its id says and takes them from there first, so that a push and a pop meet others
+// at one place only: the head of the values. Who loses there backs off.
+//
+// Nothing else is counted: there are never more nodes than the cap, and the stack is full when none
+// is free. How many values there are is what was made less what is free; each free node knows how
+// many lie under it.
+//
+// `next` and `depth` are read by those who lose a race after the node has gone elsewhere, so they
+// are atomic; what they read then, their compare-and-swap refuses.
 #include "runtime/concurrent/stack.h"
 
+#include "runtime/concurrent/backoff.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/memory/collector.h"
 
-enum { CHUNKS = 18, CHUNK_FIRST = 64, CHUNK_SHIFT = 6, INDEX_BITS = 24, LINE_BYTES = 64 };
+enum {
+    CHUNKS = 18,
+    CHUNK_FIRST = 64,
+    CHUNK_SHIFT = 6,
+    INDEX_BITS = 24,
+    LINE_BYTES = 64,
+    FREE_LISTS = FT_BOUND(8, 2),
+};
 #define INDEX_MASK (((uint64_t)1 << INDEX_BITS) - 1)
 
 typedef struct {
     ft_atomic_u64 word;
-    ft_atomic_u32 next;  // Index + 1; 0: the last.
+    ft_atomic_u32 next;   // Index + 1; 0: the last.
+    ft_atomic_u32 depth;  // Of a free one: how many there are from here on.
 } node;
+
+typedef struct {
+    ft_atomic_u64 head;
+    char padding[LINE_BYTES - sizeof(ft_atomic_u64)];
+} list;
 
 struct ft_stack {
     ft_cyclic cyclic;
@@ -20,12 +41,10 @@ struct ft_stack {
     ft_account *account;
     ft_atomic_pointer chunks[CHUNKS];  // node[CHUNK_FIRST << i]
     char padding_a[LINE_BYTES];
-    ft_atomic_u64 values;
-    char padding_b[LINE_BYTES];
-    ft_atomic_u64 free;
     ft_atomic_u32 made;  // Nodes that were ever given out.
-    char padding_c[LINE_BYTES];
-    ft_atomic_i64 count;
+    char padding_b[LINE_BYTES];
+    list values;
+    list free[FREE_LISTS];
 };
 
 static node *node_at(const ft_stack *stack, uint32_t index)
@@ -43,33 +62,53 @@ static uint64_t head_with(uint64_t head, uint64_t next)
     return ((head >> INDEX_BITS) + 1) << INDEX_BITS | next;
 }
 
-static void list_push(const ft_stack *stack, ft_atomic_u64 *list, uint32_t index)
+// Where the head points to; NULL: nowhere.
+static node *first_of(const ft_stack *stack, uint64_t head)
 {
-    // Acquire: `next` passes on what the head's pusher released.
-    uint64_t head = ft_atomic_load(list, FT_ACQUIRE);
+    return head & INDEX_MASK ? node_at(stack, (uint32_t)(head & INDEX_MASK) - 1) : NULL;
+}
 
-    do
+FT_ALWAYS_INLINE void list_push(const ft_stack *stack, list *l, uint32_t index, bool counts)
+{
+    node *n = node_at(stack, index);
+    // Acquire: `next` passes on what the head's pusher released, and the first one's depth is
+    // there.
+    uint64_t head = ft_atomic_load(&l->head, FT_ACQUIRE);
+    unsigned pauses = FT_BACKOFF_FIRST;
+
+    for (;;) {
         // Release is for stack_trace; for those who pop, the exchange below does.
-        ft_atomic_store(&node_at(stack, index)->next, (uint32_t)(head & INDEX_MASK), FT_RELEASE);
-    while (!ft_atomic_cas_weak_acquire(list, &head, head_with(head, index + 1)));
+        ft_atomic_store(&n->next, (uint32_t)(head & INDEX_MASK), FT_RELEASE);
+        if (counts) {
+            const node *first = first_of(stack, head);
+            uint32_t under = first ? ft_atomic_load(&first->depth, FT_RELAXED) : 0;
+            ft_atomic_store(&n->depth, under + 1, FT_RELAXED);
+        }
+        // When it fails it reads `head` anew, with acquire.
+        if (ft_atomic_cas_weak_acquire(&l->head, &head, head_with(head, index + 1)))
+            return;
+        ft_backoff(&pauses);
+        head = ft_atomic_load(&l->head, FT_ACQUIRE);
+    }
 }
 
 // False: it is empty.
-static bool list_pop(const ft_stack *stack, ft_atomic_u64 *list, uint32_t *out)
+FT_ALWAYS_INLINE bool list_pop(const ft_stack *stack, list *l, uint32_t *out)
 {
     // Acquire pairs with the release of the push: next and word are there.
-    uint64_t head = ft_atomic_load(list, FT_ACQUIRE);
-    uint64_t next;
+    uint64_t head = ft_atomic_load(&l->head, FT_ACQUIRE);
+    unsigned pauses = FT_BACKOFF_FIRST;
 
-    do {
-        if (!(head & INDEX_MASK))
-            return false;
+    while (head & INDEX_MASK) {
         *out = (uint32_t)(head & INDEX_MASK) - 1;
-        next = ft_atomic_load(&node_at(stack, *out)->next, FT_RELAXED);
-        // Acquire also when it fails: `head` is read anew. FT_ACQ_REL keeps releases that were made
-        // before on the list alive.
-    } while (!ft_atomic_cas_weak_acquire(list, &head, head_with(head, next)));
-    return true;
+        uint64_t next = ft_atomic_load(&node_at(stack, *out)->next, FT_RELAXED);
+        // Acquire and release: it keeps releases that were made before on the list alive.
+        if (ft_atomic_cas_weak_acquire(&l->head, &head, head_with(head, next)))
+            return true;
+        ft_backoff(&pauses);
+        head = ft_atomic_load(&l->head, FT_ACQUIRE);
+    }
+    return false;
 }
 
 // ---- nodes ----
@@ -94,22 +133,77 @@ static bool make_chunk(ft_stack *stack, unsigned chunk, ft_error *err)
     return true;
 }
 
-static bool take_node(ft_stack *stack, uint32_t *out, ft_error *err)
+static list *own_free_list(ft_stack *stack)
 {
-    if (list_pop(stack, &stack->free, out))
+    // A thread without a lease has an id that says so, which chooses a list as well.
+    return &stack->free[ft_own.id % FREE_LISTS];
+}
+
+// The sum of the tags of all free lists: as long as it stays, none has changed.
+static uint64_t free_changes(const ft_stack *stack)
+{
+    uint64_t sum = 0;
+
+    // Acquire: in the order of the program, and behind what the pushes released.
+    for (size_t i = 0; i < FREE_LISTS; i++)
+        sum += ft_atomic_load(&stack->free[i].head, FT_ACQUIRE) >> INDEX_BITS;
+    return sum;
+}
+
+static bool take_free_node(ft_stack *stack, uint32_t *out)
+{
+    if (FT_LIKELY(list_pop(stack, own_free_list(stack), out)))
         return true;
-    uint32_t index = ft_atomic_load(&stack->made, FT_RELAXED);
-    do {
-        uint32_t at = index + CHUNK_FIRST;
-        unsigned chunk = 31u - (unsigned)FT_LEADING_ZEROS_64((uint64_t)at << 32) - CHUNK_SHIFT;
-        if (index >= INDEX_MASK - 1 || chunk >= CHUNKS)
-            return ft_fail(err, FT_ERROR_LIMIT, "a shared stack holds at most %d values",
-                           (int)INDEX_MASK - 1);
-        if (!make_chunk(stack, chunk, err))
-            return false;
-    } while (!ft_atomic_cas_weak(&stack->made, &index, index + 1, FT_RELAXED));
+    for (size_t i = 0; i < FREE_LISTS; i++)
+        if (list_pop(stack, &stack->free[i], out))
+            return true;
+    return false;
+}
+
+static bool say_full(const ft_stack *stack, ft_error *err)
+{
+    if (stack->cap >= (int64_t)INDEX_MASK)
+        return ft_fail(err, FT_ERROR_LIMIT, "a shared stack holds at most %d values",
+                       (int)INDEX_MASK - 1);
+    ft_fail(err, FT_ERROR_LIMIT, "a shared stack holds its %lld values already",
+            (long long)stack->cap);
+    ft_hint(err, "Take some out, or give it a larger cap when it is made.");
+    return false;
+}
+
+static bool make_node(ft_stack *stack, uint32_t index, uint32_t *out, ft_error *err)
+{
+    uint32_t at = index + CHUNK_FIRST;
+    unsigned chunk = 31u - (unsigned)FT_LEADING_ZEROS_64((uint64_t)at << 32) - CHUNK_SHIFT;
+
+    if (!make_chunk(stack, chunk, err))
+        return false;
     *out = index;
     return true;
+}
+
+// One that is free, else a new one.
+static bool take_node(ft_stack *stack, uint32_t *out, ft_error *err)
+{
+    uint64_t changes;
+    int64_t most = stack->cap < (int64_t)INDEX_MASK ? stack->cap : (int64_t)INDEX_MASK - 1;
+
+    if (FT_LIKELY(take_free_node(stack, out)))
+        return true;
+    uint32_t index = ft_atomic_load(&stack->made, FT_RELAXED);
+    while (index < most) {
+        if (!make_node(stack, index, out, err))
+            return false;
+        if (ft_atomic_cas_weak(&stack->made, &index, index + 1, FT_RELAXED))
+            return true;
+    }
+    // Full, if the lists were empty at one moment, and not only each when it was looked at.
+    do {
+        changes = free_changes(stack);
+        if (take_free_node(stack, out))
+            return true;
+    } while (changes != free_changes(stack));
+    return say_full(stack, err);
 }
 
 // ---- life ----
@@ -142,7 +236,7 @@ static void stack_trace(ft_object *object, void (*visit)(ft_object *child, void 
 {
     const ft_stack *stack = (const ft_stack *)(const void *)object;
     uint32_t left = ft_atomic_load(&stack->made, FT_RELAXED);
-    uint64_t at = ft_atomic_load(&stack->values, FT_ACQUIRE) & INDEX_MASK;
+    uint64_t at = ft_atomic_load(&stack->values.head, FT_ACQUIRE) & INDEX_MASK;
 
     for (; at && left > 0; left--) {
         const node *n = node_at(stack, (uint32_t)at - 1);
@@ -196,12 +290,6 @@ bool ft_stack_push(ft_stack *stack, const ft_value *value, ft_error *err)
     uint32_t index;
     ft_word word;
 
-    if (ft_atomic_load(&stack->count, FT_RELAXED) >= stack->cap) {
-        ft_fail(err, FT_ERROR_LIMIT, "a shared stack holds its %lld values already",
-                (long long)stack->cap);
-        ft_hint(err, "Take some out, or give it a larger cap when it is made.");
-        return false;
-    }
     if (!ft_word_make(value, stack->account, &word, err))
         return false;
     if (!take_node(stack, &index, err)) {
@@ -210,20 +298,21 @@ bool ft_stack_push(ft_stack *stack, const ft_value *value, ft_error *err)
     }
     // Release pairs with stack_trace, which may come to the node from one that has moved on.
     ft_atomic_store(&node_at(stack, index)->word, word, FT_RELEASE);
-    ft_atomic_add(&stack->count, 1, FT_RELAXED);
-    list_push(stack, &stack->values, index);
-    ft_object_note_move(&stack->cyclic.object);
+    list_push(stack, &stack->values, index, false);
+    ft_word_note_move(&stack->cyclic.object, word);
     return true;
 }
 
 // The node is the caller's alone: its word comes out with its reference.
 static ft_value take_value(ft_stack *stack, uint32_t index)
 {
-    ft_word word = ft_atomic_exchange(&node_at(stack, index)->word, FT_WORD_NONE, FT_RELAXED);
+    node *n = node_at(stack, index);
+    ft_word word = ft_atomic_load(&n->word, FT_RELAXED);
     ft_value value = ft_word_borrow(word);
 
-    list_push(stack, &stack->free, index);
-    ft_atomic_sub(&stack->count, 1, FT_RELAXED);
+    ft_atomic_store(&n->word, FT_WORD_NONE, FT_RELAXED);
+    ft_word_note_move(&stack->cyclic.object, word);
+    list_push(stack, own_free_list(stack), index, true);
     // A boxed number has been copied; what is an object keeps the reference.
     if (!ft_value_has_object(value.kind))
         ft_word_drop(word);
@@ -237,18 +326,17 @@ bool ft_stack_pop(ft_stack *stack, ft_value *out)
     if (!list_pop(stack, &stack->values, &index))
         return false;
     *out = take_value(stack, index);
-    ft_object_note_move(&stack->cyclic.object);
     return true;
 }
 
 int64_t ft_stack_pop_all(ft_stack *stack, void (*visit)(ft_value *value, void *host), void *host)
 {
-    uint64_t head = ft_atomic_load(&stack->values, FT_ACQUIRE);
+    ft_atomic_u64 *values = &stack->values.head;
+    uint64_t head = ft_atomic_load(values, FT_ACQUIRE);
     int64_t taken = 0;
 
-    while (!ft_atomic_cas_weak_acquire(&stack->values, &head, head_with(head, 0)))
+    while (!ft_atomic_cas_weak_acquire(values, &head, head_with(head, 0)))
         continue;
-    ft_object_note_move(&stack->cyclic.object);
     uint64_t at = head & INDEX_MASK;
     while (at) {
         uint32_t index = (uint32_t)at - 1;
@@ -260,7 +348,27 @@ int64_t ft_stack_pop_all(ft_stack *stack, void (*visit)(ft_value *value, void *h
     return taken;
 }
 
+static uint32_t free_count(const ft_stack *stack, const list *l)
+{
+    uint64_t head = ft_atomic_load(&l->head, FT_ACQUIRE), before;
+    uint32_t depth;
+
+    // The depth is the head's, if it is the head still.
+    do {
+        const node *first = first_of(stack, head);
+        before = head;
+        depth = first ? ft_atomic_load(&first->depth, FT_ACQUIRE) : 0;
+        head = ft_atomic_load(&l->head, FT_ACQUIRE);
+    } while (head != before);
+    return depth;
+}
+
 int64_t ft_stack_count(const ft_stack *stack)
 {
-    return ft_atomic_load(&stack->count, FT_RELAXED);
+    int64_t count = 0;
+
+    for (size_t i = 0; i < FREE_LISTS; i++)
+        count -= free_count(stack, &stack->free[i]);
+    count += ft_atomic_load(&stack->made, FT_RELAXED);
+    return count > 0 ? count : 0;
 }

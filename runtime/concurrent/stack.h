@@ -23,4 +23,5 @@ bool ft_stack_pop(ft_stack *stack, ft_value *out);
 // Takes all out, in one step, the last first: `visit` gets each with its reference. Returns how
 // many.
 int64_t ft_stack_pop_all(ft_stack *stack, void (*visit)(ft_value *value, void *host), void *host);
+// Exact when nobody else is at it.
 int64_t ft_stack_count(const ft_stack *stack);
