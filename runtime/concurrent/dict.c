@@ -1,4 +1,4 @@
-// Each operation is one change of the table under its lock.
+// Each operation is one change of the table.
 #include "runtime/concurrent/dict.h"
 
 #include "runtime/memory/alloc.h"
@@ -55,7 +55,7 @@ ft_dict *ft_dict_create(int64_t cap, ft_account *account, ft_error *err)
     }
     ft_cyclic_init(&dict->cyclic, &ft_dict_type);
     dict->account = account;
-    ft_table_init(&dict->table, &dict->cyclic.object.lock, &dict_lock, cap, account);
+    ft_table_init(&dict->table, &dict->cyclic.object.lock, &dict_lock, cap, 0, account);
     return dict;
 }
 
@@ -100,24 +100,29 @@ bool ft_dict_next(const ft_dict *dict, size_t *at, ft_key *out_key, ft_value *ou
 
 // ---- changing ----
 
-static bool update(ft_dict *dict, const ft_key *key, ft_table_change change, void *host,
-                   ft_error *err)
+// `offer`: what the change has offered in the end; it is the table's then or, if it was not taken,
+// dropped here.
+FT_ALWAYS_INLINE bool update(ft_dict *dict, const ft_key *key, ft_table_change change, void *host,
+                             ft_word *offer, ft_error *err)
 {
-    ft_word old;
-    bool ok = ft_table_update(&dict->table, key, ft_key_hash(key), change, host, &old, err);
+    ft_table_result result;
+    bool ok = ft_table_update(&dict->table, key, ft_key_hash(key), change, host, &result, err);
 
-    ft_object_note_move(&dict->cyclic.object);
-    ft_word_retire(old);
+    // In front of whatever becomes of the old word (runtime/memory/collector.h).
+    ft_word_note_move(&dict->cyclic.object, result.old);
+    if (result.has_taken)
+        ft_word_note_move(&dict->cyclic.object, *offer);
+    else
+        ft_word_drop(*offer);
+    *offer = FT_WORD_NONE;
+    ft_word_retire(result.old);
     return ok;
 }
 
 static bool put_word(void *host, ft_word there, ft_word *out)
 {
-    ft_word *word = host;
-
     (void)there;
-    *out = *word;
-    *word = FT_WORD_NONE;  // The table's now.
+    *out = *(const ft_word *)host;
     return true;
 }
 
@@ -125,11 +130,8 @@ static bool set_value(ft_dict *dict, const ft_key *key, const ft_value *value, f
 {
     ft_word word;
 
-    if (!ft_word_make(value, dict->account, &word, err))
-        return false;
-    bool ok = update(dict, key, put_word, &word, err);
-    ft_word_drop(word);
-    return ok;
+    return ft_word_make(value, dict->account, &word, err) &&
+           update(dict, key, put_word, &word, &word, err);
 }
 
 bool ft_dict_set(ft_dict *dict, const ft_key *key, const ft_value *value, ft_error *err)
@@ -151,7 +153,8 @@ static bool delete_word(void *host, ft_word there, ft_word *out)
 bool ft_dict_delete(ft_dict *dict, const ft_key *key, bool *out_was, ft_error *err)
 {
     bool was = false;
-    bool ok = update(dict, key, delete_word, &was, err);
+    ft_word nothing = FT_WORD_NONE;
+    bool ok = update(dict, key, delete_word, &was, &nothing, err);
 
     if (out_was)
         *out_was = was;
@@ -163,6 +166,7 @@ bool ft_dict_delete(ft_dict *dict, const ft_key *key, bool *out_was, ft_error *e
 typedef struct {
     const ft_value *by;
     ft_value sum;
+    ft_word offer;
     ft_account *account;
     ft_error *err;
     bool failed;
@@ -187,6 +191,8 @@ static bool add_word(void *host, ft_word there, ft_word *out)
     adding *a = host;
     ft_value before = {FT_VALUE_INT, {.integer = 0}};
 
+    ft_word_drop(a->offer);  // Of an attempt before.
+    a->offer = FT_WORD_NONE;
     if (there)
         before = ft_word_borrow(there);
     if (before.kind != FT_VALUE_INT && before.kind != FT_VALUE_FLOAT)
@@ -194,17 +200,18 @@ static bool add_word(void *host, ft_word there, ft_word *out)
             !ft_fail(a->err, FT_ERROR_DATA, "cannot add to a %s", ft_value_kind_name(before.kind));
     else
         a->failed = !add_values(&before, a->by, &a->sum, a->err) ||
-                    !ft_word_make(&a->sum, a->account, out, a->err);
+                    !ft_word_make(&a->sum, a->account, &a->offer, a->err);
+    *out = a->offer;
     return !a->failed;
 }
 
 bool ft_dict_add(ft_dict *dict, const ft_key *key, const ft_value *by, ft_value *out, ft_error *err)
 {
     adding a = {.by = by, .account = dict->account, .err = err};
-    bool ok = update(dict, key, add_word, &a, err);
+    bool ok = update(dict, key, add_word, &a, &a.offer, err);
 
     while (!ok && ft_shared_make_room(dict->account, err))
-        ok = update(dict, key, add_word, &a, err);
+        ok = update(dict, key, add_word, &a, &a.offer, err);
     *out = a.sum;
     return ok && !a.failed;
 }
@@ -226,7 +233,6 @@ static bool swap_word(void *host, ft_word there, ft_word *out)
     if (!s->done)
         return false;
     *out = s->wanted;
-    s->wanted = FT_WORD_NONE;
     return true;
 }
 
@@ -237,8 +243,7 @@ static bool swap_values(ft_dict *dict, const ft_key *key, const ft_value *expect
 
     if (wanted->kind != FT_VALUE_NIL && !ft_word_make(wanted, dict->account, &s.wanted, err))
         return false;
-    bool ok = update(dict, key, swap_word, &s, err);
-    ft_word_drop(s.wanted);
+    bool ok = update(dict, key, swap_word, &s, &s.wanted, err);
     *out_done = ok && s.done;
     return ok;
 }
@@ -263,17 +268,10 @@ static bool offer_word(void *host, ft_word there, ft_word *out)
 {
     offering *o = host;
 
-    if (there) {
-        // The table's reference keeps it alive under the lock.
-        o->found = ft_word_borrow(there);
-        if (ft_value_has_object(o->found.kind))
-            ft_object_ref(o->found.object);
-        o->has_found = true;
-        return false;
-    }
+    // What is dying has been replaced: offer, and be asked again.
+    o->has_found = there && ft_word_keep(there, &o->found);
     *out = o->offered;
-    o->offered = FT_WORD_NONE;
-    return true;
+    return !o->has_found;
 }
 
 static bool offer_value(ft_dict *dict, const ft_key *key, const ft_value *value, ft_value *out,
@@ -281,11 +279,8 @@ static bool offer_value(ft_dict *dict, const ft_key *key, const ft_value *value,
 {
     offering o = {.has_found = false};
 
-    if (!ft_word_make(value, dict->account, &o.offered, err))
-        return false;
-    bool ok = update(dict, key, offer_word, &o, err);
-    ft_word_drop(o.offered);
-    if (!ok)
+    if (!ft_word_make(value, dict->account, &o.offered, err) ||
+        !update(dict, key, offer_word, &o, &o.offered, err))
         return false;
     *out = o.has_found ? o.found : *value;
     if (!o.has_found && ft_value_has_object(out->kind))

@@ -1,6 +1,6 @@
-// A dictionary that any thread may read and change: reads take no lock and write nothing, changes
-// take the dictionary's own lock. No update is lost: what reads and writes at once (add, cas,
-// get_or_set) is one step.
+// A dictionary that any thread may read and change: reads take no lock and write nothing, a change
+// is one compare-and-swap, and only a key that was never there takes the dictionary's lock. No
+// update is lost: what reads and writes at once (add, cas, get_or_set) is one step.
 #pragma once
 
 #include "runtime/concurrent/table.h"

@@ -1,11 +1,11 @@
-// Sixteen tables, chosen by the upper bits of the hash (the lower ones choose the slot). The cap is
+// Sixteen tables, chosen by the upper bits of the hash (those below choose the slot). The cap is
 // for the whole. It is looked at only when a shard has its share, since adding the shards up
 // touches all of them; so a large set may pass its cap by what the shards are uneven.
 #include "runtime/concurrent/set.h"
 
 #include "runtime/memory/alloc.h"
 
-enum { SHARDS = 16, SHARD_SHIFT = 60, LINE_BYTES = 64 };
+enum { SHARDS = 16, SHARD_BITS = 4, LINE_BYTES = 64 };
 
 typedef struct {
     ft_table table;
@@ -21,7 +21,7 @@ struct ft_set {
 };
 
 static ft_lock_class set_lock = {.name = "set"};
-static const ft_word member = 2;  // Any word that is no object: nil.
+static const ft_word member = FT_WORD_NIL;  // Any word that is no object.
 
 static void set_destroy(ft_object *object)
 {
@@ -49,7 +49,8 @@ ft_set *ft_set_create(int64_t cap, ft_account *account, ft_error *err)
     set->cap = cap;
     set->account = account;
     for (size_t i = 0; i < SHARDS; i++)
-        ft_table_init(&set->shards[i].table, &set->shards[i].lock, &set_lock, cap, account);
+        ft_table_init(&set->shards[i].table, &set->shards[i].lock, &set_lock, cap, SHARD_BITS,
+                      account);
     return set;
 }
 
@@ -67,7 +68,7 @@ bool ft_set_has(const ft_set *set, const ft_key *key)
     uint64_t hash = ft_key_hash(key);
 
     ft_read_begin();
-    ft_word word = ft_table_find(&set->shards[hash >> SHARD_SHIFT].table, key, hash);
+    ft_word word = ft_table_find(&set->shards[hash >> (64 - SHARD_BITS)].table, key, hash);
     ft_read_end();
     return word != FT_WORD_NONE;
 }
@@ -82,8 +83,8 @@ static bool add_member(void *host, ft_word there, ft_word *out)
 bool ft_set_add(ft_set *set, const ft_key *key, bool *out_new, ft_error *err)
 {
     uint64_t hash = ft_key_hash(key);
-    ft_table *table = &set->shards[hash >> SHARD_SHIFT].table;
-    ft_word old;
+    ft_table *table = &set->shards[hash >> (64 - SHARD_BITS)].table;
+    ft_table_result result;
 
     *out_new = false;
     if (ft_set_has(set, key))
@@ -94,9 +95,9 @@ bool ft_set_add(ft_set *set, const ft_key *key, bool *out_new, ft_error *err)
         ft_hint(err, "Delete what is no longer needed, or give it a larger cap when it is made.");
         return false;
     }
-    bool ok = ft_table_update(table, key, hash, add_member, out_new, &old, err);
+    bool ok = ft_table_update(table, key, hash, add_member, out_new, &result, err);
     while (!ok && ft_shared_make_room(set->account, err))
-        ok = ft_table_update(table, key, hash, add_member, out_new, &old, err);
+        ok = ft_table_update(table, key, hash, add_member, out_new, &result, err);
     return ok;
 }
 
@@ -110,10 +111,10 @@ static bool delete_member(void *host, ft_word there, ft_word *out)
 bool ft_set_delete(ft_set *set, const ft_key *key, bool *out_was, ft_error *err)
 {
     uint64_t hash = ft_key_hash(key);
-    ft_word old;
+    ft_table_result result;
 
-    return ft_table_update(&set->shards[hash >> SHARD_SHIFT].table, key, hash, delete_member,
-                           out_was, &old, err);
+    return ft_table_update(&set->shards[hash >> (64 - SHARD_BITS)].table, key, hash, delete_member,
+                           out_was, &result, err);
 }
 
 bool ft_set_next(const ft_set *set, size_t *shard_at, size_t *at, ft_key *out_key)
