@@ -319,6 +319,102 @@ TEST(a_dict_never_gives_another_keys_value)
     ft_epoch_drain();
 }
 
+// Adds to keys that stay while keys come and go, so that the table is built anew every few steps: a
+// change that comes while values are moved must be in the new table or be refused.
+static void use_rebuilt_dict(void *host)
+{
+    shared_state *s = host;
+    ft_error err = FT_ERROR_INIT;
+    int64_t count = operations(), base = (1 + ft_atomic_add(&s->number, 1, FT_RELAXED)) * count;
+    uint64_t wrong = 0;
+    bool was;
+
+    for (int64_t i = 0; i < count; i++) {
+        // The sum of halves is boxed now and then, so old boxes are retired as well.
+        ft_value by = {FT_VALUE_FLOAT, {.number = 0.1}}, one = int_value(1), got;
+        ft_key number = int_key(-1 - i % 2), real = text_key("real"), fresh = int_key(base + i);
+        wrong += !ft_dict_add(s->dict, &number, &one, &got, &err);
+        wrong += !ft_dict_add(s->dict, &real, &by, &got, &err);
+        wrong += !ft_dict_set(s->dict, &fresh, &one, &err);
+        wrong += !ft_dict_get(s->dict, &fresh, &got) || got.integer != 1;
+        wrong += !ft_dict_delete(s->dict, &fresh, &was, &err) || !was;
+        wrong += ft_dict_get(s->dict, &fresh, &got);
+        if (i % 64 == 0)
+            ft_lease_turn_end();
+    }
+    ft_atomic_add(&s->wrong, wrong, FT_RELAXED);
+}
+
+TEST(a_dict_loses_no_update_while_it_is_built_anew)
+{
+    ft_error err = FT_ERROR_INIT;
+    int64_t live = ft_alloc_get_stats().live_blocks, sum = 0;
+    static shared_state s;
+    ft_key real = text_key("real");
+    ft_value got;
+
+    s.dict = ft_dict_create(1000000, NULL, &err);
+    run(use_rebuilt_dict, &s);
+    check_int_eq(ft_atomic_load(&s.wrong, FT_RELAXED), 0);
+    for (int64_t i = -2; i < 0; i++) {
+        ft_key key = int_key(i);
+        check_true(ft_dict_get(s.dict, &key, &got));
+        sum += got.integer;
+    }
+    check_int_eq(sum, THREADS * operations());
+    check_true(ft_dict_get(s.dict, &real, &got));
+    double expected = 0.1 * (double)(THREADS * operations());
+    check_true(got.number > expected * 0.9999 && got.number < expected * 1.0001);
+    check_int_eq(ft_dict_count(s.dict), 3);
+    ft_object_unref(ft_dict_object(s.dict));
+    ft_epoch_drain();
+    check_int_eq(ft_alloc_get_stats().live_blocks, live);
+}
+
+enum { SMALL_CAP = 9 };
+
+// More keys than the cap, put in and taken out at once: never more than the cap are there.
+static void use_full_dict(void *host)
+{
+    shared_state *s = host;
+    int64_t count = operations(), inside = 0;
+    uint64_t wrong = 0, at = 88172645463325252u * (1 + ft_atomic_add(&s->number, 1, FT_RELAXED));
+
+    for (int64_t i = 0; i < count; i++) {
+        ft_error err = FT_ERROR_INIT;
+        at ^= at << 13;
+        at ^= at >> 7;
+        at ^= at << 17;
+        ft_key key = int_key((int64_t)(at % 24));
+        ft_value value = int_value(1), nil = {FT_VALUE_NIL, {0}};
+        bool done;
+        if (at >> 32 & 64) {
+            bool ok = ft_dict_cas(s->dict, &key, &nil, &value, &done, &err);
+            wrong += !ok && err.code != FT_ERROR_LIMIT;
+            inside += ok && done;
+        } else {
+            wrong += !ft_dict_delete(s->dict, &key, &done, &err);
+            inside -= done;
+        }
+        wrong += ft_dict_count(s->dict) > SMALL_CAP;
+    }
+    ft_atomic_add(&s->next, inside, FT_RELAXED);
+    ft_atomic_add(&s->wrong, wrong, FT_RELAXED);
+}
+
+TEST(a_dict_never_passes_its_cap)
+{
+    ft_error err = FT_ERROR_INIT;
+    static shared_state s;
+
+    s.dict = ft_dict_create(SMALL_CAP, NULL, &err);
+    run(use_full_dict, &s);
+    check_int_eq(ft_atomic_load(&s.wrong, FT_RELAXED), 0);
+    check_int_eq(ft_dict_count(s.dict), ft_atomic_load(&s.next, FT_RELAXED));
+    ft_object_unref(ft_dict_object(s.dict));
+    ft_epoch_drain();
+}
+
 TEST(a_set_tells_exactly_one_that_it_was_first)
 {
     ft_error err = FT_ERROR_INIT;
@@ -348,6 +444,7 @@ static void use_list(void *host)
         ft_value value = int_value(i), got;
         int64_t index;
         wrong += !ft_list_append(s->list, &value, &index, &err);
+        wrong += ft_list_count(s->list) <= index;
         wrong += !ft_list_get(s->list, index, &got) || got.integer != i;
         wrong += !ft_list_get(s->list, index / 2, &got);
         if (i % 64 == 0)
@@ -378,6 +475,58 @@ TEST(a_list_keeps_every_item)
     check_int_eq(sum, THREADS * (count * (count - 1) / 2));
     ft_object_unref(ft_list_object(s.list));
     ft_epoch_drain();
+}
+
+// Items are replaced while the last ones are taken out and put in: nothing is put behind the end,
+// and every string is freed once.
+static void use_short_list(void *host)
+{
+    shared_state *s = host;
+    int64_t count = operations(), left = 0;
+    uint64_t wrong = 0;
+    ft_value got;
+
+    for (int64_t i = 0; i < count; i++) {
+        ft_error err = FT_ERROR_INIT;
+        ft_value value = text_value("item");
+        if (i % 3 == 0) {
+            wrong += !ft_list_append(s->list, &value, NULL, &err);
+            left++;
+        } else if (i % 3 == 1) {
+            wrong += !ft_list_set(s->list, i / 3 % 4, &value, &err) && err.code != FT_ERROR_DATA;
+        } else if (ft_list_pop(s->list, &got)) {
+            left--;
+            ft_value_drop(&got);
+        }
+        ft_value_drop(&value);
+        if (ft_list_get(s->list, i % 4, &got)) {
+            wrong += !ft_slice_is(ft_string_slice((ft_string *)(void *)got.object), "item");
+            ft_value_drop(&got);
+        }
+        if (i % 64 == 0)
+            ft_lease_turn_end();
+    }
+    ft_atomic_add(&s->next, left, FT_RELAXED);
+    ft_atomic_add(&s->wrong, wrong, FT_RELAXED);
+}
+
+TEST(a_list_has_nothing_behind_its_end)
+{
+    ft_error err = FT_ERROR_INIT;
+    int64_t live = ft_alloc_get_stats().live_blocks;
+    static shared_state s;
+    ft_value got;
+
+    s.list = ft_list_create(INT64_MAX, NULL, &err);
+    run(use_short_list, &s);
+    check_int_eq(ft_atomic_load(&s.wrong, FT_RELAXED), 0);
+    check_int_eq(ft_list_count(s.list), ft_atomic_load(&s.next, FT_RELAXED));
+    while (ft_list_pop(s.list, &got))
+        ft_value_drop(&got);
+    check_int_eq(ft_list_count(s.list), 0);
+    ft_object_unref(ft_list_object(s.list));
+    ft_epoch_drain();
+    check_int_eq(ft_alloc_get_stats().live_blocks, live);
 }
 
 // Sums of what went in and came out, so that a lost or repeated value shows.
@@ -434,6 +583,52 @@ TEST(a_stack_loses_and_repeats_nothing)
     check_int_eq(ft_atomic_load(&s.popped, FT_RELAXED) + rest,
                  ft_atomic_load(&s.pushed, FT_RELAXED));
     check_int_eq(ft_stack_count(s.stack), 0);
+    ft_object_unref(ft_stack_object(s.stack));
+}
+
+// Free nodes lie on several lists: a stack must find them all before it says that it is full, and
+// never hold more than its cap.
+static void use_full_stack(void *host)
+{
+    shared_state *s = host;
+    int64_t count = operations();
+    uint64_t in = 0, out = 0, wrong = 0;
+    ft_value got;
+
+    for (int64_t i = 0; i < count; i++) {
+        ft_error err = FT_ERROR_INIT;
+        ft_value value = int_value(i);
+        if (ft_stack_push(s->stack, &value, &err))
+            in += (uint64_t)i;
+        else
+            wrong += err.code != FT_ERROR_LIMIT;
+        wrong += ft_stack_count(s->stack) > THREADS - 1;
+        if (i % 4 && ft_stack_pop(s->stack, &got))
+            out += (uint64_t)got.integer;
+    }
+    ft_atomic_add(&s->pushed, in, FT_RELAXED);
+    ft_atomic_add(&s->popped, out, FT_RELAXED);
+    ft_atomic_add(&s->wrong, wrong, FT_RELAXED);
+}
+
+TEST(a_stack_never_passes_its_cap)
+{
+    ft_error err = FT_ERROR_INIT;
+    static shared_state s;
+    ft_value got = int_value(1);
+    uint64_t rest = 0;
+
+    s.stack = ft_stack_create(THREADS - 1, NULL, &err);
+    run(use_full_stack, &s);
+    check_int_eq(ft_atomic_load(&s.wrong, FT_RELAXED), 0);
+    while (ft_stack_pop(s.stack, &got))
+        rest += (uint64_t)got.integer;
+    check_int_eq(ft_atomic_load(&s.popped, FT_RELAXED) + rest,
+                 ft_atomic_load(&s.pushed, FT_RELAXED));
+    for (int i = 0; i < THREADS - 1; i++)  // Whoever popped the nodes.
+        check_ok(ft_stack_push(s.stack, &got, &err), &err);
+    check_fails(ft_stack_push(s.stack, &got, &err), &err, FT_ERROR_LIMIT);
+    check_int_eq(ft_stack_count(s.stack), THREADS - 1);
     ft_object_unref(ft_stack_object(s.stack));
 }
 
