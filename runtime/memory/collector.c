@@ -26,12 +26,12 @@
 #include "runtime/system/thread.h"
 
 enum {
-    BOUND = 1000,    // Objects of a subgraph at first; what is larger is put aside.
-    BOUND_STEP = 8,  // Then it grows by so much each time.
-    BATCH = 32768,   // Objects that wait for one grace period.
-    MANY = 1024,     // Candidates of one lease.
-    SHARE = 64,      // That a lease looks at between two turns.
-    SHARE_OBJECTS = 4096,
+    BOUND = 1000,          // Objects of a subgraph at first; what is larger is put aside.
+    BOUND_STEP = 8,        // Then it grows by so much each time.
+    BATCH = 32768,         // Objects that wait for one grace period.
+    MANY = 1024,           // Candidates of one lease.
+    SHARE = 64,            // Noted candidates that are worth an assist,
+    SHARE_OBJECTS = 4096,  // which goes through so many objects at most, about.
     NICE = 5,
     PAUSE_MS = 50,
     PAUSE_MAX_MS = 500,
@@ -448,11 +448,11 @@ void ft_collector_drain(void)
 // ---- assist ----
 
 // The rest goes back: only this lease puts into its list, so there is nothing in it.
-static ft_cyclic *take_share(ft_lease *lease)
+static ft_cyclic *take_share(ft_lease *lease, uint32_t share)
 {
     ft_cyclic *first = take_all(&lease->candidates), *last = first;
 
-    for (int i = 1; last && i < SHARE; i++)
+    for (uint32_t i = 1; last && i < share; i++)
         last = last->next;
     if (last) {
         ft_atomic_store(&lease->candidates, last->next, FT_SEQ_CST);
@@ -470,10 +470,12 @@ void ft_collector_turn_end(ft_lease *lease)
         !ft_atomic_load(&pays, FT_RELAXED) ||
         ft_atomic_load(&lease->candidate_count, FT_RELAXED) < MANY)
         return;
+    // As many as it has noted since, so that it cannot run away.
+    uint32_t share = lease->candidate_debt < SHARE_OBJECTS ? lease->candidate_debt : SHARE_OBJECTS;
     lease->candidate_debt = 0;
     lease->is_collecting = true;
     ft_collection_begin(&c, BOUND);
-    for (ft_cyclic *one = take_share(lease), *next; one; one = next) {
+    for (ft_cyclic *one = take_share(lease, share), *next; one; one = next) {
         next = one->next;
         if (c.examined < SHARE_OBJECTS)
             ft_collection_examine(&c, one);
