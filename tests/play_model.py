@@ -74,17 +74,15 @@ def build_target(target, folder, changed=None):
     whole = any(name.endswith(".h") for name in changed or {})
     objects = []
     files = [own_source, "tests/mc/mc_stubs.c"] + linked
-    leases = "runtime/system/lease.c" in linked + included
     for name in files:
         # What is not changed is compiled once for all.
         own = whole or name in (changed or {}) or name == files[0]
-        at = os.path.join(folder if own else BUILD, "o", "%s-%d.o" % (name.replace("/", "-"), leases))
+        at = os.path.join(folder if own else BUILD, "o", name.replace("/", "-") + ".o")
         objects.append(at)
         source = os.path.join(folder, "src", name) if name in (changed or {}) else name
         if not own and os.path.exists(at) and newer(at):
             continue
-        more = ["-DMC_HAS_LEASES=%d" % leases] if name.endswith("mc_stubs.c") else []
-        ok, said = gcc(TARGET_FLAGS + more + ["-I" + path for path in include] + ["-c", source, "-o", at])
+        ok, said = gcc(TARGET_FLAGS + ["-I" + path for path in include] + ["-c", source, "-o", at])
         if not ok:
             return None, said
     library = os.path.join(folder, target + ".so")

@@ -51,6 +51,7 @@ typedef struct mc_target {
     // not looked at.
     const char *outcomes;
     bool is_long;        // With --long only.
+    bool is_huge;        // With --only alone: it takes more than an hour.
     uint32_t max_steps;  // In one execution; 0: 5000.
     int argument;        // mc_argument().
 } mc_target;

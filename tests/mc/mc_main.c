@@ -63,6 +63,10 @@ static int find_image(struct dl_phdr_info *info, size_t size, void *host)
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *header = &info->dlpi_phdr[i];
         char *start = (char *)info->dlpi_addr + header->p_vaddr, *end = start + header->p_memsz;
+        if (header->p_type == PT_TLS) {
+            mc_image.tls = info->dlpi_tls_data;
+            mc_image.tls_size = header->p_memsz;
+        }
         if (header->p_type != PT_LOAD || !(header->p_flags & PF_W))
             continue;
         if (relro_end > start && relro_end <= end)
@@ -77,15 +81,19 @@ static const mc_target *load(const char *path)
 {
     void *library = dlopen(path, RTLD_NOW);
     const mc_target *targets = library ? dlsym(library, "mc_targets") : NULL;
-    void *(*thread_local_of)(size_t *out_size) = NULL;
+    void (*touch)(void) = NULL;
 
     if (!targets) {
         fprintf(stderr, "%s\n", dlerror());
         exit(2);
     }
-    *(void **)&thread_local_of = dlsym(library, "mc_thread_local");
-    mc_image.tls = thread_local_of(&mc_image.tls_size);
+    *(void **)&touch = dlsym(library, "mc_touch");
+    touch();
     dl_iterate_phdr(find_image, (void *)(uintptr_t)path);
+    if (!mc_image.data || !mc_image.tls) {
+        fprintf(stderr, "%s: its variables cannot be found\n", path);
+        exit(2);
+    }
     mc_image.data_copy = malloc(mc_image.data_size + 1);
     memcpy(mc_image.data_copy, mc_image.data, mc_image.data_size);
     mc_image.tls_copy = malloc(mc_image.tls_size + 1);
@@ -138,7 +146,7 @@ int main(int argc, char **argv)
     sigaction(SIGBUS, &on_fault, NULL);
     for (const mc_target *t = targets; t->name; t++) {
         if (state.options.only ? strcmp(t->name, state.options.only) != 0
-                               : t->is_long && !state.options.is_long)
+                               : t->is_huge || (t->is_long && !state.options.is_long))
             continue;
         if (state.options.list) {
             printf("%-28s %s\n", t->name, t->what);

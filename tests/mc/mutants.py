@@ -24,11 +24,14 @@ mutant("stack", "no tag in the head: ABA", STACK,
 # Either alone is harmless here: (tag, index) comes back only if neither raises the tag.
 mutant("stack", "pops alone raise the tag, and taking all does not (ck_stack until 2026)", STACK,
        "&stack->values, &head, head_with(head, 0))", "&stack->values, &head, head & ~INDEX_MASK)",
-       also=[("head_with(head, index + 1), FT_RELEASE)", "(head & ~INDEX_MASK) | (index + 1), FT_RELEASE)")])
+       also=[("head_with(head, index + 1)));", "(head & ~INDEX_MASK) | (index + 1)));")])
 mutant("stack", "a push does not release", STACK,
-       "head_with(head, index + 1), FT_RELEASE)", "head_with(head, index + 1), FT_RELAXED)")
+       "while (!ft_atomic_cas_weak_acquire(list, &head, head_with(head, index + 1)));",
+       "while (!ft_atomic_cas_weak(list, &head, head_with(head, index + 1), FT_ACQUIRE));",
+       also=[("(uint32_t)(head & INDEX_MASK), FT_RELEASE)", "(uint32_t)(head & INDEX_MASK), FT_RELAXED)")])
 mutant("stack", "a pop does not acquire", STACK,
-       "uint64_t head = ft_atomic_load(list, FT_ACQUIRE);", "uint64_t head = ft_atomic_load(list, FT_RELAXED);")
+       "next and word are there.\n    uint64_t head = ft_atomic_load(list, FT_ACQUIRE);",
+       "next and word are there.\n    uint64_t head = ft_atomic_load(list, FT_RELAXED);")
 
 mutant("ring", "the tail is not released", RING,
        "ft_atomic_store(&ring->tail, tail + 1, FT_RELEASE);", "ft_atomic_store(&ring->tail, tail + 1, FT_RELAXED);")
@@ -132,8 +135,7 @@ mutant("elide", "a write has no beginning", ELIDE,
        "ft_atomic_add(&lock->sequence, 1, FT_ACQ_REL);", "ft_atomic_add(&lock->sequence, 0, FT_ACQ_REL);")
 
 mutant("epoch", "the tag is read by a plain load (crossbeam-epoch#53)", EPOCH,
-       "e.epoch = ft_atomic_add(&ft_epoch_current, 0, FT_SEQ_CST);",
-       "e.epoch = ft_atomic_load(&ft_epoch_current, FT_RELAXED);")
+       "e.epoch = ft_epoch_tag();", "e.epoch = ft_atomic_load(&ft_epoch_current, FT_RELAXED);")
 mutant("epoch", "one grace period too few", EPOCH, "GRACE = 2,", "GRACE = 1,")
 mutant("epoch", "the scan only loads, the entry is only an exchange", EPOCH,
        "ft_atomic_add(line, 0, FT_ACQ_REL);", "ft_atomic_load(line, FT_SEQ_CST);")

@@ -109,7 +109,7 @@ static void setup(void)
     for (int i = 1; i <= 3; i++)
         mc_as(i, adopt);
     dict = ft_dict_create(100, NULL, &err);
-    ft_atomic_store(&dict->object.local, FT_LOCAL_IMMORTAL, FT_RELAXED);
+    ft_atomic_store(&dict->cyclic.object.local, FT_LOCAL_IMMORTAL, FT_RELAXED);
     set(1, 1);
 }
 
@@ -125,7 +125,7 @@ static void finish(void)
     for (int key = 0; key < KEYS; key++)
         get(key);
     mc_check(mc_is_linearizable(apply));
-    dict_destroy(&dict->object);
+    dict_destroy(&dict->cyclic.object);
     for (int i = 1; i <= 3; i++)
         mc_as(i, ft_epoch_drain);
     ft_epoch_drain();

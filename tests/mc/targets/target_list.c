@@ -98,7 +98,7 @@ static void setup(void)
     for (int i = 1; i <= 3; i++)
         mc_as(i, adopt);
     list = ft_list_create(100, NULL, &err);
-    ft_atomic_store(&list->object.local, FT_LOCAL_IMMORTAL, FT_RELAXED);
+    ft_atomic_store(&list->cyclic.object.local, FT_LOCAL_IMMORTAL, FT_RELAXED);
     append(1);
 }
 
@@ -114,7 +114,7 @@ static void finish(void)
     for (int i = 0; i < 5; i++)
         get(i);
     mc_check(mc_is_linearizable(apply));
-    list_destroy(&list->object);
+    list_destroy(&list->cyclic.object);
     for (int i = 1; i <= 3; i++)
         mc_as(i, ft_epoch_drain);
     ft_epoch_drain();

@@ -413,7 +413,7 @@ static void try_lock(int t)
 }
 
 #define L(name, threads, end, outcomes, why) \
-    {#name, why, threads, setup_plain, name, end, outcomes, false, 0}
+    {#name, why, threads, setup_plain, name, end, outcomes, false, false, 0}
 
 const mc_target mc_targets[] = {
     L(sb_relaxed, 2, finish2, "00 01 10 11", "each store may still be on its way"),

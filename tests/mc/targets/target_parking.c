@@ -74,6 +74,13 @@ static void twice_each(int thread)
     enter(0);
 }
 
+static void twice_first(int thread)
+{
+    enter(0);
+    if (thread == 1)
+        enter(0);
+}
+
 static void both(int thread)
 {
     if (thread < 3)
@@ -101,6 +108,7 @@ const mc_target mc_targets[] = {
     {"parking-handed-3", "lock | lock | lock, late", 3, setup_late, once_each, finish3,
      .is_long = false},
     {"parking-two", "lock a | lock b | lock a, b", 3, setup, both, finish_both, .is_long = false},
-    {"parking-3x2", "lock, twice each", 3, setup, twice_each, finish6, .is_long = true},
+    {"parking-4", "lock lock | lock | lock", 3, setup, twice_first, finish4, .is_long = true},
+    {"parking-3x2", "lock, twice each", 3, setup, twice_each, finish6, .is_huge = true},
     {.name = NULL},
 };

@@ -57,7 +57,7 @@ static void setup(void)
 
     queue = ft_queue_create(CAPACITY, NULL, &err);
     // Without the collector's note of each change, one more word that all would meet at.
-    ft_atomic_store(&queue->object.local, FT_LOCAL_IMMORTAL, FT_RELAXED);
+    ft_atomic_store(&queue->cyclic.object.local, FT_LOCAL_IMMORTAL, FT_RELAXED);
 }
 
 static void setup_one(void)
@@ -79,7 +79,7 @@ static void finish(void)
         bool done;
         mc_check(ft_queue_push(queue, &v, &done, &err) && done);
     }
-    queue_destroy(&queue->object);
+    queue_destroy(&queue->cyclic.object);
 }
 
 static void mixed(int thread)

@@ -72,7 +72,7 @@ static void setup(void)
     // Nobody reads the count but to compare it with the cap; and without the collector's note of
     // each change, which is one more word that all would meet at.
     mc_statistic(&stack->count, 8);
-    ft_atomic_store(&stack->object.local, FT_LOCAL_IMMORTAL, FT_RELAXED);
+    ft_atomic_store(&stack->cyclic.object.local, FT_LOCAL_IMMORTAL, FT_RELAXED);
     push(1);
     push(2);
     push(3);
@@ -89,7 +89,7 @@ static void finish(void)
     pop_all();
     mc_check(mc_is_linearizable(apply));
     ft_stack_pop_all(stack, NULL, NULL);
-    stack_destroy(&stack->object);
+    stack_destroy(&stack->cyclic.object);
 }
 
 // While the first has read the head and what comes behind it, the others can take both, give them
@@ -169,8 +169,8 @@ const mc_target mc_targets[] = {
      .is_long = true},
     {"stack-push-3x2", "push push | pop pop | pop pop", 3, setup_short, pop_push, finish,
      .is_long = true},
-    {"stack-pop-3x2", "pop pop | pop push | pop push", 3, setup, two_each, finish, .is_long = true},
+    {"stack-pop-3x2", "pop pop | pop push | pop push", 3, setup, two_each, finish, .is_huge = true},
     {"stack-all-3x2", "pop push | pop_all push | push pop", 3, setup_short, take_all_long, finish,
-     .is_long = true},
+     .is_huge = true},
     {.name = NULL},
 };
