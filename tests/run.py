@@ -119,9 +119,9 @@ def steps(long):
     all_rooms = ["runtime", "engine", "dsl", "stages", "cli"]
     return [
         (None, [("tidy", [PYTHON, "tools/tidy.py"]), ("format", ["tools/format", "--check"]),
-                ("model play_handoff.py", [PYTHON, "tests/play_handoff.py"]),
+                ("model play_spin.py handoff", [PYTHON, "tests/play_spin.py", "handoff"]),
                 ("model play_model.py", [PYTHON, "tests/play_model.py"] + (["--long"] if long else [])),
-                ("model play_collector.py", [PYTHON, "tests/play_collector.py"] + (["--long"] if long else []))]),
+                ("model play_spin.py collector", [PYTHON, "tests/play_spin.py", "collector"] + ["--long"] * long)]),
         ("release", unit_tests("release", all_rooms) + [
             player("release", "play_stages.py"), player("release", "play_broken.py"),
             player("release", "play_cli.py"), player("release", "play_pipelines.py"),
