@@ -4,8 +4,7 @@
 //   as "any"   threads take batches as they come, each into an instance of its own: what came of a
 //              batch must be what came of it on one thread
 //   as "one"   every thread gives all batches, in order, to an instance of its own, as two stages
-//   of
-//              one type in a pipeline do: each must get what one thread alone got
+//              of one type in a pipeline do: each must get what one thread alone got
 //
 // A stage that declares nothing is tried as both, and told which of the two it could declare.
 // Beside results: guards around each instance's state, the config and the input unchanged, and no

@@ -238,7 +238,8 @@ void ft_run_fail(ft_run *run, ft_node *node, const ft_ticket *ticket, const ft_e
         run->error_node = node ? node->plan : NULL;
     }
     ft_mutex_unlock(&run->error_lock);
-    // Release pairs with the acquire in ft_turn_is_discarded.
+    // Release pairs with the acquires in is_skipped and run_plain (turn.c) and is_ending_well
+    // (flow.c).
     ft_atomic_store(&run->failing, 1, FT_RELEASE);
     ft_run_stop(run, now ? FT_STOP_NOW : FT_STOP_SOURCES);
 }

@@ -3,14 +3,11 @@
 //
 // It leaves a thread behind when all of these hold:
 //   - its stay in a stage is longer than the stage's patience: 10 ms at first, twice what a turn
-//   took
-//     that did come back, or the budget of a stage that says that it computes;
+//     took that did come back, or the budget of a stage that says that it computes;
 //   - it has used 10 ms of CPU time since, so it is not one that the kernel kept waiting; or none
-//   to
-//     speak of in 200 ms, so it waits for something;
+//     to speak of in 200 ms, so it waits for something;
 //   - something has waited for a worker at every look for 20 ms, and no worker was idle; or the
-//   stay
-//     has lasted for a second more than it may.
+//     stay has lasted for a second more than it may.
 // So an endless stage is named within 20 + 5 ms of holding others up, or soon after a second where
 // it holds up nobody.
 #include "engine/monitor.h"

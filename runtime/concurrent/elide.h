@@ -5,8 +5,9 @@
 //   transactions     ft_elide_run tries the section as a hardware transaction (RTM) and takes the
 //                    lock when that does not work out. Where the CPU has none (every AMD, most
 //                    Intel since microcode took it away) it simply locks.
-//   sequence lock    ft_elide_read_begin/_retry: readers run beside each other and beside nobody
-//                    who writes; what they read must be atomic (acquire loads). Works everywhere.
+//   sequence lock    ft_elide_read_begin, ft_elide_read_more: readers run beside each other and
+//                    beside nobody who writes; what they read must be atomic (acquire loads).
+//                    Works everywhere.
 //
 // Off unless it wins: each lock keeps its own account of what its attempts came to, skips some
 // sections after a failure, and gives up for good where less than half of the attempts commit.
