@@ -16,6 +16,7 @@
 #include "runtime/concurrent/stack.h"
 #include "runtime/memory/collector.h"
 #include "stages/lua/lua_sandbox.h"
+#include "stages/lua/lua_shared_pairs.h"
 #include "stages/lua/lua_state.h"
 #include "stages/lua/lua_tensor.h"
 
@@ -113,7 +114,7 @@ static void push_handle(lua_State *L, const ft_value *value)
     ft_object_ref(h->object);
 }
 
-static void push_borrowed(lua_State *L, const ft_value *value)
+void ft_lua_push_value(lua_State *L, const ft_value *value)
 {
     switch (value->kind) {
     case FT_VALUE_NIL:
@@ -152,7 +153,7 @@ static void push_borrowed(lua_State *L, const ft_value *value)
 // Pushes the pending value and drops it.
 static int push_pending(lua_State *L)
 {
-    push_borrowed(L, &ft_lua_of(L)->pending);
+    ft_lua_push_value(L, &ft_lua_of(L)->pending);
     drop_pending(L);
     return 1;
 }
@@ -290,7 +291,7 @@ static int dict_add(lua_State *L)
     }
     if (!ft_dict_add(dict, &key, &by, &sum, &err))
         return raise(L, &err);
-    push_borrowed(L, &sum);
+    ft_lua_push_value(L, &sum);
     return 1;
 }
 
@@ -376,45 +377,6 @@ static int dict_update(lua_State *L)
     return 1;
 }
 
-// pairs(dict) goes through a copy: what others change meanwhile is not seen.
-static int dict_pairs(lua_State *L)
-{
-    ft_dict *dict = check_handle(L, FT_VALUE_DICT);
-    ft_key key;
-    ft_value value;
-    size_t at = 0, left = (size_t)ft_dict_count(dict) + 16;
-
-    lua_getglobal(L, "next");
-    lua_newtable(L);
-    while (left-- > 0) {
-        // Out of the section before Lua allocates: an error must not leave it open.
-        ft_read_begin();
-        bool more = ft_dict_next(dict, &at, &key, &value);
-        char text[256];
-        size_t size = more && !key.is_int ? key.text.size : 0;
-        if (size > 0 && size <= sizeof(text))
-            memcpy(text, key.text.data, size);
-        ft_read_end();
-        if (!more)
-            break;
-        if (size > sizeof(text))
-            return luaL_error(L, "pairs: a key is longer than 256 bytes");
-        if (!key.is_int)
-            key.text = (ft_slice){text, size};
-        if (!ft_dict_get(dict, &key, &ft_lua_of(L)->pending))
-            continue;  // Deleted meanwhile.
-        if (key.is_int)
-            lua_pushinteger(L, key.integer);
-        else
-            lua_pushlstring(L, text, size);
-        push_pending(L);
-        lua_rawset(L, -3);
-        ft_lua_steps(L, 16);
-    }
-    lua_pushnil(L);
-    return 3;
-}
-
 // ---- list ----
 
 static int list_append(lua_State *L)
@@ -442,6 +404,16 @@ static int list_get(lua_State *L)
         return 1;
     }
     return push_pending(L);
+}
+
+// A list's __index, with its methods as upvalue: l[i] is l:get(i), which is what ipairs asks for.
+static int list_index(lua_State *L)
+{
+    if (lua_isinteger(L, 2))
+        return list_get(L);
+    lua_settop(L, 2);
+    lua_rawget(L, lua_upvalueindex(1));
+    return 1;
 }
 
 static int list_set(lua_State *L)
@@ -594,6 +566,15 @@ static int shared_len(lua_State *L)
     return 1;
 }
 
+static int shared_pairs(lua_State *L)
+{
+    const handle *h = test_handle(L, 1);
+
+    luaL_argexpected(L, h, 1, "shared collection");
+    drop_pending(L);
+    return ft_lua_shared_pairs(L, &(ft_value){h->kind, {.object = h->object}});
+}
+
 static int shared_gc(lua_State *L)
 {
     handle *h = lua_touserdata(L, 1);
@@ -654,10 +635,13 @@ void ft_lua_open_shared(lua_State *L)
         if (kinds[i].methods) {
             lua_newtable(L);
             luaL_setfuncs(L, kinds[i].methods, 0);
+            if (kinds[i].kind == FT_VALUE_LIST)
+                lua_pushcclosure(L, list_index, 1);
             lua_setfield(L, -2, "__index");
         }
-        if (kinds[i].kind == FT_VALUE_DICT) {
-            lua_pushcfunction(L, dict_pairs);
+        if (kinds[i].kind == FT_VALUE_DICT || kinds[i].kind == FT_VALUE_LIST ||
+            kinds[i].kind == FT_VALUE_SET) {
+            lua_pushcfunction(L, shared_pairs);
             lua_setfield(L, -2, "__pairs");
         }
         lua_pushboolean(L, kinds[i].methods != NULL);

@@ -16,3 +16,5 @@ bool ft_lua_shared_create(ft_stage_load *load, const void *host, void **out,
 void ft_lua_open_shared(lua_State *L);
 // Pushes the table `ctx.shared`.
 void ft_lua_push_shared(lua_State *L);
+// Pushes a scalar or string as Lua's own, a tensor or collection as a handle with a reference.
+void ft_lua_push_value(lua_State *L, const ft_value *value);
