@@ -76,6 +76,12 @@ static int bench_command(const ft_arguments *arguments)
         ft_fail(&err, FT_ERROR_USAGE, "`bench` takes `runtime` or `essay`, not `%s`", what);
         return ft_command_fail(FT_EXIT_USAGE, &err);
     }
+    bool has_essay_flags =
+        ft_arguments_has(arguments, "plot") || ft_arguments_has(arguments, "script");
+    if (has_essay_flags && !is_essay) {
+        ft_fail(&err, FT_ERROR_USAGE, "`--plot` and `--script` belong to `bench essay`");
+        return ft_command_fail(FT_EXIT_USAGE, &err);
+    }
     if (!read_arguments(arguments, &bench, &err))
         return ft_command_fail(FT_EXIT_USAGE, &err);
     print_machine(&bench);
