@@ -1,16 +1,16 @@
 // Facts about the program itself: what of the runtime is active, and if not, why not. What runs
 // without a global lock, and where something else stands in, is said here in one place.
-//
-// Parts of the runtime that a build may lack are looked for by their headers, so that this page
-// cannot claim what is not there.
 #include <stdio.h>
 #ifndef FT_SANITIZED
 #include <mimalloc.h>
 #endif
 
 #include "cli/doctor.h"
+#include "cli/surroundings.h"
 #include "runtime/concurrent/elide.h"
 #include "runtime/system/topology.h"
+#include "stages/nn/blas.h"
+#include "stages/nn/isa.h"
 
 static const char group[] = "runtime";
 
@@ -32,28 +32,50 @@ static void add_memory(ft_facts *facts)
                       version / 10 % 10, version % 10),
         NULL);
 #endif
-    add(facts, "BLAS", FT_FACT_GOOD, "none: own kernels, on the run's own threads", NULL);
-#if __has_include("runtime/system/lease.h")
     add(facts, "reference counts", FT_FACT_GOOD, "biased to the lease that owns the object", NULL);
-#else
-    add(facts, "reference counts", FT_FACT_NOTE, "atomic in this build", NULL);
-#endif
-#if __has_include("runtime/memory/epoch.h")
     add(facts, "reclamation", FT_FACT_GOOD, "epochs, driven by bytes", NULL);
-#else
-    add(facts, "reclamation", FT_FACT_NOTE, "by reference counts alone in this build", NULL);
-#endif
-#if __has_include("runtime/memory/collector.h")
     add(facts, "cycle collector", FT_FACT_GOOD, "active when scripts share objects; no pauses",
         NULL);
-#else
-    add(facts, "cycle collector", FT_FACT_NOTE, "not in this build: nothing makes cycles", NULL);
-#endif
+}
+
+// As the encoder chooses (stages/nn/encoder_model.c).
+static void add_blas(ft_facts *facts)
+{
+    const char *kernels = ft_surroundings_variable("OPENBLAS_CORETYPE");
+    bool is_used = ft_isa_level() == FT_ISA_GENERIC && ft_blas_load();
+
+    if (ft_isa_level() != FT_ISA_GENERIC)
+        add(facts, "BLAS", FT_FACT_GOOD,
+            ft_facts_text(facts, "none: own %s kernels, on the run's own threads",
+                          ft_isa_name(ft_isa_level())),
+            NULL);
+    else if (ft_isa_has(FT_ISA_AVX2))
+        add(facts, "BLAS", FT_FACT_NOTE,
+            is_used ? ft_blas_describe() : "no libopenblas.so.0: own generic kernels",
+            "Unset FTPIPE_ISA, so that our own kernels for this processor run.");
+    else if (is_used)
+        add(facts, "BLAS", FT_FACT_GOOD, ft_blas_describe(), NULL);
+    else
+        add(facts, "BLAS", FT_FACT_POOR, "no libopenblas.so.0: own generic kernels",
+            "Install OpenBLAS (Debian: libopenblas0-pthread).");
+    if (kernels && is_used)
+        add(facts, "OPENBLAS_CORETYPE", FT_FACT_NOTE,
+            ft_facts_text(facts, "%s: OpenBLAS uses the kernels for that", kernels),
+            "Unset it, so that OpenBLAS picks the kernels for this processor.");
+    else if (kernels)
+        add(facts, "OPENBLAS_CORETYPE", FT_FACT_GOOD,
+            ft_facts_text(facts, "%s: without effect, OpenBLAS is not used", kernels), NULL);
 }
 
 static void add_elision(ft_facts *facts)
 {
-    add(facts, "lock elision", FT_FACT_GOOD, ft_elide_describe(), NULL);
+    bool has_transactions = ft_elide_get_ops() != NULL;
+
+    add(facts, "lock elision", has_transactions ? FT_FACT_NOTE : FT_FACT_GOOD,
+        has_transactions
+            ? "not used: what this CPU's transactions would win was never measured"
+            : "not used: the CPU has no transactions, and sequence locks win nothing here",
+        NULL);
 }
 
 static void add_scheduler(ft_facts *facts)
@@ -62,13 +84,8 @@ static void add_scheduler(ft_facts *facts)
 
     ft_topology_read(facts->root, &machine);
     add(facts, "global lock", FT_FACT_GOOD, "none: stages run on all workers", NULL);
-#if __has_include("engine/runaway.h")
     add(facts, "runaway monitor", FT_FACT_GOOD, "active in a run: an endless stage is left behind",
         NULL);
-#else
-    add(facts, "runaway monitor", FT_FACT_NOTE,
-        "not in this build: an endless stage keeps its thread", NULL);
-#endif
     add(facts, "quota", FT_FACT_GOOD,
         machine.quota > 0 ? ft_facts_text(facts, "obeyed: %d workers", machine.workers)
                           : "none to obey",
@@ -80,5 +97,6 @@ void ft_doctor_program(ft_facts *facts)
     add(facts, "version", FT_FACT_GOOD, FT_VERSION, NULL);
     add_scheduler(facts);
     add_memory(facts);
+    add_blas(facts);
     add_elision(facts);
 }

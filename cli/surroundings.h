@@ -1,9 +1,11 @@
 // The environment's variables: read here and nowhere else.
 //
 //   FTPIPE_STORE      the model store; else XDG_CACHE_HOME/ftpipe/models, else
-//   HOME/.cache/ftpipe/models FTPIPE_ISA        generic, avx2 or avx512: caps what the kernels use
+//                     HOME/.cache/ftpipe/models
+//   FTPIPE_ISA        generic, avx2 or avx512: caps what the kernels use
 //   FTPIPE_PEERS      programs that `bench` compares with; else HOME/.cache/ftpipe-peers
 //   FT_FAIL_ALLOC     n or n,sticky: the nth allocation fails (and all after it), for tests
+//   OPENBLAS_CORETYPE OpenBLAS's own; `doctor` says when it is set
 //   and whatever a pipeline names in ${NAME:-default}
 #pragma once
 

@@ -5,8 +5,10 @@
 
 Needs a C compiler (CC, else cc); without one every case is skipped."""
 
+import ctypes
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -366,6 +368,25 @@ def doctor_page(player):
     assert b"\x1b[" in player.run("doctor", "--color", "always").out
 
 
+def doctor_names_the_blas(player):
+    def facts(**env):
+        return {fact["name"]: fact for fact in json.loads(player.run("doctor", "--json", env=env).out)["facts"]}
+    # Prescott's kernels run on every x86-64; OpenBLAS itself says that it took them.
+    generic = facts(FTPIPE_ISA="generic", OPENBLAS_CORETYPE="Prescott")
+    try:
+        ctypes.CDLL("libopenblas.so.0")
+    except OSError:
+        assert generic["BLAS"]["value"] == "no libopenblas.so.0: own generic kernels", generic["BLAS"]
+        return
+    assert generic["BLAS"]["value"].startswith("OpenBLAS"), generic["BLAS"]
+    assert "Prescott" in generic["BLAS"]["value"] or platform.machine() != "x86_64", generic["BLAS"]
+    assert generic["OPENBLAS_CORETYPE"]["state"] == "note" and generic["OPENBLAS_CORETYPE"]["advice"], generic
+    best = facts(FTPIPE_ISA="auto", OPENBLAS_CORETYPE="Prescott")
+    if best["BLAS"]["value"].startswith("none: own"):
+        assert "without effect" in best["OPENBLAS_CORETYPE"]["value"], best
+        assert generic["BLAS"]["state"] == "note" and "FTPIPE_ISA" in generic["BLAS"]["advice"], generic["BLAS"]
+
+
 def doctor_reads_a_fake_machine(player):
     for path, text in (("proc/self/status", "Cpus_allowed_list:\t0-7\n"), ("proc/meminfo", "MemTotal: 1048576 kB\n"),
                        ("proc/cpuinfo", "model name\t: Fake 9000\n"), ("proc/self/cgroup", "0::/a/b\n"),
@@ -406,8 +427,8 @@ def main():
     for case in (example, options_and_line, order_and_threads, beside_the_pipeline, missing, not_a_library,
                  undefined_symbol, no_symbol, other_abi, bad_definitions, stage_names, undeclared,
                  undeclared_with_little_memory, endless, endless_and_deaf, crash_in_plan, exports, doctor_passes, doctor_finds,
-                 doctor_keeps_verdicts, doctor_without_a_plugin, doctor_looks_for_races, doctor_page, doctor_reads_a_fake_machine,
-                 doctor_of_a_pipeline, bottleneck_is_named, fat_state_is_named, profile_of_nothing,
+                 doctor_keeps_verdicts, doctor_without_a_plugin, doctor_looks_for_races, doctor_page, doctor_names_the_blas,
+                 doctor_reads_a_fake_machine, doctor_of_a_pipeline, bottleneck_is_named, fat_state_is_named, profile_of_nothing,
                  domain_cost_is_told):
         player.case(case.__name__, case)
     return player.end()

@@ -115,11 +115,6 @@ void ft_elide_set_ops(const ft_elide_ops *ops)
     ft_atomic_store(&chosen_ops, pointer.out, FT_RELEASE);
 }
 
-const char *ft_elide_describe(void)
-{
-    return ft_elide_get_ops() ? "rtm: transactions" : "not available: sequence locks";
-}
-
 // ---- sections ----
 
 void ft_elide_init(ft_elide_lock *lock)

@@ -10,7 +10,8 @@
 //                    Works everywhere.
 //
 // Off unless it wins: each lock keeps its own account of what its attempts came to, skips some
-// sections after a failure, and gives up for good where less than half of the attempts commit.
+// sections after a failure, and gives up for good where less than half of the attempts commit. And
+// no lock of the program is one: what was measured is in docs/decisions.md.
 #pragma once
 
 #include "runtime/concurrent/atomic.h"
@@ -83,7 +84,5 @@ bool ft_elide_read_more(ft_elide_reader *reader);
 // What attempts transactions: RTM where CPUID says that it is there and does not always abort; NULL
 // where it is not. Any thread; the answer does not change but for ft_elide_set_ops.
 const ft_elide_ops *ft_elide_get_ops(void);
-// "rtm: transactions", or "not available: sequence locks". For `doctor`.
-const char *ft_elide_describe(void);
 // Test seam: another way to attempt, NULL for the CPU's own. While no section runs.
 void ft_elide_set_ops(const ft_elide_ops *ops);

@@ -13,6 +13,7 @@
 typedef void gemm(int order, int trans_a, int trans_b, int m, int n, int k, float alpha,
                   const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc);
 typedef void set_threads(int count);
+typedef char *get_config(void);
 
 enum {
     ROW_MAJOR = 101,  // As cblas.h numbers them.
@@ -23,6 +24,7 @@ enum {
 
 static gemm *product;
 static size_t row_count;
+static const char *description;
 static bool tried;
 
 // ISO C knows no conversion from an object pointer to a function pointer; POSIX promises that their
@@ -76,9 +78,15 @@ size_t ft_blas_rows(void)
     return row_count;
 }
 
+const char *ft_blas_describe(void)
+{
+    return description;
+}
+
 bool ft_blas_load(void)
 {
     set_threads *limit = NULL;
+    get_config *describe = NULL;
     gemm *found = NULL;
 
     if (tried)
@@ -92,6 +100,8 @@ bool ft_blas_load(void)
         dlclose(library);
         return false;
     }
+    bool can_describe = find(library, "openblas_get_config", &describe, sizeof(describe)) != NULL;
+    description = can_describe ? describe() : "OpenBLAS, of a version that does not say which";
     limit(1);
     row_count = find_rows(found);
     product = found;

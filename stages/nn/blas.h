@@ -9,6 +9,9 @@ enum { FT_BLAS_ROWS_MAX = 48 };
 
 // False when there is none. One thread at a time: while a model is loaded.
 bool ft_blas_load(void);
+// What was loaded, in its own words ("OpenBLAS 0.3.21 DYNAMIC_ARCH Zen ..."). After a successful
+// load.
+const char *ft_blas_describe(void);
 // C = A B of `multiply` (row-major A; bias, scale and add are not looked at). After a successful
 // load, any thread.
 void ft_blas_multiply(const ft_multiply *multiply);
