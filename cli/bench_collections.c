@@ -206,7 +206,7 @@ static void run_list(scene *s, int thread)
 
 static void *create_counter(ft_error *err)
 {
-    return ft_counter_create(err);
+    return ft_counter_create(NULL, err);
 }
 
 static void run_counter(scene *s, int thread)

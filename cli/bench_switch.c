@@ -122,7 +122,7 @@ static void add_many(void *host)
 
 static bool count_in_threads(double *out, ft_error *err)
 {
-    ft_counter *counter = ft_counter_create(err);
+    ft_counter *counter = ft_counter_create(NULL, err);
     ft_thread threads[2] = {{0}};
     bool ok = counter != NULL;
 

@@ -448,6 +448,7 @@ bool ft_container_load(ft_run *run, const ft_chain *chain, const ft_plan_node **
 {
     ft_stage_load load = {.arena = run->immortal,
                           .environment = &run->plan->environment,
+                          .account = &run->account,
                           .threads = 1,
                           .is_contained = true};
     bool before = ft_lease_create_merged(true), ok = true;

@@ -62,6 +62,7 @@ static bool load_stages(ft_run *run, const ft_plan_node **out_node, ft_error *er
     ft_stage_load load = {
         .arena = run->immortal,
         .environment = &run->plan->environment,
+        .account = &run->account,
         .threads = (int)run->worker_room,
     };
 

@@ -141,7 +141,9 @@ struct ft_stage_load {
     const ft_environment *environment;
     void *registry;  // What ft_load_share has made so far: starts NULL, kept from one stage's load
                      // to the next.
-    int threads;     // How many instances there may be at once.
+    ft_account *account;  // Of the run; NULL in tests. For what grows while it lives: models are
+                          // not charged.
+    int threads;          // How many instances there may be at once.
     bool is_contained;  // In a process that has some of the instances only: nothing is shared with
                         // the others.
 };

@@ -92,11 +92,37 @@ def line_too_big(player):
     assert not os.path.exists(os.path.join(player.folder, "out.txt")), str(result)
 
 
+SHARED = """run: {memory: 16MiB, threads: 1}
+stages:
+  - generate: %s
+  - lua: |
+      ctx.shared.list("kept", 100000000):append(%s)
+  - drop:
+"""
+
+
+def shared_state_is_bounded(player, value):
+    """What scripts keep in ctx.shared counts against run.memory: numbers that need a box, and counters too."""
+    peaks = []
+    for items in "1", "2M":
+        player.write("p.yaml", SHARED % (items, value))
+        process = subprocess.Popen([player.program, "run", "p.yaml"], cwd=player.folder,
+                                   stderr=open(os.path.join(player.folder, "err"), "wb"))
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        peaks.append(usage.ru_maxrss * 1024)
+    err = player.read("err")
+    assert process.returncode == 1 and b"does not fit into `run.memory`" in err, err[-2000:]
+    assert peaks[1] - peaks[0] <= 24 * MIB, peaks  # What the allocator needs around small blocks is in it.
+
+
 def main():
     player = Player()
     player.case("holds", holds, (2000 if "--full" in player.arguments else 200) * 1000000)
     player.case("too_little", too_little)
     player.case("line_too_big", line_too_big)
+    player.case("shared_floats", shared_state_is_bounded, "item.index + 0.1")
+    player.case("shared_counters", shared_state_is_bounded, "ctx.shared.counter()")
     return player.end()
 
 

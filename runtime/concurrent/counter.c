@@ -8,22 +8,33 @@
 enum {
     CELLS = FT_COUNTER_CELLS,
     BLOCKS = FT_COUNTER_BLOCKS,
+    BLOCK_BYTES = FT_COUNTER_CELLS * FT_COUNTER_CELL_BYTES,
 };
 
 typedef ft_counter_cell cell;
+
+static void release_block(const ft_counter *counter, cell *block)
+{
+    ft_account_release(counter->account, BLOCK_BYTES);
+    ft_free(block);
+}
 
 static void counter_destroy(ft_object *object)
 {
     ft_counter *counter = (ft_counter *)(void *)object;
 
-    for (size_t i = 0; i < BLOCKS; i++)
-        ft_free(ft_atomic_load(&counter->blocks[i], FT_ACQUIRE));
+    for (size_t i = 0; i < BLOCKS; i++) {
+        cell *block = ft_atomic_load(&counter->blocks[i], FT_ACQUIRE);
+        if (block)
+            release_block(counter, block);
+    }
+    ft_account_release(counter->account, (int64_t)sizeof(*counter));
     ft_free(counter);
 }
 
 const ft_object_type ft_counter_type = {.name = "counter", .destroy = counter_destroy};
 
-ft_counter *ft_counter_create(ft_error *err)
+ft_counter *ft_counter_create(ft_account *account, ft_error *err)
 {
     ft_counter *counter = ft_alloc_zero(1, sizeof(*counter));
 
@@ -32,12 +43,13 @@ ft_counter *ft_counter_create(ft_error *err)
         return NULL;
     }
     ft_object_init_shared(&counter->object, &ft_counter_type);
+    counter->account = account;
     return counter;
 }
 
-ft_counter *ft_counter_create_exact(ft_error *err)
+ft_counter *ft_counter_create_exact(ft_account *account, ft_error *err)
 {
-    ft_counter *counter = ft_counter_create(err);
+    ft_counter *counter = ft_counter_create(account, err);
 
     if (counter)
         counter->is_exact = true;
@@ -58,17 +70,22 @@ void ft_counter_unref(ft_counter *counter)
 
 FT_NOINLINE static cell *make_block(ft_counter *counter, size_t index)
 {
-    cell *made = ft_alloc_aligned(CELLS * sizeof(cell), FT_COUNTER_CELL_BYTES);
+    ft_account *account = counter->account;
     void *expected = NULL;
 
-    if (!made)
+    if (account && !ft_account_try_charge(account, BLOCK_BYTES, account->common_bytes))
         return NULL;
+    cell *made = ft_alloc_aligned(BLOCK_BYTES, FT_COUNTER_CELL_BYTES);
+    if (!made) {
+        ft_account_release(account, BLOCK_BYTES);
+        return NULL;
+    }
     for (size_t i = 0; i < CELLS; i++)
         ft_atomic_store(&made[i].value, 0, FT_RELAXED);
     // Release pairs with the acquire of those who use the block.
     if (ft_atomic_cas(&counter->blocks[index], &expected, made, FT_ACQ_REL))
         return made;
-    ft_free(made);
+    release_block(counter, made);
     return ft_atomic_load(&counter->blocks[index], FT_ACQUIRE);
 }
 

@@ -8,14 +8,17 @@
 #pragma once
 
 #include "runtime/error.h"
+#include "runtime/memory/account.h"
 #include "runtime/memory/refcount.h"
 
 typedef struct ft_counter ft_counter;
 extern const ft_object_type ft_counter_type;
 
-// One reference; shared from the start. NULL without memory.
-ft_counter *ft_counter_create(ft_error *err) FT_MUST_CHECK;
-ft_counter *ft_counter_create_exact(ft_error *err) FT_MUST_CHECK;
+// One reference; shared from the start. NULL without memory. `account` (may be NULL): the caller
+// has charged sizeof(ft_counter) to it, which the counter gives back at its end; cells are charged
+// as they are made, and what does not fit is no memory.
+ft_counter *ft_counter_create(ft_account *account, ft_error *err) FT_MUST_CHECK;
+ft_counter *ft_counter_create_exact(ft_account *account, ft_error *err) FT_MUST_CHECK;
 ft_counter *ft_counter_ref(ft_counter *counter);
 void ft_counter_unref(ft_counter *counter);  // NULL is fine.
 
@@ -40,6 +43,7 @@ typedef struct ft_counter_cell {
 
 struct ft_counter {
     ft_object object;
+    ft_account *account;
     bool is_exact;
     ft_atomic_i64 rest;                           // Exact counters, and adds that found no memory.
     ft_atomic_pointer blocks[FT_COUNTER_BLOCKS];  // ft_counter_cell[FT_COUNTER_CELLS]; NULL until

@@ -58,11 +58,13 @@ bool ft_shared_reserve(ft_account *account, size_t size_bytes, ft_error *err)
 
 typedef struct {
     ft_object object;
+    ft_account *account;
     ft_value value;  // INT or FLOAT.
 } box;
 
 static void box_destroy(ft_object *object)
 {
+    ft_account_release(((box *)(void *)object)->account, (int64_t)sizeof(box));
     ft_free(object);
 }
 
@@ -146,7 +148,8 @@ bool ft_value_equals(const ft_value *a, const ft_value *b)
     case FT_VALUE_INT:
         return a->integer == b->integer;
     case FT_VALUE_FLOAT:
-        return a->number == b->number;
+        // A NaN that was read is the one that is there: else `update` would never come to an end.
+        return a->number == b->number || memcmp(&a->number, &b->number, sizeof(a->number)) == 0;
     case FT_VALUE_STRING: {
         ft_slice x = ft_string_slice((const ft_string *)(const void *)a->object);
         ft_slice y = ft_string_slice((const ft_string *)(const void *)b->object);
@@ -183,30 +186,34 @@ static ft_value_kind kind_of(const ft_object_type *type)
 
 // ---- words ----
 
-static bool box_number(const ft_value *value, ft_word *out, ft_error *err)
+static bool box_number(const ft_value *value, ft_account *account, ft_word *out, ft_error *err)
 {
+    if (!ft_shared_charge(account, sizeof(box), err))
+        return false;
     box *made = ft_alloc(sizeof(*made));
-
-    if (!made)
+    if (!made) {
+        ft_account_release(account, (int64_t)sizeof(*made));
         return ft_fail_nomem(err, sizeof(*made));
+    }
     ft_object_init_shared(&made->object, &box_type);
+    made->account = account;
     made->value = *value;
     *out = (uintptr_t)made;
     return true;
 }
 
-static bool make_float(const ft_value *value, ft_word *out, ft_error *err)
+static bool make_float(const ft_value *value, ft_account *account, ft_word *out, ft_error *err)
 {
     uint64_t bits;
 
     memcpy(&bits, &value->number, sizeof(bits));
     if (bits & TAGS)
-        return box_number(value, out, err);
+        return box_number(value, account, out, err);
     *out = bits | TAG_FLOAT;
     return true;
 }
 
-bool ft_word_make_other(const ft_value *value, ft_word *out, ft_error *err)
+bool ft_word_make_other(const ft_value *value, ft_account *account, ft_word *out, ft_error *err)
 {
     switch (value->kind) {
     case FT_VALUE_NIL:
@@ -216,9 +223,9 @@ bool ft_word_make_other(const ft_value *value, ft_word *out, ft_error *err)
         *out = value->boolean ? FT_WORD_TRUE : FT_WORD_FALSE;
         return true;
     case FT_VALUE_INT:
-        return ft_word_of_int(value->integer, out) || box_number(value, out, err);
+        return ft_word_of_int(value->integer, out) || box_number(value, account, out, err);
     case FT_VALUE_FLOAT:
-        return make_float(value, out, err);
+        return make_float(value, account, out, err);
     case FT_VALUE_STRING:
     case FT_VALUE_TENSOR:
     case FT_VALUE_DICT:

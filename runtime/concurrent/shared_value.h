@@ -116,13 +116,13 @@ static inline ft_object *ft_word_cyclic(ft_word word)
 }
 
 // A word of the value, which must not be dying; takes a reference of its own and publishes.
-bool ft_word_make_other(const ft_value *value, ft_word *out, ft_error *err) FT_MUST_CHECK;
+bool ft_word_make_other(const ft_value *value, ft_account *account, ft_word *out,
+                        ft_error *err) FT_MUST_CHECK;
 FT_MUST_CHECK static inline bool ft_word_make(const ft_value *value, ft_account *account,
                                               ft_word *out, ft_error *err)
 {
-    (void)account;
     return (value->kind == FT_VALUE_INT && ft_word_of_int(value->integer, out)) ||
-           ft_word_make_other(value, out, err);
+           ft_word_make_other(value, account, out, err);
 }
 // What the word says. Inside a section or while the word's reference is held: borrowed.
 ft_value ft_word_borrow_other(ft_word word);

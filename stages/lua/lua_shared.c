@@ -53,7 +53,7 @@ bool ft_lua_shared_create(ft_stage_load *load, const void *host, void **out, ft_
     (void)host;
     if (!shared)
         return ft_fail_nomem(err, sizeof(*shared));
-    shared->names = ft_dict_create(NAMES_MAX, NULL, err);
+    shared->names = ft_dict_create(NAMES_MAX, load->account, err);
     if (!shared->names)
         return false;
     if (ft_arena_defer(load->arena, shared_finish, shared)) {
@@ -653,6 +653,17 @@ void ft_lua_open_shared(lua_State *L)
 
 // ---- ctx.shared ----
 
+static ft_object *create_counter(ft_account *account, ft_error *err)
+{
+    if (!ft_shared_reserve(account, sizeof(ft_counter), err))
+        return NULL;
+    ft_counter *counter = ft_counter_create(account, err);
+    if (counter)
+        return ft_counter_object(counter);
+    ft_account_release(account, (int64_t)sizeof(ft_counter));
+    return NULL;
+}
+
 static ft_object *create(ft_value_kind kind, int64_t cap, ft_account *account, ft_error *err)
 {
     ft_dict *dict;
@@ -660,7 +671,6 @@ static ft_object *create(ft_value_kind kind, int64_t cap, ft_account *account, f
     ft_set *set;
     ft_stack *stack;
     ft_queue *queue;
-    ft_counter *counter;
 
     switch (kind) {
     case FT_VALUE_DICT:
@@ -679,8 +689,7 @@ static ft_object *create(ft_value_kind kind, int64_t cap, ft_account *account, f
         queue = ft_queue_create(cap, account, err);
         return queue ? ft_queue_object(queue) : NULL;
     case FT_VALUE_COUNTER:
-        counter = ft_counter_create(err);
-        return counter ? ft_counter_object(counter) : NULL;
+        return create_counter(account, err);
     case FT_VALUE_NIL:
     case FT_VALUE_BOOL:
     case FT_VALUE_INT:

@@ -439,8 +439,8 @@ static void counter_battle(war *w)
 {
     ft_error err = FT_ERROR_INIT;
 
-    w->counter = ft_counter_create(&err);
-    w->exact = ft_counter_create_exact(&err);
+    w->counter = ft_counter_create(NULL, &err);
+    w->exact = ft_counter_create_exact(NULL, &err);
     check_true(w->counter && w->exact);
     run(w, fight_counter);
     check_int_eq(ft_counter_sum(w->counter), ft_atomic_load(&w->in, FT_RELAXED));

@@ -48,7 +48,7 @@ static void run(ft_counter *counter, int64_t adds)
 TEST(every_add_counts)
 {
     ft_error err = FT_ERROR_INIT;
-    ft_counter *counter = ft_counter_create(&err);
+    ft_counter *counter = ft_counter_create(NULL, &err);
     int64_t adds = operations(ADDS);
 
     run(counter, adds);
@@ -61,7 +61,7 @@ TEST(every_add_counts)
 TEST(leases_come_and_go)
 {
     ft_error err = FT_ERROR_INIT;
-    ft_counter *counter = ft_counter_create(&err);
+    ft_counter *counter = ft_counter_create(NULL, &err);
 
     for (int i = 0; i < 300; i++)
         run(counter, 10);
@@ -72,7 +72,7 @@ TEST(leases_come_and_go)
 TEST(exact_ones_too)
 {
     ft_error err = FT_ERROR_INIT;
-    ft_counter *counter = ft_counter_create_exact(&err);
+    ft_counter *counter = ft_counter_create_exact(NULL, &err);
 
     check_true(ft_counter_is_exact(counter));
     run(counter, ADDS);
@@ -84,7 +84,7 @@ TEST(without_memory_for_cells_nothing_is_lost)
 {
     ft_error err = FT_ERROR_INIT;
     int64_t live = ft_alloc_get_stats().live_blocks;
-    ft_counter *counter = ft_counter_create(&err);
+    ft_counter *counter = ft_counter_create(NULL, &err);
 
     ft_alloc_fail_at(1, true);
     ft_counter_add(counter, 3);
@@ -94,7 +94,7 @@ TEST(without_memory_for_cells_nothing_is_lost)
     ft_counter_unref(counter);
     check_int_eq(ft_alloc_get_stats().live_blocks, live);
     ft_alloc_fail_at(1, true);
-    check_true(ft_counter_create(&err) == NULL);
+    check_true(ft_counter_create(NULL, &err) == NULL);
     ft_alloc_fail_at(0, false);
     check_int_eq(err.code, FT_ERROR_NOMEM);
 }

@@ -605,7 +605,7 @@ static void prepare_counter(subject *s, lin_state *first, bool grows)
 
     (void)grows;
     first->count = 1;
-    s->counter = ft_counter_create_exact(&err);
+    s->counter = ft_counter_create_exact(NULL, &err);
     check_true(s->counter != NULL);
 }
 
@@ -701,7 +701,7 @@ TEST(a_sharded_counter_stays_between_its_bounds)
     static bounds b = {.add = add_sharded};
     ft_error err = FT_ERROR_INIT;
 
-    b.subject.counter = ft_counter_create(&err);
+    b.subject.counter = ft_counter_create(NULL, &err);
     check_true(b.subject.counter != NULL);
     check_bounds(&b);
     ft_counter_unref(b.subject.counter);

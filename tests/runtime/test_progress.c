@@ -219,7 +219,7 @@ TEST(a_counter_goes_on)
 {
     ft_error err = FT_ERROR_INIT;
 
-    s.counter = ft_counter_create(&err);
+    s.counter = ft_counter_create(NULL, &err);
     check_true(s.counter != NULL);
     check_progress("counter", use_counter);
     ft_counter_unref(s.counter);

@@ -19,7 +19,7 @@ static void setup(void)
     adopt();
     for (int i = 1; i <= 3; i++)
         mc_as(i, adopt);
-    counter = ft_counter_create(&err);
+    counter = ft_counter_create(NULL, &err);
 }
 
 // The third one has no lease yet.
@@ -29,7 +29,7 @@ static void setup_next(void)
 
     mc_as(1, adopt);
     mc_as(2, adopt);
-    counter = ft_counter_create(&err);
+    counter = ft_counter_create(NULL, &err);
 }
 
 static void finish_with(int64_t sum)
