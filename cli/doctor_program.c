@@ -67,6 +67,7 @@ static void add_blas(ft_facts *facts)
             ft_facts_text(facts, "%s: without effect, OpenBLAS is not used", kernels), NULL);
 }
 
+// No lock of the program is an ft_elide_lock: docs/decisions.md says why.
 static void add_elision(ft_facts *facts)
 {
     bool has_transactions = ft_elide_get_ops() != NULL;
@@ -74,7 +75,7 @@ static void add_elision(ft_facts *facts)
     add(facts, "lock elision", has_transactions ? FT_FACT_NOTE : FT_FACT_GOOD,
         has_transactions
             ? "not used: what this CPU's transactions would win was never measured"
-            : "not used: the CPU has no transactions, and sequence locks win nothing here",
+            : "not used: the CPU has no transactions, and sequence locks are slower here",
         NULL);
 }
 
