@@ -79,7 +79,7 @@ static bool child_emit(ft_stage *self, size_t port, ft_batch *batch, ft_error *e
         ft_batch_unref(batch);
         return ok;
     }
-    if (!ft_instance_drop_dead(node, &batch, err)) {
+    if (!ft_instance_check_live(node, batch, err) || !ft_instance_drop_dead(node, &batch, err)) {
         ft_batch_unref(batch);
         return false;
     }

@@ -10,6 +10,25 @@
 
 // ---- what a stage may ask for ----
 
+// Whoever reads a live column reads it without asking whether it is there. What a stage gives to
+// its own second half (`then`) is between the two, and the batches between the stages of a
+// container have no columns here (known.h).
+bool ft_instance_check_live(const ft_node *node, const ft_batch *batch, ft_error *err)
+{
+    const ft_plan_node *plan = node->plan;
+
+    if (plan->def->then || batch->known)
+        return true;
+    for (size_t i = 0; i < plan->output.count; i++)
+        if (plan->live[i] && !ft_batch_has(batch, i)) {
+            ft_fail(err, FT_ERROR_USAGE, "`%s` gives items without their field `%s`, which is read",
+                    plan->name, plan->output.fields[i].name);
+            ft_hint(err, "This is a mistake in the stage: what it plans it must also make.");
+            return false;
+        }
+    return true;
+}
+
 bool ft_instance_drop_dead(const ft_node *node, ft_batch **batch, ft_error *err)
 {
     const bool *live = node->plan->live;
@@ -51,7 +70,7 @@ static bool host_emit(ft_stage *self, size_t port, ft_batch *batch, ft_error *er
         ft_batch_unref(batch);
         return ok;
     }
-    if (!ft_instance_drop_dead(node, &batch, err)) {
+    if (!ft_instance_check_live(node, batch, err) || !ft_instance_drop_dead(node, &batch, err)) {
         ft_batch_unref(batch);
         return false;
     }

@@ -11,6 +11,9 @@ void ft_instance_close(ft_instance *instance);
 void ft_instance_put(ft_instance *instance);
 // What the stage sees of the node.
 void ft_instance_fill(ft_stage *stage, const ft_node *node, size_t slot);
+// False: a column is missing that something downstream reads.
+bool ft_instance_check_live(const ft_node *node, const ft_batch *batch,
+                            ft_error *err) FT_MUST_CHECK;
 // Drops the columns that nothing downstream reads.
 bool ft_instance_drop_dead(const ft_node *node, ft_batch **batch, ft_error *err) FT_MUST_CHECK;
 // The run is being stopped at once.
