@@ -114,7 +114,7 @@ static void stand_in_line(ft_run *run, ft_worker *worker, ft_gate_waiter *own)
     ft_gate *gate = &run->gate;
     int64_t from = ft_clock_ns();
     bool paused = ft_watch_pause(worker);
-    bool had_lock = worker->has_one_lock, is_left = worker->is_away && worker->watch;
+    bool had_lock = worker->has_one_lock, is_left = worker->is_away && worker->ring;
 
     ft_global_lock_leave(worker);
     if (worker->is_away)  // Not counted: it is until it sleeps, so that it may find that all do.

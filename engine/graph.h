@@ -284,7 +284,7 @@ struct ft_worker {
     bool has_one_lock;  // global_lock.h
     bool is_left;       // Left behind, and its turn handed over: the thread ends.
     bool is_free;       // Such a thread has ended: the slot may be used again. Under idle_lock.
-    struct ft_watch *watch;  // runaway.h; NULL for threads of the pool.
+    struct ft_watch *watch;  // runaway.h
     bool publishes;  // What it makes is put up for all at once (a source or a flush is still
                      // running).
 };

@@ -166,7 +166,7 @@ static void drop_packets(ft_run *run)
 // A thread that was abandoned is inside of it.
 static bool is_at_work(const ft_run *run, const ft_instance *instance)
 {
-    for (size_t i = 0; run->is_abandoned && i < run->worker_room; i++)
+    for (size_t i = 0; run->is_abandoned && i < run->worker_room + run->pool.room; i++)
         if (ft_watch_stage(&run->watches[i]) == instance->node)
             return true;
     return false;

@@ -97,19 +97,20 @@ void ft_watch_enter(ft_worker *worker, ft_node *node, int64_t now_ns)
 {
     ft_watch *watch = worker->watch;
 
-    if (!watch || worker->run->one_lock)
+    if (worker->run->one_lock)
         return;
     ft_atomic_store(&watch->node, node, FT_RELAXED);  // Published by the word.
     watch->is_forced = false;
     enter(watch, now_ns);
-    shake(watch);
+    if (worker->ring)
+        shake(watch);
 }
 
 bool ft_watch_leave(ft_worker *worker)
 {
     ft_watch *watch = worker->watch;
 
-    if (!watch || !watch->is_inside)
+    if (!watch->is_inside)
         return true;
     watch->is_inside = false;
     return leave(watch);
@@ -119,7 +120,8 @@ bool ft_watch_pause(ft_worker *worker)
 {
     ft_watch *watch = worker->watch;
 
-    if (!watch || !watch->is_inside || worker->is_away)
+    // A thread of the pool may be inside a source that waits for the outside.
+    if (!watch->is_inside || (worker->is_away && worker->ring))
         return false;
     if (leave(watch))
         return true;
@@ -153,6 +155,8 @@ void ft_runaway_hand_over(ft_worker *worker, bool is_source)
     void *first = ft_atomic_load(&monitor->returned, FT_RELAXED);
 
     worker->is_left = true;
+    if (!worker->ring)
+        return;  // Abandoned: the run is over, and keeps the turn as it is.
     watch->is_source = is_source;
     ft_runaway_pass(watch, false);
     // Release pairs with the acquire of the one that takes the list: the turn is its from here on.
@@ -204,10 +208,12 @@ bool ft_runaway_init(ft_run *run, ft_error *err)
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     void *frames[FT_TRACE_FRAMES];
 
-    run->watches = ft_arena_zero(run->arena, run->worker_room, sizeof(ft_watch));
+    size_t count = run->worker_room + run->pool.room;
+
+    run->watches = ft_arena_zero(run->arena, count, sizeof(ft_watch));
     if (!run->watches)
-        return ft_fail_nomem(err, run->worker_room * sizeof(ft_watch));
-    backtrace(frames, FT_TRACE_FRAMES);  // Loads what it needs, which a handler must not.
+        return ft_fail_nomem(err, count * sizeof(ft_watch));
+    backtrace(frames, FT_TRACE_FRAMES);  // Loads libgcc, which a handler must not.
     sigemptyset(&action.sa_mask);
     // Ignored by default, and sent by nobody else: a socket's urgent data must be asked for.
     sigaction(SIGURG, &action, NULL);

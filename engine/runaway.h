@@ -1,7 +1,10 @@
 // Turns that do not come back: how a thread is left behind with one, and how its result is taken in
 // if it does come back after all.
 //
-// Every worker has a watch. Its word says what the thread is at, and a compare-and-swap on it
+// Threads of the pool, whose stages may wait for as long as they like, are claimed only by the end
+// of the run, which abandons those that do not come back.
+//
+// Every thread has a watch. Its word says what the thread is at, and a compare-and-swap on it
 // decides every race between the thread and the monitor:
 //
 //   ENGINE --enter--> STAGE --leave--> ENGINE         the thread's, at every turn
@@ -94,7 +97,7 @@ bool ft_runaway_init(ft_run *run, ft_error *err) FT_MUST_CHECK;
 // The calling thread is the worker's from here on.
 void ft_watch_attach(ft_worker *worker);
 
-// The worker is about to run the stage of `node`. Nothing for threads of the pool.
+// The worker is about to run the stage of `node`.
 void ft_watch_enter(ft_worker *worker, ft_node *node, int64_t now_ns);
 // It has returned. False: the thread was left behind, and must hand the turn over and end.
 bool ft_watch_leave(ft_worker *worker) FT_MUST_CHECK;

@@ -387,7 +387,9 @@ static bool grow_pool(ft_run *run, ft_pool *pool, ft_error *err)
     ft_worker *worker = &pool->workers[pool->started];
     char name[THREAD_NAME_BYTES];
 
-    *worker = (ft_worker){.run = run, .slot = (uint32_t)(run->worker_room + pool->started)};
+    *worker = (ft_worker){.run = run,
+                          .watch = &run->watches[run->worker_room + pool->started],
+                          .slot = (uint32_t)(run->worker_room + pool->started)};
     snprintf(name, sizeof(name), "ftpipe-io-%u", (unsigned)pool->started);
     if (!ft_thread_start(&worker->thread, name, pool_main, worker, err))
         return pool->started > pool->sources;
@@ -431,6 +433,8 @@ static void pool_main(void *host)
         if (!ok)
             ft_run_fail(worker->run, task->node, NULL, &err);
         run_under_lock(worker, task);
+        if (worker->is_left)
+            return;  // Nothing here is its own any more.
         ft_global_lock_leave(worker);
         ft_active_leave(worker->run);
         ft_mutex_lock(&pool->lock);
@@ -530,15 +534,13 @@ static int64_t grace_of(const ft_run *run)
 }
 
 // False: the thread is inside a stage and does not come back.
-static bool join_worker(ft_run *run, size_t slot, int64_t deadline_ns)
+static bool join_thread(ft_thread *thread, ft_watch *watch, int64_t deadline_ns)
 {
-    ft_thread *thread = &run->workers[slot].thread;
-
     // What it held has failed already: nobody waits for it.
-    if (ft_thread_join_until(thread, run->watches[slot].abandoned.is_begun ? 0 : deadline_ns))
+    if (ft_thread_join_until(thread, watch->abandoned.is_begun ? 0 : deadline_ns))
         return true;
-    const ft_node *node = ft_watch_stage(&run->watches[slot]);
-    if (node && ft_runaway_abandon(&run->watches[slot])) {
+    const ft_node *node = ft_watch_stage(watch);
+    if (node && ft_runaway_abandon(watch)) {
         ft_log(FT_LOG_WARN, node->plan->name,
                "has not come back: it is abandoned, and the program ends without it");
         ft_thread_detach(thread);
@@ -562,10 +564,12 @@ void ft_scheduler_stop(ft_run *run)
     ft_monitor_stop(run);
     int64_t deadline_ns = ft_clock_ns() + grace_of(run);
     for (size_t i = 0; i < run->worker_room; i++)
-        if (!join_worker(run, i, deadline_ns))
+        if (!join_thread(&run->workers[i].thread, &run->watches[i], deadline_ns))
             run->is_abandoned = true;
     for (size_t i = 0; i < run->pool.room; i++)
-        ft_thread_join(&run->pool.workers[i].thread);
+        if (!join_thread(&run->pool.workers[i].thread, &run->watches[run->worker_room + i],
+                         deadline_ns))
+            run->is_abandoned = true;
     ft_monitor_collect(run);
 }
 

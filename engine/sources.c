@@ -377,7 +377,7 @@ void ft_source_stay_finish(ft_worker *worker, ft_source_stay *stay)
 
 void ft_source_turn(ft_worker *worker, ft_node *node)
 {
-    ft_source_stay own, *stay = worker->watch ? &worker->watch->source : &own;
+    ft_source_stay *stay = &worker->watch->source;
 
     *stay = (ft_source_stay){.node = node, .err = FT_ERROR_INIT};
     stay->done = must_end(node);

@@ -612,11 +612,11 @@ void ft_packet_turn_finish(ft_worker *worker, ft_packet_turn *turn)
 // meanwhile, and somebody else does the rest.
 static bool run_pieces(ft_worker *worker, ft_node *node, ft_packet *first)
 {
-    ft_packet_turn own, *turn = worker->watch ? &worker->watch->packet : &own;
+    ft_packet_turn *turn = &worker->watch->packet;
 
     ft_packet_turn_begin(worker, node, first, turn);
     if (turn->instance) {
-        bool may_fail = node->plan->on_runaway == FT_ON_RUNAWAY_FAIL && worker->watch;
+        bool may_fail = node->plan->on_runaway == FT_ON_RUNAWAY_FAIL && worker->ring;
         if (FT_UNLIKELY(may_fail))
             ft_abandon_keep(worker->watch);
         ft_watch_enter(worker, node, turn->instance->turn.started_ns);
