@@ -335,6 +335,14 @@ static bool charge(ft_container *c, ft_error *err)
     return true;
 }
 
+// Between questions.
+static void keep_little(ft_container *c)
+{
+    ft_channel_trim(&c->channel.out_memory, KEPT_BYTES);
+    ft_channel_trim(&c->channel.in_memory, KEPT_BYTES);
+    release(c, KEPT_BYTES);
+}
+
 static bool read_refusal(ft_container *c, const ft_frame *frame, const ft_channel_wait *wait,
                          ft_error *err)
 {
@@ -400,8 +408,12 @@ static outcome ask(ft_container *c, ft_frame_kind kind, size_t link, ft_batch *b
 
     if (!c->pid && !start(c, err))
         return FAILED;
-    if (!charge(c, err) || !ft_channel_fill(&c->channel, &frame, c->wire.parts, c->wire.count, err))
+    if (!charge(c, err))
         return FAILED;
+    if (!ft_channel_fill(&c->channel, &frame, c->wire.parts, c->wire.count, err)) {
+        keep_little(c);
+        return FAILED;
+    }
     begin_wait(c, true);
     ft_channel_result sent =
         ft_channel_send(&c->channel, &frame, c->wire.parts, c->wire.count, &wait, &damage);
@@ -416,9 +428,7 @@ static outcome ask(ft_container *c, ft_frame_kind kind, size_t link, ft_batch *b
     if (result == FAILED)
         *err = damage;
     if (result == ANSWERED || result == FAILED) {
-        ft_channel_trim(&c->channel.out_memory, KEPT_BYTES);
-        ft_channel_trim(&c->channel.in_memory, KEPT_BYTES);
-        release(c, KEPT_BYTES);
+        keep_little(c);
         return result;
     }
     bool begun = ft_atomic_load(&c->channel.page->begun, FT_RELAXED) == c->question;
