@@ -285,8 +285,7 @@ static bool wait_opened(ft_container *c, ft_error *err)
     if (result == FT_CHANNEL_OK && frame.kind == FT_FRAME_OPENED &&
         frame.size_bytes == sizeof(record))
         result = ft_channel_receive(&c->channel, &frame, &record, &wait, &none);
-    if (result == FT_CHANNEL_OK && record.err.code > FT_ERROR_NONE &&
-        record.err.code <= FT_ERROR_CANCELLED) {
+    if (result == FT_CHANNEL_OK && ft_known_may_fail(c->chain->run, (uint32_t)record.err.code)) {
         ft_ignore(bury(c, "", &none));
         record.err.message[sizeof(record.err.message) - 1] = '\0';
         record.err.hint[sizeof(record.err.hint) - 1] = '\0';
@@ -349,9 +348,10 @@ static bool read_refusal(ft_container *c, const ft_frame *frame, const ft_channe
     ft_error said, none = FT_ERROR_INIT;
 
     if (frame->size_bytes != sizeof(said) || frame->in_memory ||
-        ft_channel_receive(&c->channel, frame, &said, wait, &none) != FT_CHANNEL_OK ||
-        said.code == FT_ERROR_NONE || said.code > FT_ERROR_CANCELLED)
+        ft_channel_receive(&c->channel, frame, &said, wait, &none) != FT_CHANNEL_OK)
         return false;
+    if (!ft_known_may_fail(c->chain->run, (uint32_t)said.code))
+        return ft_wire_refuse(err, "an error");
     said.message[sizeof(said.message) - 1] = '\0';
     said.hint[sizeof(said.hint) - 1] = '\0';
     said.option = NULL;

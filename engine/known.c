@@ -137,16 +137,20 @@ bool ft_known_put(ft_wire *wire, const ft_known *known, const ft_chain *chain, s
 
 // ---- reading ----
 
-// CANCELLED is what a stage says when the engine stops; nobody else may end a run with it.
+bool ft_known_may_fail(const ft_run *run, uint32_t code)
+{
+    if (code == FT_ERROR_CANCELLED)
+        return ft_atomic_load(&run->stop, FT_SEQ_CST) == FT_STOP_NOW;
+    return code > FT_ERROR_NONE && code < FT_ERROR_CANCELLED;
+}
+
 static bool get_error(ft_wire_reader *reader, const ft_run *run, ft_error *out, ft_error *err)
 {
     error_record record;
 
     if (!ft_wire_get(reader, &record, sizeof(record), err))
         return false;
-    if (record.code == FT_ERROR_NONE || record.code > FT_ERROR_CANCELLED ||
-        (record.code == FT_ERROR_CANCELLED &&
-         ft_atomic_load(&run->stop, FT_SEQ_CST) != FT_STOP_NOW))
+    if (!ft_known_may_fail(run, record.code))
         return ft_wire_refuse(err, "an error");
     *out = (ft_error){.code = (ft_error_code)record.code,
                       .number = record.number,

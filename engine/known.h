@@ -44,6 +44,9 @@ bool ft_known_put(ft_wire *wire, const ft_known *known, const ft_chain *chain, s
                   const ft_batch *base, ft_error *err) FT_MUST_CHECK;
 bool ft_known_get(ft_wire_reader *reader, const ft_chain *chain, size_t link, ft_batch *base,
                   ft_account *account, ft_known **out, ft_error *err) FT_MUST_CHECK;
+// Whether a container may say so. CANCELLED is what a stage says when the engine stops; nobody else
+// may end a run with it.
+bool ft_known_may_fail(const ft_run *run, uint32_t code);
 // Does what is known in the name of `self`, which was given `batch` (NULL for a flush). Returns
 // what the stage's call returns.
 bool ft_known_tell(const ft_known *known, ft_stage *self, const ft_batch *batch,
