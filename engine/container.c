@@ -24,8 +24,9 @@
 
 static const int64_t short_ns = 1000 * MS;  // Of CPU time, as the monitor gives a stage that holds
 static const int64_t compute_ns = 10000 * MS;  // up nobody.
-static const int64_t asleep_ns = 30000 * MS;   // Beyond that, whatever it does.
-static const int64_t cancel_ns = 500 * MS;     // To notice that nobody wants the answer.
+// Beyond that: one that waits for so long is named. Waiting is no fault, so nobody ends it.
+static const int64_t asleep_ns = 30000 * MS;
+static const int64_t cancel_ns = 500 * MS;  // To notice that nobody wants the answer.
 static const int64_t close_ns = 5000 * MS;
 static const int64_t look_ms_min = 10;
 enum {
@@ -118,17 +119,19 @@ static bool is_overdue(ft_container *c, int64_t now)
         return now - c->from_ns >= close_ns;
     if (c->cancelled_ns)
         return now - c->cancelled_ns >= cancel_ns;
-    if (!c->patience_ns || (cpu_ns(c) - c->cpu_from_ns < c->patience_ns &&
-                            now - c->from_ns < c->patience_ns + asleep_ns))
+    if (!c->patience_ns)
         return false;
-    c->is_runaway = c->chain->kills;
-    if (!c->chain->kills && !c->is_warned)
+    bool is_spent = cpu_ns(c) - c->cpu_from_ns >= c->patience_ns;
+    c->is_runaway = is_spent && c->chain->kills;
+    if (c->is_runaway || c->is_warned)
+        return c->is_runaway;
+    c->is_warned = is_spent || now - c->from_ns >= c->patience_ns + asleep_ns;
+    if (c->is_warned)
         ft_log(FT_LOG_WARN, name_of(c, 0),
-               "has not come back for %lld ms: it goes on in its process, and so does the rest; "
-               "`on_runaway: process` would end it",
-               (long long)((now - c->from_ns) / MS));
-    c->is_warned = true;
-    return c->is_runaway;
+               "has not come back for %lld ms: it goes on in its process, and so does the rest; %s",
+               (long long)((now - c->from_ns) / MS),
+               is_spent ? "`on_runaway: process` would end it" : "it waits for something");
+    return false;
 }
 
 // Sleeps until the pipe is ready, the run is stopped, or the stage has had its time.
