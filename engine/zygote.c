@@ -33,6 +33,7 @@ typedef struct {
     uint32_t kind;
     pid_t pid;
     uint64_t chain, slot;
+    uint64_t fds;  // Descriptors that go with it.
 } request;
 
 typedef struct {
@@ -92,7 +93,8 @@ static bool receive_packet(int fd, void *out, size_t size_bytes, int fds[FT_CHAN
     do
         got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
-    const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    // Where nothing came the head is not set either.
+    const struct cmsghdr *head = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     if (out_count)
         *out_count = head ? (head->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
     if (head && fds)
@@ -175,7 +177,12 @@ static void fork_container(ft_run *run, const request *asked, const int *fds, si
     const ft_chain *chain = find_chain(run, asked->chain);
     char name[16];
 
-    FT_ASSERT(chain && count >= FT_CHANNEL_FDS - 2);
+    FT_ASSERT(chain);
+    // The kernel drops what there is no room for in this process (unix(7), MSG_CTRUNC).
+    if (count != asked->fds) {
+        out->failed = EMFILE;
+        return;
+    }
     snprintf(name, sizeof(name), "ft:%s", chain->nodes[0]->plan->name);
     out->pid = fork();
     out->failed = out->pid < 0 ? errno : 0;
@@ -311,7 +318,7 @@ static bool ask(ft_zygote *zygote, const request *asked, const int *fds, size_t 
 bool ft_zygote_fork(ft_run *run, const ft_chain *chain, size_t slot, const int far[FT_CHANNEL_FDS],
                     size_t far_count, pid_t *out, ft_error *err)
 {
-    request asked = {.kind = REQUEST_FORK, .chain = chain->index, .slot = slot};
+    request asked = {.kind = REQUEST_FORK, .chain = chain->index, .slot = slot, .fds = far_count};
     reply answer;
 
     if (!ask(run->zygote, &asked, far, far_count, &answer))
