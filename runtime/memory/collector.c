@@ -66,10 +66,34 @@ static int64_t large_due_ns, large_cost_ns, pause_ms = PAUSE_MS;
 
 static void collector_main(void *host);
 
+// ---- fork ----
+
+// Between two looks, so that a child does not have half of one.
+static void before_fork(void)
+{
+    ft_mutex_lock(&lock);
+    while (is_looking)
+        ft_condition_wait(&changed, &lock);
+}
+
+static void after_fork(void)
+{
+    ft_mutex_unlock(&lock);
+}
+
+// Threads stay with the parent: the child starts one of its own when it wants a look.
+static void after_fork_in_child(void)
+{
+    has_thread = false;
+    ft_condition_init(&changed);  // Nobody waits here.
+    ft_mutex_unlock(&lock);
+}
+
 static void make_lock(void)
 {
     ft_mutex_init_named(&lock, "collector");
     ft_condition_init(&changed);
+    FT_ASSERT(pthread_atfork(before_fork, after_fork, after_fork_in_child) == 0);
 }
 
 // ---- asking for a look ----

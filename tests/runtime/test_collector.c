@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "runtime/memory/alloc.h"
 #include "runtime/memory/collector.h"
@@ -627,6 +629,30 @@ TEST(candidates_of_a_thread_that_is_left_behind_are_looked_at)
     ft_atomic_store(&s.over, 1, FT_RELEASE);
     ft_thread_join(&thread);
 }
+
+#ifndef __SANITIZE_THREAD__  // It allows no new threads behind a fork.
+// The collector's thread stays with the parent.
+TEST(a_child_has_a_collector_of_its_own)
+{
+    enum { LIMIT_S = 60 };
+    int status = -1;
+
+    begin();
+    make_ring(10, 0);
+    wait_destroyed(10, SECOND_NS);  // So the thread is there.
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(LIMIT_S);
+        make_ring(10, 1);
+        ft_collector_drain();
+        _exit(count_destroyed() == 20 ? 0 : 1);
+    }
+    check_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+    check_int_eq(status, 0);
+    make_ring(10, 2);
+    wait_destroyed(20, SECOND_NS);
+}
+#endif
 
 int main(int argc, char **argv)
 {
