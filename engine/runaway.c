@@ -168,7 +168,28 @@ void ft_runaway_hand_over(ft_worker *worker, bool is_source)
 
 // ---- in the signal handler ----
 
-// What the thread is at: the place of the first item that the stage was given.
+static size_t add_text(char *to, size_t size, const char *text)
+{
+    for (; *text && size < FT_TRACE_PLACE_BYTES - 1; text++)
+        to[size++] = *text;
+    to[size] = '\0';
+    return size;
+}
+
+static void add_number(char *to, size_t size, uint64_t number)
+{
+    char digits[24];
+    size_t at = sizeof(digits) - 1;
+
+    digits[at] = '\0';
+    do
+        digits[--at] = (char)('0' + number % 10);
+    while (number /= 10);
+    add_text(to, size, digits + at);
+}
+
+// What the thread is at: the place of the first item that the stage was given. By hand, as snprintf
+// may allocate and take locks.
 static void write_place(ft_watch *watch)
 {
     const ft_instance *at = watch->worker->at;
@@ -176,13 +197,17 @@ static void write_place(ft_watch *watch)
     watch->place[0] = '\0';
     if (!watch->is_inside || !at || at->turn.stream || at->turn.place == 0)
         return;
-    snprintf(watch->place, sizeof(watch->place), at->turn.part ? "%s, byte %llu" : "%sitem %llu",
-             at->turn.part ? at->turn.part : "", (unsigned long long)(at->turn.place - 1));
+    size_t size = add_text(watch->place, 0, at->turn.part ? at->turn.part : "");
+    size = add_text(watch->place, size, at->turn.part ? ", byte " : "item ");
+    add_number(watch->place, size, at->turn.place - 1);
 }
 
 // The thread demotes itself, so no other can be hit by mistake; an endless stage never gets to do
-// it by itself. Only what is safe in a handler: backtrace has been called before, so it allocates
-// nothing.
+// it by itself. Only what is safe in a handler: system calls, sem_post (signal-safety(7)), stores,
+// and backtrace, which is not on the list: its first call loads libgcc (backtrace(3)), and that is
+// ft_runaway_init's. From then on it walks the stack without memory of its own; libgcc finds the
+// tables of a library by _dl_find_object, which takes no lock (GCC 12, glibc
+// 2.35).
 static void on_signal(int number)
 {
     int before = errno;
