@@ -11,7 +11,7 @@
 #include "cli/report.h"
 #include "cli/report_locks.h"
 
-enum { THREADS_MAX = 4096, PROCESSES_MAX = 256, MODEL_MISSING = 604, LOCKS_BYTES_MAX = 1 << 20 };
+enum { PROCESSES_MAX = 256, MODEL_MISSING = 604, LOCKS_BYTES_MAX = 1 << 20 };
 
 static const char *const orders[] = {"input", "any", NULL};
 
@@ -108,8 +108,8 @@ static bool read_arguments(runner *r, ft_error *err)
         return ft_fail(err, FT_ERROR_USAGE, "`--processes` is at most %d", PROCESSES_MAX);
     if (r->options.threads == 0)
         r->options.threads = r->settings.processes;  // Those that serve them, beside.
-    if (r->options.threads > THREADS_MAX)
-        return ft_fail(err, FT_ERROR_USAGE, "`--threads` is at most %d", THREADS_MAX);
+    if (r->options.threads > FT_RUN_THREADS_MAX)
+        return ft_fail(err, FT_ERROR_USAGE, "`--threads` is at most %d", FT_RUN_THREADS_MAX);
     return true;
 }
 

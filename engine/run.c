@@ -33,8 +33,6 @@
 #include "runtime/system/plugin_library.h"
 #include "runtime/system/topology.h"
 
-enum { THREADS_MAX = 1024 };
-
 // ---- create ----
 
 static bool read_options(ft_run *run, ft_error *err)
@@ -47,8 +45,8 @@ static bool read_options(ft_run *run, ft_error *err)
         ft_hint(err, "Give it at least 16MiB.");
         return false;
     }
-    if (options->threads > THREADS_MAX)
-        return ft_fail(err, FT_ERROR_USAGE, "`run.threads` is more than %d", THREADS_MAX);
+    if (options->threads > FT_RUN_THREADS_MAX)
+        return ft_fail(err, FT_ERROR_USAGE, "`run.threads` is at most %d", FT_RUN_THREADS_MAX);
     run->threads = (int)options->threads;
     if (run->threads <= 0) {
         ft_topology_read("", &topology);

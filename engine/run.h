@@ -8,6 +8,8 @@
 
 typedef struct ft_run ft_run;
 
+enum { FT_RUN_THREADS_MAX = 1024 };
+
 // Testing modes that must not change any result (style.md 6.2).
 enum {
     FT_STRESS_ONE_ITEM = 1,     // Every batch of a source holds one item.
