@@ -8,6 +8,7 @@ whatever a stage does to its process, and nothing left behind. Ends with "N pass
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -381,6 +382,19 @@ stages:
     assert [item["id"] for item in lines_of(player, "out.jsonl")] == [i for i in range(200) if i != 77]
 
 
+def omits(player):
+    """A field that was planned and is not made is an error with its name, wherever the stage runs; unread it may be missing."""
+    build(player, "perilous.c", "x.so")
+    player.write("in.jsonl", '{"id":0}\n{"id":1}\n')
+    for flags, more in (([], "batch: 1"), ([], "isolate: process"), (["--processes", "2"], "batch: 1")):
+        for last, status in (("made", FAILED), ("id", DONE)):
+            player.write("p.yaml", "stages:\n  - read: in.jsonl\n    fields: {id: int}\n  - plugin: ./x.so#omits\n    name: risky\n"
+                         "    %s\n  - map: {n: '%s'}\n  - print: n\n" % (more, last))
+            result = player.run("run", "p.yaml", *flags)
+            assert result.status == status, (more, last, result)
+            assert status == DONE or b"`risky` gives items without their field `made`" in result.err, result
+
+
 # ---- from outside ----
 
 FEED = """
@@ -439,7 +453,7 @@ def state_of(pid):
 def wchan_of(pid):
     """The system call that the process is in, as a name if the number is known here."""
     try:
-        with open("/proc/%d/syscall" % pid, encoding="ascii") as file:
+        with open("/proc/%s/syscall" % pid, encoding="ascii") as file:
             number = file.read().split()[0]
     except (OSError, IndexError):
         return "pause"  # Not shown: then its state must do.
@@ -500,6 +514,60 @@ def interrupted(player):
         wait_for(lambda: not [p for p in processes() if p[0] in children and p[3] != "Z"])
 
 
+def hung(player):
+    """A stage on a thread of the pool that never comes back: the second Ctrl-C ends the run, and it is named."""
+    build(player, "perilous.c", "x.so")
+    feed = Feed(player, FEED.replace("    isolate: process\n    workers: 1\n", "").replace("#perilous", "#waiting"), "--threads", "2")
+    feed.give({"id": 0, "do": ""})
+    feed.take()
+    feed.give({"id": 1, "do": "sleep"})
+    root = feed.child.pid
+    wait_for(lambda: any("pause" in wchan_of("%d/task/%s" % (root, task)) and task != str(root)
+                         for task in os.listdir("/proc/%d/task" % root)))
+    for _ in range(2):
+        os.kill(root, signal.SIGINT)
+        wait_for(lambda: not is_pending(root, signal.SIGINT))  # Else two become one.
+    status, events = feed.end(timeout=20)
+    assert status == 130, (status, events)
+    named = [e for e in events if e["event"] == "warning" and e["from"] == "risky" and "is abandoned" in e["message"]]
+    assert len(named) == 1, events
+    check_sums(end_of(events))
+
+
+def waits(player):
+    """on_runaway: process ends what computes for too long; what only waits is named, and goes on."""
+    build(player, "perilous.c", "x.so")
+    feed = Feed(player, FEED.replace("isolate: process", "on_runaway: process\n    budget: 100ms"), "--threads", "2")
+    feed.give({"id": 0, "do": ""})
+    feed.take()
+    feed.give({"id": 1, "do": "sleep"})
+    event = json.loads(feed.child.stderr.readline())
+    while event["event"] != "warning":
+        event = json.loads(feed.child.stderr.readline())
+    assert event["from"] == "risky" and "it waits for something" in event["message"], event
+    os.kill(containers(feed.child.pid)[0], signal.SIGKILL)
+    feed.give({"id": 2, "do": ""})
+    assert feed.take() == 2
+    status, events = feed.end()
+    assert status == DONE and end_of(events)["failed"] == 1, events
+
+
+def no_descriptors(player):
+    """The process that starts others has no descriptor left: the run says so."""
+    build(player, "perilous.c", "x.so")
+    feed = Feed(player, FEED, "--threads", "2")
+    feed.give({"id": 0, "do": ""})
+    feed.take()
+    root, victim = feed.child.pid, containers(feed.child.pid)[0]
+    zygote = next(pid for pid, parent, _, _ in below(root) if parent == root)
+    resource.prlimit(zygote, resource.RLIMIT_NOFILE, (4, 4))
+    os.kill(victim, signal.SIGKILL)
+    feed.give({"id": 1, "do": ""})
+    status, events = feed.end()
+    said = [e for e in events if "Too many open files" in e.get("message", "")]
+    assert status == FAILED and said, (status, events)
+
+
 def flat(player):
     """Restart after restart: no descriptor and no zombie is left."""
     build(player, "perilous.c", "x.so")
@@ -552,8 +620,11 @@ def main():
     if not is_sanitized(player):
         player.case("same-vectors", same_vectors)
     for function in (big_batches, kept_batches, crash, ends, wild, in_chain, stops, at_open, crash_loop, keeps_state,
-                     endless, killed_idle, killed_at_work, parent_killed, interrupted, flat, refused, doctor):
+                     endless, omits, killed_idle, killed_at_work, parent_killed, interrupted, hung, no_descriptors, flat,
+                     refused, doctor):
         player.case(function.__name__.replace("_", "-"), function)
+    if LONG:  # It takes half a minute.
+        player.case("waits", waits)
     return player.end()
 
 

@@ -187,4 +187,43 @@ static const ft_stage_def keeping = {
     .process = perilous_process,
 };
 
-FT_PLUGIN(&perilous, &held, &keeping);
+// Plans a field and does not make it.
+static bool omits_plan(ft_stage_plan *plan, void *config, ft_error *err)
+{
+    perilous_config *own = config;
+
+    return ft_plan_add(plan, "made", FT_TYPE(STRING), &own->column, err);
+}
+
+static bool omits_process(ft_stage *self, ft_batch **in, ft_error *err)
+{
+    return ft_batch_make_writable(in, self->output_width, err) && ft_emit(self, ft_take(in), err);
+}
+
+static const ft_stage_def omits = {
+    .abi = FT_STAGE_ABI,
+    .name = "omits",
+    .summary = "leave out what it said it would make",
+    .kind = FT_STAGE_TRANSFORM,
+    .concurrency = FT_CONCURRENCY_ANY,
+    .config_size = sizeof(perilous_config),
+    .plan = omits_plan,
+    .process = omits_process,
+};
+
+// As perilous, on a thread of its own, as stages have that wait for the outside.
+static const ft_stage_def waiting = {
+    .abi = FT_STAGE_ABI,
+    .name = "waiting",
+    .summary = "do harm where the item says so, and wait",
+    .kind = FT_STAGE_TRANSFORM,
+    .concurrency = FT_CONCURRENCY_ANY,
+    .blocks = true,
+    .options = options,
+    .counters = counters,
+    .config_size = sizeof(perilous_config),
+    .plan = perilous_plan,
+    .process = perilous_process,
+};
+
+FT_PLUGIN(&perilous, &held, &keeping, &omits, &waiting);
