@@ -5,7 +5,7 @@
 
 #include "runtime/memory/alloc.h"
 
-enum { SHARDS = 16, SHARD_BITS = 4, LINE_BYTES = 64 };
+enum { SHARDS = 16, SHARD_BITS = 4, SHARD_SHIFT = 64 - SHARD_BITS, LINE_BYTES = 64 };
 
 typedef struct {
     ft_table table;
@@ -68,7 +68,7 @@ bool ft_set_has(const ft_set *set, const ft_key *key)
     uint64_t hash = ft_key_hash(key);
 
     ft_read_begin();
-    ft_word word = ft_table_find(&set->shards[hash >> (64 - SHARD_BITS)].table, key, hash);
+    ft_word word = ft_table_find(&set->shards[hash >> SHARD_SHIFT].table, key, hash);
     ft_read_end();
     return word != FT_WORD_NONE;
 }
@@ -83,7 +83,7 @@ static bool add_member(void *host, ft_word there, ft_word *out)
 bool ft_set_add(ft_set *set, const ft_key *key, bool *out_new, ft_error *err)
 {
     uint64_t hash = ft_key_hash(key);
-    ft_table *table = &set->shards[hash >> (64 - SHARD_BITS)].table;
+    ft_table *table = &set->shards[hash >> SHARD_SHIFT].table;
     ft_table_result result;
 
     *out_new = false;
@@ -113,7 +113,7 @@ bool ft_set_delete(ft_set *set, const ft_key *key, bool *out_was, ft_error *err)
     uint64_t hash = ft_key_hash(key);
     ft_table_result result;
 
-    return ft_table_update(&set->shards[hash >> (64 - SHARD_BITS)].table, key, hash, delete_member,
+    return ft_table_update(&set->shards[hash >> SHARD_SHIFT].table, key, hash, delete_member,
                            out_was, &result, err);
 }
 
