@@ -6,6 +6,7 @@ too small.
 
 STACK, RING, IDLE = "runtime/concurrent/stack.c", "engine/ring.c", "engine/idle.c"
 QUEUE, TABLE, DICT = "runtime/concurrent/queue.c", "runtime/concurrent/table.c", "runtime/concurrent/dict.c"
+TABLE_H = "runtime/concurrent/table.h"
 LIST, COUNTER = "runtime/concurrent/shared_list.c", "runtime/concurrent/counter.c"
 PARKING, ELIDE = "runtime/concurrent/parking.c", "runtime/concurrent/elide.c"
 EPOCH, COUNTS = "runtime/memory/epoch.c", "runtime/memory/refcount.c"
@@ -23,15 +24,16 @@ mutant("stack", "no tag in the head: ABA", STACK,
        "return ((head >> INDEX_BITS) + 1) << INDEX_BITS | next;", "return (head & 0) | next;")
 # Either alone is harmless here: (tag, index) comes back only if neither raises the tag.
 mutant("stack", "pops alone raise the tag, and taking all does not (ck_stack until 2026)", STACK,
-       "&stack->values, &head, head_with(head, 0))", "&stack->values, &head, head & ~INDEX_MASK)",
-       also=[("head_with(head, index + 1)));", "(head & ~INDEX_MASK) | (index + 1)));")])
+       "(values, &head, head_with(head, 0))", "(values, &head, head & ~INDEX_MASK)",
+       also=[("head_with(head, index + 1)))", "(head & ~INDEX_MASK) | (index + 1)))")])
 mutant("stack", "a push does not release", STACK,
-       "while (!ft_atomic_cas_weak_acquire(list, &head, head_with(head, index + 1)));",
-       "while (!ft_atomic_cas_weak(list, &head, head_with(head, index + 1), FT_ACQUIRE));",
+       "ft_atomic_cas_weak_acquire(&l->head, &head, head_with(head, index + 1))",
+       "ft_atomic_cas_weak(&l->head, &head, head_with(head, index + 1), FT_ACQUIRE)",
        also=[("(uint32_t)(head & INDEX_MASK), FT_RELEASE)", "(uint32_t)(head & INDEX_MASK), FT_RELAXED)")])
 mutant("stack", "a pop does not acquire", STACK,
-       "next and word are there.\n    uint64_t head = ft_atomic_load(list, FT_ACQUIRE);",
-       "next and word are there.\n    uint64_t head = ft_atomic_load(list, FT_RELAXED);")
+       "next and word are there.\n    uint64_t head = ft_atomic_load(&l->head, FT_ACQUIRE);",
+       "next and word are there.\n    uint64_t head = ft_atomic_load(&l->head, FT_RELAXED);")
+mutant("stack", "one node more than the cap", STACK, "while (index < most)", "while (index <= most)", "stack-full")
 
 mutant("ring", "the tail is not released", RING,
        "ft_atomic_store(&ring->tail, tail + 1, FT_RELEASE);", "ft_atomic_store(&ring->tail, tail + 1, FT_RELAXED);")
@@ -71,40 +73,52 @@ mutant("queue", "a claim does not acquire the cell", QUEUE,
 mutant("queue", "a position is claimed by a store", QUEUE,
        "ft_atomic_cas_weak(position, &at, at + 1, FT_RELAXED)", "(ft_atomic_store(position, at + 1, FT_RELAXED), true)")
 
-mutant("dict", "a slot's hash is not released", TABLE,
-       "ft_atomic_store(&s->hash, u->hash, FT_RELEASE);", "ft_atomic_store(&s->hash, u->hash, FT_RELAXED);")
+mutant("dict", "a slot's key is not released", TABLE,
+       "ft_atomic_store(&s->key, key, FT_RELEASE);", "ft_atomic_store(&s->key, key, FT_RELAXED);")
 mutant("dict", "a new table is not released", TABLE,
        "ft_atomic_store(&table->slots, made, FT_RELEASE);", "ft_atomic_store(&table->slots, made, FT_RELAXED);")
-mutant("dict", "a new value is not released", TABLE,
-       "ft_atomic_exchange(&s->value, wanted, FT_ACQ_REL)", "ft_atomic_exchange(&s->value, wanted, FT_RELAXED)")
-mutant("dict", "a replaced value is dropped at once", DICT, "ft_word_retire(old);", "ft_word_drop(old);")
+mutant("dict", "a new value is not released", TABLE_H,
+       "ft_atomic_cas_weak_acquire(&s->value, &there, wanted)",
+       "ft_atomic_cas_weak(&s->value, &there, wanted, FT_ACQUIRE)")
+mutant("dict", "a replaced value is dropped at once", DICT, "ft_word_retire(result.old);", "ft_word_drop(result.old);")
 mutant("dict", "the old table is freed at once", TABLE,
-       "ft_retire(old, slots_destroy, slots_bytes(old->capacity));", "slots_destroy(old);")
-mutant("dict", "a reader looks at the hash twice", TABLE,
-       "return is_bound ? ft_atomic_load(&s->value, FT_ACQUIRE)",
-       "return ft_atomic_load(&s->hash, FT_ACQUIRE) ? ft_atomic_load(&s->value, FT_ACQUIRE)")
+       "ft_retire(old, slots_destroy, slots_bytes(old->mask + 1));", "slots_destroy(old);")
+mutant("dict", "a reader looks at the key twice", TABLE_H,
+       "        if (there == 0)\n            return NULL;",
+       "        if (there == 0)\n            return ft_atomic_load(&s->key, FT_ACQUIRE) ? s : NULL;")
+mutant("dict", "a change does not heed the mark", TABLE_H, "FT_UNLIKELY(there & FT_WORD_MOVED)", "false",
+       also=[("ft_atomic_load(&s->value, FT_ACQUIRE), wanted;",
+              "ft_atomic_load(&s->value, FT_ACQUIRE) & ~(ft_word)FT_WORD_MOVED, wanted;"),
+             ("!ft_atomic_cas_weak_acquire(&s->value, &there, wanted)",
+              "(ft_atomic_exchange(&s->value, wanted, FT_ACQ_REL), false)")])
+mutant("dict", "values are copied without a mark", TABLE,
+       "ft_atomic_or(&s->value, FT_WORD_MOVED, FT_ACQ_REL)", "ft_atomic_load(&s->value, FT_ACQUIRE)")
+mutant("dict", "an add does not look whether the value is still the same", TABLE_H,
+       "!ft_atomic_cas_weak_acquire(&s->value, &there, wanted)",
+       "(there = ft_atomic_exchange(&s->value, wanted, FT_ACQ_REL), false)")
 
-mutant("list", "a new array is not released", LIST,
-       "ft_atomic_store(&list->items, made, FT_RELEASE);", "ft_atomic_store(&list->items, made, FT_RELAXED);")
-mutant("list", "the old array is freed at once", LIST,
-       "ft_retire(old, array_destroy, array_bytes(old->capacity));", "array_destroy(old);")
-mutant("list", "a replaced item is dropped at once", LIST,
-       "ft_word_retire(ok ? old : FT_WORD_NONE);", "ft_word_drop(ok ? old : FT_WORD_NONE);")
-mutant("list", "the array is looked at before the length, and not checked", LIST, "a && index < a->capacity;", "a;",
-       also=[("int64_t count = ft_atomic_load(&list->count, FT_ACQUIRE);\n        const",
-              "int64_t count = ft_atomic_load(&list->count, FT_RELAXED);\n        const")])
+mutant("list", "an item is not released", LIST,
+       "ft_atomic_store(item, word, FT_RELEASE);", "ft_atomic_store(item, word, FT_RELAXED);")
+mutant("list", "a replaced item is dropped at once", LIST, "ft_word_retire(old);", "ft_word_drop(old);")
+mutant("list", "what was taken out is replaced all the same", LIST,
+       """    while (old != FT_WORD_NONE && !ft_atomic_cas_weak(item, &old, word, FT_ACQ_REL))
+        continue;
+""", """    if (old != FT_WORD_NONE)
+        ft_atomic_exchange(item, word, FT_ACQ_REL);
+""")
+mutant("list", "the length does not know of the last append", LIST,
+       "return count + (word_at(list, count) != FT_WORD_NONE);", "return count;")
 
 mutant("set", "changes take no lock", TABLE,
        """    ft_lock_acquire(table->lock, table->class_of);
     bool ok = update_locked(table, &u, err);
     ft_lock_release(table->lock);
 """, "    bool ok = update_locked(table, &u, err);\n")
-mutant("set", "a slot's hash is not released", TABLE,
-       "ft_atomic_store(&s->hash, u->hash, FT_RELEASE);", "ft_atomic_store(&s->hash, u->hash, FT_RELAXED);")
+mutant("set", "a slot's key is not released", TABLE,
+       "ft_atomic_store(&s->key, key, FT_RELEASE);", "ft_atomic_store(&s->key, key, FT_RELAXED);")
 mutant("set", "the new table is seen before it is filled", TABLE,
-       "    for (size_t i = 0; old && i < old->capacity; i++) {\n        const slot *s = &old->items[i];\n        uint64_t hash",
-       "    ft_atomic_store(&table->slots, made, FT_RELEASE);\n"
-       "    for (size_t i = 0; old && i < old->capacity; i++) {\n        const slot *s = &old->items[i];\n        uint64_t hash")
+       "    if (old)\n        copy_slots(old, made);\n",
+       "    ft_atomic_store(&table->slots, made, FT_RELEASE);\n    if (old)\n        copy_slots(old, made);\n")
 
 mutant("counter", "a block of cells is not released", COUNTER,
        "&expected, made, FT_ACQ_REL)", "&expected, made, FT_RELAXED)")

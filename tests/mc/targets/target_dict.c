@@ -186,7 +186,28 @@ static void absent(int thread)
     if (thread == 1)
         set(2, 2);
     else
-        get(3);
+        get(0);
+}
+
+// A value is changed, and taken out, while the table is built anew for others.
+static void move(int thread)
+{
+    if (thread == 1) {
+        set(2, 2);
+    } else {
+        set(1, 3);
+        delete (1);
+    }
+}
+
+static void move_and_read(int thread)
+{
+    if (thread == 1)
+        set(2, 2);
+    else if (thread == 2)
+        set(1, 4);
+    else
+        get(1);
 }
 
 static void adders(int thread)
@@ -216,6 +237,8 @@ const mc_target mc_targets[] = {
     {"dict-grow", "set set | get get | get get", 3, setup, grow, finish, .is_long = false},
     {"dict-absent", "set | get another | get another", 3, setup_absent, absent, finish,
      .is_long = false},
+    {"dict-move", "set | set delete", 2, setup_fast, move, finish, .is_long = false},
+    {"dict-move-3", "set | set | get", 3, setup_fast, move_and_read, finish, .is_long = false},
     {"dict-add", "add | add | add", 3, setup, adders, finish, .is_long = false},
     {"dict-replace-3", "set | get | get", 3, setup_fast, replace, finish, .is_long = false},
     {"dict-freed-3", "set delete | get | get", 3, setup_fast, freed, finish, .is_long = true},

@@ -58,6 +58,13 @@ static void pop(void)
     mc_end(o, there ? number_of(&v) : 0);
 }
 
+static void count(void)
+{
+    mc_operation *o = mc_begin(COUNT, 0);
+
+    mc_end(o, ft_list_count(list));
+}
+
 static bool apply(void *state, const mc_operation *o)
 {
     int64_t *count = state, *items = count + 1;
@@ -74,6 +81,8 @@ static bool apply(void *state, const mc_operation *o)
             return o->result == 0;
         items[o->argument >> 8] = o->argument & 0xFF;
         return o->result == 1;
+    case COUNT:
+        return o->result == *count;
     default:
         if (*count > 0) {
             was = items[--*count];
@@ -153,6 +162,27 @@ static void both_ends(int thread)
         get(0);
 }
 
+// Who replaces an item that is taken out must not put it back.
+static void replace_and_pop(int thread)
+{
+    if (thread == 1)
+        set(0, 2);
+    else if (thread == 2)
+        pop();
+    else
+        append(3);
+}
+
+static void counts(int thread)
+{
+    if (thread == 1) {
+        append(2);
+    } else {
+        get(1);
+        count();
+    }
+}
+
 static void all(int thread)
 {
     if (thread == 1) {
@@ -171,6 +201,8 @@ const mc_target mc_targets[] = {
     {"list-grow", "append append | get get | get", 3, setup, appends, finish, .is_long = false},
     {"list-replace", "set set | get", 2, setup_fast, replace, finish, .is_long = false},
     {"list-pop", "append | pop | get", 3, setup, both_ends, finish, .is_long = false},
+    {"list-replace-pop", "set | pop | append", 3, setup, replace_and_pop, finish, .is_long = false},
+    {"list-count", "append | get count", 2, setup, counts, finish, .is_long = false},
     {"list-replace-3", "set set | get | get", 3, setup_fast, replace, finish, .is_long = false},
     {"list-3x2", "append set | pop append | get get", 3, setup, all, finish, .is_long = true},
     {.name = NULL},

@@ -5,7 +5,7 @@
 #include "runtime/concurrent/stack.c"
 #include "tests/mc/mc.h"
 
-enum { PUSH, POP, POP_ALL };
+enum { PUSH, POP, POP_ALL, PUSH_FULL };
 
 static ft_stack *stack;
 
@@ -57,6 +57,12 @@ static bool apply(void *state, const mc_operation *o)
             all = items[--*top];
         items[*top] = 0;
         return all == o->result;
+    case PUSH_FULL:
+        // Full, or the node of a pop that is under way is on none of the lists yet.
+        if (o->result == 0)
+            return *top >= 1;
+        items[(*top)++] = o->argument;
+        return *top <= 2;
     default:
         for (; *top > 0; items[*top] = 0)
             all = all * 10 + items[--*top];
@@ -64,15 +70,18 @@ static bool apply(void *state, const mc_operation *o)
     }
 }
 
-static void setup(void)
+static void setup_of(int64_t cap)
 {
     ft_error err = FT_ERROR_INIT;
 
-    stack = ft_stack_create(100, NULL, &err);
-    // Nobody reads the count but to compare it with the cap; and without the collector's note of
-    // each change, which is one more word that all would meet at.
-    mc_statistic(&stack->count, 8);
+    stack = ft_stack_create(cap, NULL, &err);
+    // Without counting references to it, which nobody does here.
     ft_atomic_store(&stack->cyclic.object.local, FT_LOCAL_IMMORTAL, FT_RELAXED);
+}
+
+static void setup(void)
+{
+    setup_of(100);
     push(1);
     push(2);
     push(3);
@@ -128,6 +137,31 @@ static void two_each(int thread)
         push(3 + thread);
 }
 
+// A stack with room for two: a third push must find no node, and the node of a pop wherever it is.
+static void push_full(int64_t value)
+{
+    ft_value v = {FT_VALUE_INT, {.integer = value}};
+    ft_error err = FT_ERROR_INIT;
+    mc_operation *o = mc_begin(PUSH_FULL, value);
+
+    mc_end(o, ft_stack_push(stack, &v, &err));
+}
+
+static void setup_full(void)
+{
+    setup_of(2);
+    push(1);
+    push(2);
+}
+
+static void full(int thread)
+{
+    if (thread == 1)
+        pop();
+    else
+        push_full(1 + thread);
+}
+
 static void take_all(int thread)
 {
     if (thread == 1) {
@@ -172,5 +206,6 @@ const mc_target mc_targets[] = {
     {"stack-pop-3x2", "pop pop | pop push | pop push", 3, setup, two_each, finish, .is_huge = true},
     {"stack-all-3x2", "pop push | pop_all push | push pop", 3, setup_short, take_all_long, finish,
      .is_huge = true},
+    {"stack-full", "pop | push | push, cap 2", 3, setup_full, full, finish, .is_long = false},
     {.name = NULL},
 };
