@@ -296,8 +296,10 @@ void ft_zygote_stop(ft_run *run)
 
     if (!zygote)
         return;
-    if (zygote->control >= 0)
+    if (zygote->control >= 0) {
+        shutdown(zygote->control, SHUT_RDWR);  // The end for the zygote, whatever close says.
         close(zygote->control);
+    }
     if (zygote->stop_fd >= 0)
         close(zygote->stop_fd);
     while (zygote->pid > 0 && waitpid(zygote->pid, &status, 0) < 0 && errno == EINTR)

@@ -28,6 +28,16 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
+static bool set_size(int fd, size_t size_bytes)
+{
+    int result;
+
+    do
+        result = ftruncate(fd, (off_t)size_bytes);
+    while (result != 0 && errno == EINTR);
+    return result == 0;
+}
+
 static bool memory_create(int *out, ft_error *err)
 {
     *out = memfd_create("ftpipe", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -76,7 +86,7 @@ bool ft_channel_create(bool shared, ft_channel *near, int far[FT_CHANNEL_FDS], s
     channel_init(near);
     *far_count = 0;
     bool ok = make_pipe(down, err) && make_pipe(up, err) && memory_create(&near->page_fd, err);
-    if (ok && ftruncate(near->page_fd, PAGE_BYTES) != 0)
+    if (ok && !set_size(near->page_fd, PAGE_BYTES))
         ok = ft_fail_errno(err, errno, "cannot make shared memory");
     ok = ok && map_page(near, err) &&
          (!shared ||
@@ -174,7 +184,7 @@ static bool grow(ft_channel_memory *memory, size_t size_bytes, ft_error *err)
         size *= 2;
     if (size == memory->size_bytes)
         return true;
-    if (ftruncate(memory->fd, (off_t)size) != 0)
+    if (!set_size(memory->fd, size))
         return ft_fail_errno(err, errno, "cannot grow shared memory to %zu bytes", size);
     return map(memory, size, err);
 }
