@@ -147,7 +147,8 @@ static bool wait_ready(void *host, int fd, short events)
                                    {.fd = ft_zygote_stop_fd(c->chain->run), .events = POLLIN}};
         bool minds = !c->is_closing && !c->cancelled_ns;
         int got = poll(wanted, minds ? 2 : 1, next_look(c, ft_clock_ns()));
-        FT_ASSERT(got >= 0 || errno == EINTR);
+        // Without memory the kernel says so, and has some the next time.
+        FT_ASSERT(got >= 0 || errno == EINTR || errno == ENOMEM);
         if (got > 0 && wanted[1].revents) {
             c->cancelled_ns = ft_clock_ns();
             // Relaxed: a hint.
@@ -422,9 +423,11 @@ static outcome ask(ft_container *c, ft_frame_kind kind, size_t link, ft_batch *b
         ft_channel_send(&c->channel, &frame, c->wire.parts, c->wire.count, &wait, &damage);
     ft_wire_clear(&c->wire);
     int64_t asked = c->from_ns;
-    // One that has ended may have left an answer, or log lines: they are read all the same.
+    // One that has ended may have left an answer, or log lines: they are read all the same. One that
+    // did not get the whole question waits for the rest of it, and has none.
     outcome result = LOST;
-    if (sent != FT_CHANNEL_GIVEN_UP && next_answer(c, &frame, &wait, &damage) == FT_CHANNEL_OK)
+    if ((sent == FT_CHANNEL_OK || sent == FT_CHANNEL_GONE) &&
+        next_answer(c, &frame, &wait, &damage) == FT_CHANNEL_OK)
         result = read_answer(c, &frame, link, base, &wait, out, &damage);
     if (base)  // What it took there is told by what is known.
         ft_worker_current()->at->turn.waited_ns += ft_clock_ns() - asked;
