@@ -1,7 +1,7 @@
 // runtime/concurrent/counter.c: no add is lost, also when a lease ends and another thread goes on
 // with its cell; a sum never goes back.
 //
-// sources: CORE
+// sources: CORE runtime/memory/account.c
 #include "runtime/concurrent/counter.c"
 #include "tests/mc/mc.h"
 
