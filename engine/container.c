@@ -423,8 +423,8 @@ static outcome ask(ft_container *c, ft_frame_kind kind, size_t link, ft_batch *b
         ft_channel_send(&c->channel, &frame, c->wire.parts, c->wire.count, &wait, &damage);
     ft_wire_clear(&c->wire);
     int64_t asked = c->from_ns;
-    // One that has ended may have left an answer, or log lines: they are read all the same. One that
-    // did not get the whole question waits for the rest of it, and has none.
+    // One that has ended may have left an answer, or log lines: they are read all the same. One
+    // that did not get the whole question waits for the rest of it, and has none.
     outcome result = LOST;
     if ((sent == FT_CHANNEL_OK || sent == FT_CHANNEL_GONE) &&
         next_answer(c, &frame, &wait, &damage) == FT_CHANNEL_OK)
