@@ -78,8 +78,13 @@ static void list_destroy(ft_object *object)
         ft_atomic_u64 *items = ft_atomic_load(&list->chunks[i], FT_ACQUIRE);
         if (!items)
             break;
-        for (size_t k = 0; k < chunk_items(i); k++)
-            ft_word_drop(ft_atomic_load(&items[k], FT_RELAXED));
+        // Not beyond the last: pages that were never touched are not there.
+        for (size_t k = 0; k < chunk_items(i); k++) {
+            ft_word word = ft_atomic_load(&items[k], FT_RELAXED);
+            if (word == FT_WORD_NONE)
+                break;
+            ft_word_drop(word);
+        }
         ft_account_release(list->account, (int64_t)chunk_bytes(i));
         ft_free(items);
     }
@@ -90,22 +95,33 @@ static void list_destroy(ft_object *object)
 static void list_trace(ft_object *object, void (*visit)(ft_object *child, void *host), void *host)
 {
     const ft_list *list = (const ft_list *)(const void *)object;
-    ft_word word;
+    const ft_atomic_u64 *items;
 
-    for (int64_t i = 0; (word = word_at(list, i)) != FT_WORD_NONE; i++)
-        if (ft_word_cyclic(word))
-            visit(ft_word_cyclic(word), host);
+    // Acquire pairs with the release of whoever made the chunk, and of whoever put the item there.
+    for (size_t i = 0; i < CHUNKS && (items = ft_atomic_load(&list->chunks[i], FT_ACQUIRE)); i++)
+        for (size_t k = 0; k < chunk_items(i); k++) {
+            ft_word word = ft_atomic_load(&items[k], FT_ACQUIRE);
+            if (word == FT_WORD_NONE)
+                return;
+            if (ft_word_cyclic(word))
+                visit(ft_word_cyclic(word), host);
+        }
 }
 
 static void list_clear(ft_object *object)
 {
-    const ft_list *list = (const ft_list *)(const void *)object;
-    ft_atomic_u64 *item;
+    ft_list *list = (ft_list *)(void *)object;
+    ft_atomic_u64 *items;
 
-    // From the end, so that a trace never sees a gap.
-    for (int64_t i = ft_list_count(list); i-- > 0;)
-        if ((item = item_at(list, i)) != NULL)
-            ft_word_drop(ft_atomic_exchange(item, FT_WORD_NONE, FT_RELAXED));
+    // Relaxed, and no exchange: nobody else changes it, and who traces sees the one or the other.
+    for (size_t i = 0; i < CHUNKS && (items = ft_atomic_load(&list->chunks[i], FT_ACQUIRE)); i++)
+        for (size_t k = 0; k < chunk_items(i); k++) {
+            ft_word word = ft_atomic_load(&items[k], FT_RELAXED);
+            if (word == FT_WORD_NONE)
+                return;
+            ft_atomic_store(&items[k], FT_WORD_NONE, FT_RELAXED);
+            ft_word_drop(word);
+        }
 }
 
 static size_t list_bytes(const ft_object *object)

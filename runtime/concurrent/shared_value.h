@@ -136,7 +136,7 @@ static inline ft_value ft_word_borrow(ft_word word)
 bool ft_word_keep_object(ft_word word, ft_value *out) FT_MUST_CHECK;
 FT_MUST_CHECK static inline bool ft_word_keep(ft_word word, ft_value *out)
 {
-    if (FT_UNLIKELY(ft_word_object(word) != NULL))
+    if (!ft_word_is_small_int(word) && ft_word_object(word))
         return ft_word_keep_object(word, out);
     *out = ft_word_borrow(word);
     return true;
