@@ -7,7 +7,7 @@
 
 #include "runtime/compiler.h"
 
-enum { FT_BACKOFF_FIRST = FT_BOUND(16, 1), FT_BACKOFF_MAX = FT_BOUND(128, 1) };  // Pauses.
+enum { FT_BACKOFF_FIRST = FT_BOUND(32, 1), FT_BACKOFF_MAX = FT_BOUND(128, 1) };  // Pauses.
 
 // `*pauses` starts at FT_BACKOFF_FIRST, or lower where waits are short.
 static inline void ft_backoff(unsigned *pauses)

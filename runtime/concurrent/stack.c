@@ -30,6 +30,12 @@ typedef struct {
     ft_atomic_u32 depth;  // Of a free one: how many there are from here on.
 } node;
 
+// A node that the caller alone has.
+typedef struct {
+    node *at;
+    uint32_t index;
+} held;
+
 typedef struct {
     ft_atomic_u64 head;
     char padding[LINE_BYTES - sizeof(ft_atomic_u64)];
@@ -68,9 +74,8 @@ static node *first_of(const ft_stack *stack, uint64_t head)
     return head & INDEX_MASK ? node_at(stack, (uint32_t)(head & INDEX_MASK) - 1) : NULL;
 }
 
-FT_ALWAYS_INLINE void list_push(const ft_stack *stack, list *l, uint32_t index, bool counts)
+FT_ALWAYS_INLINE void list_push(const ft_stack *stack, list *l, held h, bool counts)
 {
-    node *n = node_at(stack, index);
     // Acquire: `next` passes on what the head's pusher released, and the first one's depth is
     // there.
     uint64_t head = ft_atomic_load(&l->head, FT_ACQUIRE);
@@ -78,14 +83,14 @@ FT_ALWAYS_INLINE void list_push(const ft_stack *stack, list *l, uint32_t index, 
 
     for (;;) {
         // Release is for stack_trace; for those who pop, the exchange below does.
-        ft_atomic_store(&n->next, (uint32_t)(head & INDEX_MASK), FT_RELEASE);
+        ft_atomic_store(&h.at->next, (uint32_t)(head & INDEX_MASK), FT_RELEASE);
         if (counts) {
             const node *first = first_of(stack, head);
             uint32_t under = first ? ft_atomic_load(&first->depth, FT_RELAXED) : 0;
-            ft_atomic_store(&n->depth, under + 1, FT_RELAXED);
+            ft_atomic_store(&h.at->depth, under + 1, FT_RELAXED);
         }
         // When it fails it reads `head` anew, with acquire.
-        if (ft_atomic_cas_weak_acquire(&l->head, &head, head_with(head, index + 1)))
+        if (ft_atomic_cas_weak_acquire(&l->head, &head, head_with(head, h.index + 1)))
             return;
         ft_backoff(&pauses);
         head = ft_atomic_load(&l->head, FT_ACQUIRE);
@@ -93,15 +98,16 @@ FT_ALWAYS_INLINE void list_push(const ft_stack *stack, list *l, uint32_t index, 
 }
 
 // False: it is empty.
-FT_ALWAYS_INLINE bool list_pop(const ft_stack *stack, list *l, uint32_t *out)
+FT_ALWAYS_INLINE bool list_pop(const ft_stack *stack, list *l, held *out)
 {
     // Acquire pairs with the release of the push: next and word are there.
     uint64_t head = ft_atomic_load(&l->head, FT_ACQUIRE);
     unsigned pauses = FT_BACKOFF_FIRST;
 
     while (head & INDEX_MASK) {
-        *out = (uint32_t)(head & INDEX_MASK) - 1;
-        uint64_t next = ft_atomic_load(&node_at(stack, *out)->next, FT_RELAXED);
+        out->index = (uint32_t)(head & INDEX_MASK) - 1;
+        out->at = node_at(stack, out->index);
+        uint64_t next = ft_atomic_load(&out->at->next, FT_RELAXED);
         // Acquire and release: it keeps releases that were made before on the list alive.
         if (ft_atomic_cas_weak_acquire(&l->head, &head, head_with(head, next)))
             return true;
@@ -150,10 +156,9 @@ static uint64_t free_changes(const ft_stack *stack)
     return sum;
 }
 
-static bool take_free_node(ft_stack *stack, uint32_t *out)
+// Looks at all lists.
+static bool find_free_node(ft_stack *stack, held *out)
 {
-    if (FT_LIKELY(list_pop(stack, own_free_list(stack), out)))
-        return true;
     for (size_t i = 0; i < FREE_LISTS; i++)
         if (list_pop(stack, &stack->free[i], out))
             return true;
@@ -171,24 +176,24 @@ static bool say_full(const ft_stack *stack, ft_error *err)
     return false;
 }
 
-static bool make_node(ft_stack *stack, uint32_t index, uint32_t *out, ft_error *err)
+static bool make_node(ft_stack *stack, uint32_t index, held *out, ft_error *err)
 {
     uint32_t at = index + CHUNK_FIRST;
     unsigned chunk = 31u - (unsigned)FT_LEADING_ZEROS_64((uint64_t)at << 32) - CHUNK_SHIFT;
 
     if (!make_chunk(stack, chunk, err))
         return false;
-    *out = index;
+    *out = (held){node_at(stack, index), index};
     return true;
 }
 
-// One that is free, else a new one.
-static bool take_node(ft_stack *stack, uint32_t *out, ft_error *err)
+// One that is free on another list, else a new one.
+FT_NOINLINE static bool take_other_node(ft_stack *stack, held *out, ft_error *err)
 {
     uint64_t changes;
     int64_t most = stack->cap < (int64_t)INDEX_MASK ? stack->cap : (int64_t)INDEX_MASK - 1;
 
-    if (FT_LIKELY(take_free_node(stack, out)))
+    if (find_free_node(stack, out))
         return true;
     uint32_t index = ft_atomic_load(&stack->made, FT_RELAXED);
     while (index < most) {
@@ -200,7 +205,7 @@ static bool take_node(ft_stack *stack, uint32_t *out, ft_error *err)
     // Full, if the lists were empty at one moment, and not only each when it was looked at.
     do {
         changes = free_changes(stack);
-        if (take_free_node(stack, out))
+        if (find_free_node(stack, out))
             return true;
     } while (changes != free_changes(stack));
     return say_full(stack, err);
@@ -287,32 +292,32 @@ ft_stack *ft_stack_create(int64_t cap, ft_account *account, ft_error *err)
 
 bool ft_stack_push(ft_stack *stack, const ft_value *value, ft_error *err)
 {
-    uint32_t index;
+    held h;
     ft_word word;
 
     if (!ft_word_make(value, stack->account, &word, err))
         return false;
-    if (!take_node(stack, &index, err)) {
+    if (FT_UNLIKELY(!list_pop(stack, own_free_list(stack), &h)) &&
+        !take_other_node(stack, &h, err)) {
         ft_word_drop(word);
         return false;
     }
     // Release pairs with stack_trace, which may come to the node from one that has moved on.
-    ft_atomic_store(&node_at(stack, index)->word, word, FT_RELEASE);
-    list_push(stack, &stack->values, index, false);
+    ft_atomic_store(&h.at->word, word, FT_RELEASE);
+    list_push(stack, &stack->values, h, false);
     ft_word_note_move(&stack->cyclic.object, word);
     return true;
 }
 
 // The node is the caller's alone: its word comes out with its reference.
-static ft_value take_value(ft_stack *stack, uint32_t index)
+static inline ft_value take_value(ft_stack *stack, held h)
 {
-    node *n = node_at(stack, index);
-    ft_word word = ft_atomic_load(&n->word, FT_RELAXED);
+    ft_word word = ft_atomic_load(&h.at->word, FT_RELAXED);
     ft_value value = ft_word_borrow(word);
 
-    ft_atomic_store(&n->word, FT_WORD_NONE, FT_RELAXED);
+    ft_atomic_store(&h.at->word, FT_WORD_NONE, FT_RELAXED);
     ft_word_note_move(&stack->cyclic.object, word);
-    list_push(stack, own_free_list(stack), index, true);
+    list_push(stack, own_free_list(stack), h, true);
     // A boxed number has been copied; what is an object keeps the reference.
     if (!ft_value_has_object(value.kind))
         ft_word_drop(word);
@@ -321,11 +326,11 @@ static ft_value take_value(ft_stack *stack, uint32_t index)
 
 bool ft_stack_pop(ft_stack *stack, ft_value *out)
 {
-    uint32_t index;
+    held h;
 
-    if (!list_pop(stack, &stack->values, &index))
+    if (!list_pop(stack, &stack->values, &h))
         return false;
-    *out = take_value(stack, index);
+    *out = take_value(stack, h);
     return true;
 }
 
@@ -340,8 +345,9 @@ int64_t ft_stack_pop_all(ft_stack *stack, void (*visit)(ft_value *value, void *h
     uint64_t at = head & INDEX_MASK;
     while (at) {
         uint32_t index = (uint32_t)at - 1;
-        at = ft_atomic_load(&node_at(stack, index)->next, FT_RELAXED);
-        ft_value value = take_value(stack, index);
+        held h = {node_at(stack, index), index};
+        at = ft_atomic_load(&h.at->next, FT_RELAXED);
+        ft_value value = take_value(stack, h);
         visit(&value, host);
         taken++;
     }

@@ -25,10 +25,10 @@ mutant("stack", "no tag in the head: ABA", STACK,
 # Either alone is harmless here: (tag, index) comes back only if neither raises the tag.
 mutant("stack", "pops alone raise the tag, and taking all does not (ck_stack until 2026)", STACK,
        "(values, &head, head_with(head, 0))", "(values, &head, head & ~INDEX_MASK)",
-       also=[("head_with(head, index + 1)))", "(head & ~INDEX_MASK) | (index + 1)))")])
+       also=[("head_with(head, h.index + 1)))", "(head & ~INDEX_MASK) | (h.index + 1)))")])
 mutant("stack", "a push does not release", STACK,
-       "ft_atomic_cas_weak_acquire(&l->head, &head, head_with(head, index + 1))",
-       "ft_atomic_cas_weak(&l->head, &head, head_with(head, index + 1), FT_ACQUIRE)",
+       "ft_atomic_cas_weak_acquire(&l->head, &head, head_with(head, h.index + 1))",
+       "ft_atomic_cas_weak(&l->head, &head, head_with(head, h.index + 1), FT_ACQUIRE)",
        also=[("(uint32_t)(head & INDEX_MASK), FT_RELEASE)", "(uint32_t)(head & INDEX_MASK), FT_RELAXED)")])
 mutant("stack", "a pop does not acquire", STACK,
        "next and word are there.\n    uint64_t head = ft_atomic_load(&l->head, FT_ACQUIRE);",
