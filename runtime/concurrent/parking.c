@@ -15,7 +15,8 @@
 enum {
     LOCKED = 1,
     PARKED = 2,
-    LOOKS = FT_BOUND(8, 1),  // At the lock, before sleeping: some microseconds.
+    LOOKS = FT_BOUND(5, 1),    // At the lock, before sleeping: some microseconds.
+    PAUSES = FT_BOUND(16, 1),  // Behind the first look; a hold is short.
     BUCKETS = FT_BOUND(256, 1),
     PATIENCE_NS = 1000 * 1000,
 };
@@ -107,7 +108,7 @@ static bool try_now(ft_atomic_u8 *lock)
 
 static bool spin(ft_atomic_u8 *lock)
 {
-    unsigned pauses = 1;
+    unsigned pauses = PAUSES;
 
     for (int i = 0; i < LOOKS; i++) {
         // Who is parked comes first: a spinner would overtake it for ever.
