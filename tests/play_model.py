@@ -19,6 +19,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, "build", "mc")
@@ -82,9 +83,12 @@ def build_target(target, folder, changed=None):
         source = os.path.join(folder, "src", name) if name in (changed or {}) else name
         if not own and os.path.exists(at) and newer(at):
             continue
-        ok, said = gcc(TARGET_FLAGS + ["-I" + path for path in include] + ["-c", source, "-o", at])
+        # Two targets may compile the same file at once: an object appears whole or not at all.
+        part = "%s.%d" % (at, threading.get_ident())
+        ok, said = gcc(TARGET_FLAGS + ["-I" + path for path in include] + ["-c", source, "-o", part])
         if not ok:
             return None, said
+        os.replace(part, at)
     library = os.path.join(folder, target + ".so")
     ok, said = gcc(["-shared", "-o", library, "-Wl,-z,now"] + objects)
     return (library, "") if ok else (None, said)
