@@ -207,3 +207,27 @@ mutant("pool", "a lease ends and looks too early for what came", LEASE,
         ft_pool_rescue(lease);
     // Relaxed: for reports.
 """, "    ft_pool_rescue(lease);\n    // Relaxed: for reports.\n")
+
+mutant("strays", "the owner goes on while others merge for it", LEASE,
+       "while (!ft_atomic_cas(&lease->state, &expected, FT_LEASE_RUNNING, FT_SEQ_CST)) {",
+       "ft_atomic_store(&lease->state, FT_LEASE_RUNNING, FT_SEQ_CST);\n    while (expected != FT_LEASE_DETACHED) {")
+mutant("strays", "who merges for a sleeper does so once", LEASE,
+       """    while (has_strays(lease)) {
+        uint32_t detached = FT_LEASE_DETACHED;
+""", """    if (has_strays(lease)) {
+        uint32_t detached = FT_LEASE_DETACHED;
+""")
+mutant("strays", "a stray is counted without order", LEASE,
+       "ft_atomic_store(&lease->stray_count, count + 1, FT_SEQ_CST);",
+       "ft_atomic_store(&lease->stray_count, count + 1, FT_RELAXED);")
+mutant("strays", "a lease goes to sleep without order", LEASE,
+       "ft_atomic_store(&lease->state, FT_LEASE_DETACHED, FT_SEQ_CST);\n    if (",
+       "ft_atomic_store(&lease->state, FT_LEASE_DETACHED, FT_RELEASE);\n    if (")
+mutant("strays", "a lease ends without a last look", LEASE,
+       "done = !has_strays(lease);\n        if (done)", "done = true;\n        if (done)")
+mutant("strays", "the lock is let go before the merge for one who has ended", LEASE,
+       """        bool dead = ft_object_merge_stray(object);
+        ft_mutex_unlock(&lease->lock);
+""", """        ft_mutex_unlock(&lease->lock);
+        bool dead = ft_object_merge_stray(object);
+""")
