@@ -3,6 +3,8 @@
 #pragma once
 
 #include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -19,6 +21,13 @@ int mc_cond_signal(void *condition, const char *place);
 int mc_cond_broadcast(void *condition, const char *place);
 int mc_once(int *once, void (*body)(void));
 int mc_nothing(const void *argument, ...);
+// Of targets/engine_stubs.c.
+int mc_sem_init(sem_t *semaphore, int shared, unsigned value);
+int mc_sem_destroy(sem_t *semaphore);
+int mc_sem_post(sem_t *semaphore);
+int mc_sem_wait(sem_t *semaphore);
+int mc_sem_timedwait(sem_t *semaphore, const struct timespec *until);
+int mc_kill(pthread_t thread, int number);
 void *mc_copy(void *to, const void *from, size_t size);
 void *mc_fill(void *at, int byte, size_t size);
 
@@ -44,6 +53,12 @@ void *mc_fill(void *at, int byte, size_t size);
 #define pthread_once mc_once
 #define pthread_key_create(key, destroy) mc_nothing(key, destroy)
 #define pthread_setspecific(key, value) mc_nothing(NULL, key, value)
+#define sem_init mc_sem_init
+#define sem_destroy mc_sem_destroy
+#define sem_post mc_sem_post
+#define sem_wait mc_sem_wait
+#define sem_timedwait mc_sem_timedwait
+#define pthread_kill mc_kill
 #undef memcpy
 #undef memmove
 #undef memset

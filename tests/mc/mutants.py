@@ -10,6 +10,7 @@ TABLE_H = "runtime/concurrent/table.h"
 LIST, COUNTER = "runtime/concurrent/shared_list.c", "runtime/concurrent/counter.c"
 PARKING, ELIDE = "runtime/concurrent/parking.c", "runtime/concurrent/elide.c"
 EPOCH, COUNTS = "runtime/memory/epoch.c", "runtime/memory/refcount.c"
+GATE, ACCOUNT = "engine/gate.c", "runtime/memory/account.c"
 POOL, LEASE = "runtime/memory/pool.c", "runtime/system/lease.c"
 
 MUTANTS = []
@@ -231,3 +232,20 @@ mutant("strays", "the lock is let go before the merge for one who has ended", LE
 """, """        ft_mutex_unlock(&lease->lock);
         bool dead = ft_object_merge_stray(object);
 """)
+
+mutant("gate", "who gives memory back looks for waiters without order", ACCOUNT,
+       "ft_atomic_load(&account->waiters, FT_SEQ_CST)", "ft_atomic_load(&account->waiters, FT_RELAXED)")
+mutant("gate", "a waiter is counted without order", GATE,
+       "ft_atomic_add(&run->account.waiters, 1, FT_SEQ_CST);", "ft_atomic_add(&run->account.waiters, 1, FT_RELAXED);")
+mutant("gate", "who waits does not look again", GATE,
+       "        settle(run, at, CANCELLED);\n    admit(run);\n", "        settle(run, at, CANCELLED);\n")
+mutant("gate", "who waits does not look whether the run stops", GATE,
+       "if (ft_atomic_load(&run->stop, FT_SEQ_CST) == FT_STOP_NOW)", "if (false)")
+mutant("gate", "who has landed does not let the next one use the reserve", GATE,
+       "    if (gate->waiters)\n        admit(run);", "    if (false)\n        admit(run);")
+mutant("gate", "who is let on does not count as active", GATE,
+       "    ft_active_enter(run);\n    ft_condition_wake_one", "    ft_condition_wake_one")
+mutant("gate", "nobody is undone", GATE, "        if (victim)\n", "        if (false)\n")
+mutant("gate", "a charge is a load and a store", ACCOUNT,
+       "while (!ft_atomic_cas_weak(&account->used_bytes, &used, sum, FT_SEQ_CST));",
+       "while (ft_atomic_store(&account->used_bytes, sum, FT_SEQ_CST), false);")

@@ -1,8 +1,8 @@
 // runtime/system/lease.c with runtime/memory/refcount.c: the words `state` and `stray_count` of a
-// lease. Several strays for one owner that sleeps, wakes and sleeps again, or ends, while two others
-// merge on its behalf; two owners that sleep and drop each other's; what dies drops more. All is
-// destroyed, each once, though an owner that sleeps never looks again. (target_counts.c: one object,
-// and all ways that lead from lease to lease.)
+// lease. Several strays for one owner that sleeps, wakes and sleeps again, or ends, while two
+// others merge on its behalf; two owners that sleep and drop each other's; what dies drops more.
+// All is destroyed, each once, though an owner that sleeps never looks again. (target_counts.c: one
+// object, and all ways that lead from lease to lease.)
 //
 // sources: CORE
 #include "runtime/system/lease.c"
