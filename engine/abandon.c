@@ -147,11 +147,10 @@ static bool fail_items(ft_instance *instance, const ft_watch *watch, ft_ticket *
 // The part that comes second lets go of what the thread held.
 static void part_done(ft_watch *watch)
 {
-    ft_instance *lost = watch->abandoned.lost;
-
     // Acquire and release: the second sees what the first did.
     if (ft_atomic_sub(&watch->abandoned.parts, 1, FT_ACQ_REL) != 1)
         return;
+    ft_instance *lost = watch->abandoned.lost;  // Not before: the close may be about to write it.
     ft_runaway_pass(watch, true);
     for (ft_packet *packet = watch->packet.first, *next; packet; packet = next) {
         next = packet->next_piece;
