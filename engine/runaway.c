@@ -57,9 +57,13 @@ static bool leave(ft_watch *watch)
 {
     uint64_t expected = word_of(watch->number, FT_WATCH_STAGE);
 
-    // Acquire pairs with the claim: what the monitor did before it is seen.
-    return ft_atomic_cas(&watch->word, &expected, word_of(watch->number, FT_WATCH_ENGINE),
-                         FT_ACQ_REL);
+    // Release pairs with the monitor's acquire: nothing of the stay comes behind it.
+    if (ft_atomic_cas(&watch->word, &expected, word_of(watch->number, FT_WATCH_ENGINE), FT_RELEASE))
+        return true;
+    // Acquire pairs with the claim: what the monitor did before it is seen. A compare-and-swap that
+    // fails is relaxed.
+    (void)ft_atomic_load(&watch->word, FT_ACQUIRE);
+    return false;
 }
 
 static bool claim_own(void *host)
