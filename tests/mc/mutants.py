@@ -11,6 +11,7 @@ LIST, COUNTER = "runtime/concurrent/shared_list.c", "runtime/concurrent/counter.
 PARKING, ELIDE = "runtime/concurrent/parking.c", "runtime/concurrent/elide.c"
 EPOCH, COUNTS = "runtime/memory/epoch.c", "runtime/memory/refcount.c"
 GATE, ACCOUNT = "engine/gate.c", "runtime/memory/account.c"
+MONITOR, RUNAWAY = "engine/monitor.c", "engine/runaway.c"
 POOL, LEASE = "runtime/memory/pool.c", "runtime/system/lease.c"
 
 MUTANTS = []
@@ -249,3 +250,46 @@ mutant("gate", "nobody is undone", GATE, "        if (victim)\n", "        if (f
 mutant("gate", "a charge is a load and a store", ACCOUNT,
        "while (!ft_atomic_cas_weak(&account->used_bytes, &used, sum, FT_SEQ_CST));",
        "while (ft_atomic_store(&account->used_bytes, sum, FT_SEQ_CST), false);")
+
+mutant("watch", "a turn is left by a load and a store", RUNAWAY,
+       "    if (ft_atomic_cas(&watch->word, &expected, word_of(watch->number, FT_WATCH_ENGINE), FT_RELEASE))\n"
+       "        return true;\n",
+       "    if (ft_atomic_load(&watch->word, FT_ACQUIRE) == expected) {\n"
+       "        ft_atomic_store(&watch->word, word_of(watch->number, FT_WATCH_ENGINE), FT_RELEASE);\n"
+       "        return true;\n    }\n")
+mutant("watch", "who finds itself left behind does not acquire the claim", RUNAWAY,
+       "    (void)ft_atomic_load(&watch->word, FT_ACQUIRE);\n    return false;", "    return false;")
+mutant("watch", "the monitor claims whichever turn is under way", RUNAWAY,
+       "    uint64_t expected = claim->seen;\n",
+       "    uint64_t expected = ft_atomic_load(&claim->watch->word, FT_ACQUIRE);\n"
+       "    if ((expected & STATE_MASK) != FT_WATCH_STAGE)\n        return false;\n",
+       also=[("                         claim->seen - FT_WATCH_STAGE + FT_WATCH_LEFT, FT_ACQ_REL);",
+              "                         expected - FT_WATCH_STAGE + FT_WATCH_LEFT, FT_ACQ_REL);")])
+mutant("watch", "the word of a turn is not released", RUNAWAY,
+       "word_of(watch->number, FT_WATCH_STAGE), FT_RELEASE);", "word_of(watch->number, FT_WATCH_STAGE), FT_RELAXED);")
+mutant("watch", "a turn is handed over without release", RUNAWAY,
+       "ft_atomic_cas_weak(&monitor->returned, &first, watch, FT_RELEASE)",
+       "ft_atomic_cas_weak(&monitor->returned, &first, watch, FT_RELAXED)")
+mutant("watch", "who hands over does not ring", RUNAWAY,
+       "FT_RELEASE));\n    sem_post(&monitor->bell);", "FT_RELEASE));")
+mutant("watch", "what came back is taken by a load and a store", MONITOR,
+       "ft_watch *watch = ft_atomic_exchange(&monitor->returned, NULL, FT_ACQUIRE), *next;",
+       "ft_watch *watch = ft_atomic_load(&monitor->returned, FT_ACQUIRE), *next;\n"
+       "    ft_atomic_store(&monitor->returned, NULL, FT_RELAXED);")
+mutant("watch", "a slot is free before its turn is finished", MONITOR,
+       "!ft_atomic_load(&watch->is_finished, FT_ACQUIRE) ||\n            ", "")
+mutant("watch", "the monitor goes to sleep without order", MONITOR,
+       "ft_atomic_store(&monitor->is_asleep, 1, FT_SEQ_CST);", "ft_atomic_store(&monitor->is_asleep, 1, FT_RELEASE);")
+mutant("watch", "the monitor does not look again before it sleeps", MONITOR,
+       "        ft_atomic_store(&monitor->is_asleep, 1, FT_SEQ_CST);\n"
+       "        if (ft_atomic_load(&run->active, FT_SEQ_CST) > 0) {\n",
+       "        bool any = ft_atomic_load(&run->active, FT_SEQ_CST) > 0;\n"
+       "        ft_atomic_store(&monitor->is_asleep, 1, FT_SEQ_CST);\n        if (any) {\n")
+mutant("watch", "who begins is counted without order", "engine/scheduler.c",
+       "if (ft_atomic_add(&run->active, 1, FT_SEQ_CST) == 0)", "if (ft_atomic_add(&run->active, 1, FT_ACQ_REL) == 0)")
+mutant("watch", "what the close writes is read before its part is done", "engine/abandon.c",
+       "    // Acquire and release: the second sees what the first did.\n    if (ft_atomic_sub",
+       "    ft_instance *lost = watch->abandoned.lost;\n    if (ft_atomic_sub",
+       also=[("    ft_instance *lost = watch->abandoned.lost;  // Not before: the close may be about to write it.\n", "")])
+mutant("watch", "the parts are counted without order", "engine/abandon.c",
+       "ft_atomic_sub(&watch->abandoned.parts, 1, FT_ACQ_REL)", "ft_atomic_sub(&watch->abandoned.parts, 1, FT_RELAXED)")

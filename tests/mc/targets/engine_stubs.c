@@ -12,6 +12,7 @@
 #include "engine/train.h"
 #include "engine/turn.h"
 #include "runtime/log.h"
+#include "runtime/memory/alloc.h"
 #include "runtime/system/clock.h"
 #include "tests/mc/mc.h"
 
