@@ -79,7 +79,8 @@ static int64_t cpu_ns(const ft_container *c)
     return clock_getcpuclockid(c->pid, &clock) == 0 ? ft_clock_cpu_ns((int32_t)clock) : 0;
 }
 
-static void begin_wait(ft_container *c, bool is_call)
+// `least_ns`: the CPU time that the stage may take whatever its budget says; -1: it is not at work.
+static void begin_wait(ft_container *c, int64_t least_ns)
 {
     const ft_plan_node *plan = c->chain->nodes[0]->plan;
 
@@ -87,11 +88,13 @@ static void begin_wait(ft_container *c, bool is_call)
     c->cancelled_ns = 0;
     c->is_runaway = c->is_warned = false;
     c->patience_ns = 0;
-    if (!is_call || !c->chain->is_shared)
+    if (least_ns < 0 || !c->chain->is_shared)
         return;
     c->patience_ns = plan->budget_ms * MS;
     if (c->patience_ns == 0)
         c->patience_ns = plan->pace == FT_PACE_COMPUTE ? compute_ns : short_ns;
+    if (c->patience_ns < least_ns)
+        c->patience_ns = least_ns;
     c->cpu_from_ns = cpu_ns(c);
 }
 
@@ -166,16 +169,20 @@ static bool wait_ready(void *host, int fd, short events)
 static void describe_end(const ft_container *c, uint32_t link, int status, const char *when,
                          ft_error *why)
 {
-    const char *name = name_of(c, link);
+    const char *name = name_of(c, link), *said = c->channel.page->why;
+    size_t size = strnlen(said, sizeof(c->channel.page->why));
 
     if (c->is_runaway) {
-        ft_fail(why, FT_ERROR_LIMIT, "`%s` did not come back within %lld ms: its process was ended",
-                name, (long long)(c->patience_ns / MS));
+        ft_fail(why, FT_ERROR_LIMIT,
+                "`%s` did not come back within %lld ms%s: its process was ended", name,
+                (long long)(c->patience_ns / MS), when);
         ft_hint(why, "If its turns are long and honest, give it `class: compute` or a `budget:`.");
     } else if (WIFSIGNALED(status)) {
         const char *text = sigdescr_np(WTERMSIG(status));
         ft_fail(why, FT_ERROR_DATA, "`%s` crashed%s: signal %d (%s)", name, when, WTERMSIG(status),
                 text ? text : "unknown");
+    } else if (size > 0) {
+        ft_fail(why, FT_ERROR_DATA, "`%s` ended its process%s: %.*s", name, when, (int)size, said);
     } else {
         ft_fail(why, FT_ERROR_DATA, "`%s` ended its process%s, with status %d", name, when,
                 WEXITSTATUS(status));
@@ -190,17 +197,24 @@ static void release(ft_container *c, int64_t down_to)
     c->charged_bytes = down_to;
 }
 
-// Ends it, if it has not ended, and says how. Returns which stage was at work.
-static uint32_t bury(ft_container *c, const char *when, ft_error *why)
+// Ends it, if it has not ended, and says how; `damage` is why it is ended here, if anything is.
+// Returns which stage was at work.
+static uint32_t bury(ft_container *c, const char *when, const ft_error *damage, ft_error *why)
 {
     uint32_t link = ft_atomic_load(&c->channel.page->stage, FT_RELAXED);
+    ft_error unreachable = FT_ERROR_INIT;
     int status = 0;
 
-    if (c->pid && !ft_zygote_end(c->chain->run, c->pid, &status))
-        ft_fail(why, FT_ERROR_IO, "the process of `%s` cannot be reached any more",
-                name_of(c, link));
-    else
+    bool ended = ft_zygote_end(c->chain->run, c->pid, &status, &unreachable);
+    if (damage->code != FT_ERROR_NONE && !c->is_runaway) {
+        *why = *damage;
+        ft_error_while(why, "the process of `%s`%s", name_of(c, link), when);
+    } else if (!ended) {
+        *why = unreachable;
+        ft_error_while(why, "the process of `%s`%s", name_of(c, link), when);
+    } else {
         describe_end(c, link, status, when, why);
+    }
     c->pid = 0;
     ft_channel_close(&c->channel);
     release(c, 0);
@@ -280,17 +294,17 @@ static bool wait_opened(ft_container *c, ft_error *err)
     ft_channel_wait wait = {wait_ready, c};
     ft_frame frame;
     opened_record record = {.err = FT_ERROR_INIT};
-    ft_error none = FT_ERROR_INIT;
+    ft_error damage = FT_ERROR_INIT, none = FT_ERROR_INIT;
 
-    begin_wait(c, false);
-    ft_channel_result result = next_answer(c, &frame, &wait, &none);
+    begin_wait(c, short_ns);  // A budget is one turn's.
+    ft_channel_result result = next_answer(c, &frame, &wait, &damage);
     if (result == FT_CHANNEL_OK && frame.kind == FT_FRAME_OPENED && frame.size_bytes == 0)
         return true;
     if (result == FT_CHANNEL_OK && frame.kind == FT_FRAME_OPENED &&
         frame.size_bytes == sizeof(record))
-        result = ft_channel_receive(&c->channel, &frame, &record, &wait, &none);
+        result = ft_channel_receive(&c->channel, &frame, &record, &wait, &damage);
     if (result == FT_CHANNEL_OK && ft_known_may_fail(c->chain->run, (uint32_t)record.err.code)) {
-        ft_ignore(bury(c, "", &none));
+        ft_ignore(bury(c, "", &none, &damage));
         record.err.message[sizeof(record.err.message) - 1] = '\0';
         record.err.hint[sizeof(record.err.hint) - 1] = '\0';
         record.err.option = NULL;
@@ -299,7 +313,9 @@ static bool wait_opened(ft_container *c, ft_error *err)
             ft_error_while(err, "`%s`", name_of(c, record.link));
         return false;
     }
-    ft_ignore(bury(c, " while it was opened", err));
+    if (result == FT_CHANNEL_OK)
+        ft_ignore(ft_wire_refuse(&damage, "an answer"));
+    ft_ignore(bury(c, " while it was opened", &damage, err));
     ft_ignore(is_cancelled(c, err));
     return false;
 }
@@ -349,10 +365,11 @@ static void keep_little(ft_container *c)
 static bool read_refusal(ft_container *c, const ft_frame *frame, const ft_channel_wait *wait,
                          ft_error *err)
 {
-    ft_error said, none = FT_ERROR_INIT;
+    ft_error said;
 
-    if (frame->size_bytes != sizeof(said) || frame->in_memory ||
-        ft_channel_receive(&c->channel, frame, &said, wait, &none) != FT_CHANNEL_OK)
+    if (frame->size_bytes != sizeof(said) || frame->in_memory)
+        return ft_wire_refuse(err, "an error");
+    if (ft_channel_receive(&c->channel, frame, &said, wait, err) != FT_CHANNEL_OK)
         return false;
     if (!ft_known_may_fail(c->chain->run, (uint32_t)said.code))
         return ft_wire_refuse(err, "an error");
@@ -377,12 +394,12 @@ static outcome read_answer(ft_container *c, const ft_frame *frame, size_t link, 
     ft_account *account = &c->chain->run->account;
     ft_wire_reader reader = {.end = (size_t)frame->size_bytes};
 
-    if (frame->number != c->question)
-        return LOST;
-    if (frame->kind == FT_FRAME_REFUSED)
+    if (frame->number == c->question && frame->kind == FT_FRAME_REFUSED)
         return read_refusal(c, frame, wait, err) ? FAILED : LOST;
-    if (frame->kind != FT_FRAME_RESULT)
+    if (frame->number != c->question || frame->kind != FT_FRAME_RESULT) {
+        ft_ignore(ft_wire_refuse(err, "an answer"));
         return LOST;
+    }
     if ((int64_t)frame->size_bytes > account->limit_bytes) {
         ft_fail(err, FT_ERROR_LIMIT, "%llu bytes more do not fit into `run.memory`",
                 (unsigned long long)frame->size_bytes);
@@ -418,7 +435,7 @@ static outcome ask(ft_container *c, ft_frame_kind kind, size_t link, ft_batch *b
         keep_little(c);
         return FAILED;
     }
-    begin_wait(c, true);
+    begin_wait(c, 0);
     ft_channel_result sent =
         ft_channel_send(&c->channel, &frame, c->wire.parts, c->wire.count, &wait, &damage);
     ft_wire_clear(&c->wire);
@@ -438,11 +455,9 @@ static outcome ask(ft_container *c, ft_frame_kind kind, size_t link, ft_batch *b
         return result;
     }
     bool begun = ft_atomic_load(&c->channel.page->begun, FT_RELAXED) == c->question;
-    *out_link = bury(c, "", why);
+    *out_link = bury(c, "", &damage, why);
     if (is_cancelled(c, err))
         return FAILED;
-    if (damage.code != FT_ERROR_NONE && !c->is_runaway)
-        *why = damage;
     return begun || c->is_runaway ? LOST : UNTOUCHED;
 }
 
@@ -706,13 +721,13 @@ static void close_one(ft_container *c)
     ft_error err = FT_ERROR_INIT, why = FT_ERROR_INIT;
     int status = 0;
 
-    begin_wait(c, false);
+    begin_wait(c, -1);
     c->is_closing = true;
     if (ft_channel_send(&c->channel, &frame, NULL, 0, &wait, &err) == FT_CHANNEL_OK)
         while (next_answer(c, &frame, &wait, &err) == FT_CHANNEL_OK)
             drain(c, &frame, &wait);
     uint32_t link = ft_atomic_load(&c->channel.page->stage, FT_RELAXED);
-    if (ft_zygote_end(c->chain->run, c->pid, &status) && status != 0) {
+    if (ft_zygote_end(c->chain->run, c->pid, &status, &err) && status != 0) {
         describe_end(c, link, status, " while it was closed", &why);
         ft_log(FT_LOG_WARN, name_of(c, link), "%s", why.message);
     }

@@ -164,9 +164,12 @@ static const ft_stage_host child_host = {
 
 // ---- sending ----
 
-// The parent is gone, or is not itself any more: there is nobody to tell.
-FT_NORETURN static void leave(void)
+// The parent is gone: there is nobody to tell. Or the pipe does not work, as `err` says: the page
+// still does.
+FT_NORETURN static void leave(child *c, const ft_error *err)
 {
+    if (err->code != FT_ERROR_NONE && c->channel.page)
+        snprintf(c->channel.page->why, sizeof(c->channel.page->why), "%s", err->message);
     _exit(0);
 }
 
@@ -177,7 +180,7 @@ static void send_frame(child *c, ft_frame_kind kind, const void *data, size_t si
     ft_error err = FT_ERROR_INIT;
 
     if (ft_channel_send(&c->channel, &frame, &part, size_bytes > 0, NULL, &err) != FT_CHANNEL_OK)
-        leave();
+        leave(c, &err);
 }
 
 static void send_log(void *host, ft_log_level level, const char *from, const char *line)
@@ -315,8 +318,10 @@ static question *receive_question(child *c, const ft_frame *frame, ft_error *err
     question *q = ft_alloc_zero(1, sizeof(*q));
     char *data = NULL;
 
-    if (!q)
+    if (!q) {
+        ft_ignore(ft_fail_nomem(err, sizeof(*q)));
         return NULL;
+    }
     q->size_bytes = (size_t)frame->size_bytes;
     if (frame->in_memory) {
         if (ft_channel_look(&c->channel, frame, &data, err)) {
@@ -328,7 +333,7 @@ static question *receive_question(child *c, const ft_frame *frame, ft_error *err
         q->buffer = ft_buffer_create(NULL, q->size_bytes, err);
         if (q->buffer &&
             ft_channel_receive(&c->channel, frame, q->buffer->data, NULL, err) != FT_CHANNEL_OK)
-            leave();
+            leave(c, err);
     }
     if (q->buffer)
         return q;
@@ -362,18 +367,18 @@ static void answer(child *c, ft_known *known, size_t link, ft_batch *base, quest
     if (!frame.in_memory && ok &&
         ft_channel_send(&c->channel, &frame, c->wire.parts, c->wire.count, NULL, err) !=
             FT_CHANNEL_OK)
-        leave();
+        leave(c, err);
     ft_wire_clear(&c->wire);
     if (known)
         ft_object_unref(&known->object);
     ft_batch_unref(base);
-    if (q && !let_go(c, q, err))
-        leave();
+    if (!let_go(c, q, err))
+        leave(c, err);
     if (!ok)
         send_frame(c, FT_FRAME_REFUSED, err, sizeof(*err));
     else if (frame.in_memory &&
              ft_channel_send(&c->channel, &frame, NULL, 0, NULL, err) != FT_CHANNEL_OK)
-        leave();
+        leave(c, err);
 }
 
 static void answer_batch(child *c, question *q)
@@ -410,13 +415,13 @@ static void answer_flush(child *c, question *q)
 
 FT_NORETURN static void close_all(child *c)
 {
-    for (size_t i = 0; i < c->chain->count; i++) {
+    for (size_t i = 0; c->inmates && i < c->chain->count; i++) {
         const ft_stage_def *def = c->inmates[i].stage.def;
         ft_atomic_store(&c->channel.page->stage, (uint32_t)i, FT_RELAXED);
         if (c->inmates[i].was_opened && def && def->close)
             def->close(&c->inmates[i].stage);
     }
-    leave();
+    _exit(0);
 }
 
 FT_NORETURN static void serve(child *c)
@@ -425,11 +430,12 @@ FT_NORETURN static void serve(child *c)
         ft_frame frame;
         ft_error err = FT_ERROR_INIT;
         if (ft_channel_next(&c->channel, &frame, NULL, &err) != FT_CHANNEL_OK)
-            leave();
+            leave(c, &err);
         if (frame.kind == FT_FRAME_CLOSE)
             close_all(c);
         question *q = receive_question(c, &frame, &err);
-        FT_ASSERT(q);  // Without memory for one more there is no way to say so.
+        if (!q)
+            leave(c, &err);
         c->question = frame.number;
         c->is_refused = false;
         // Relaxed: read by the parent after this process has ended.
@@ -489,31 +495,38 @@ static bool open_inmate(child *c, size_t link, size_t slot, ft_error *err)
     return !def->open || def->open(&own->stage, err);
 }
 
-// Says whether all stages are open; ends if they are not.
-static void open_all(child *c, size_t slot)
+// The stages cannot be opened, `link` for one, or the container itself cannot.
+FT_NORETURN static void refuse_to_open(child *c, uint32_t link, const ft_error *err)
 {
     struct {
         uint32_t link;
         ft_error err;
-    } failed = {.err = FT_ERROR_INIT};
-    const ft_plan_node *node = NULL;
-    bool ok = c->chain->is_shared || ft_container_load(c->run, c->chain, &node, &failed.err);
+    } failed = {link, *err};
 
-    for (uint32_t i = 0; !ok && node && i < c->chain->count; i++)
-        if (c->chain->nodes[i]->plan == node)
-            failed.link = i;
-    for (uint32_t i = 0; ok && i < c->chain->count; i++) {
-        ok = open_inmate(c, i, slot, &failed.err);
-        failed.link = i;
-    }
-    ft_arena_protect(c->run->immortal, true);
-    if (ok) {
-        send_frame(c, FT_FRAME_OPENED, NULL, 0);
-        return;
-    }
     failed.err.option = NULL;
     send_frame(c, FT_FRAME_OPENED, &failed, sizeof(failed));
     close_all(c);
+}
+
+// Says whether all stages are open; ends if they are not.
+static void open_all(child *c, size_t slot)
+{
+    ft_error err = FT_ERROR_INIT;
+    uint32_t failed = 0;
+    const ft_plan_node *node = NULL;
+    bool ok = c->chain->is_shared || ft_container_load(c->run, c->chain, &node, &err);
+
+    for (uint32_t i = 0; !ok && node && i < c->chain->count; i++)
+        if (c->chain->nodes[i]->plan == node)
+            failed = i;
+    for (uint32_t i = 0; ok && i < c->chain->count; i++) {
+        ok = open_inmate(c, i, slot, &err);
+        failed = i;
+    }
+    ft_arena_protect(c->run->immortal, true);
+    if (!ok)
+        refuse_to_open(c, failed, &err);
+    send_frame(c, FT_FRAME_OPENED, NULL, 0);
 }
 
 static ft_log_level log_level(void)
@@ -528,22 +541,22 @@ static ft_log_level log_level(void)
 void ft_container_main(ft_run *run, const ft_chain *chain, size_t slot, const int *fds,
                        size_t count)
 {
-    child *c = ft_alloc_zero(1, sizeof(*c));
+    child own = {.run = run, .chain = chain}, *c = &own;
     ft_error err = FT_ERROR_INIT;
 
-    FT_ASSERT(c);
-    c->run = run;
-    c->chain = chain;
-    c->inmates = ft_alloc_zero(chain->count, sizeof(inmate));
-    c->names.arena = ft_arena_create();
+    // What is said of a page that cannot be had goes by the pipe, and needs none.
+    bool ok = ft_channel_open(&c->channel, fds, count, &err);
+    c->inmates = ok ? ft_alloc_zero(chain->count, sizeof(inmate)) : NULL;
+    c->names.arena = ok ? ft_arena_create() : NULL;
+    if (ok && (!c->inmates || !c->names.arena))
+        ok = ft_fail_nomem(&err, chain->count * sizeof(inmate));
+    if (!ok)
+        refuse_to_open(c, 0, &err);
     // All containers together may hold what the run may hold.
     size_t containers = 0;
     for (const ft_chain *each = run->chains; each; each = each->next)
         containers += each->room;
     ft_account_init(&c->account, run->account.limit_bytes / (int64_t)containers);
-    FT_ASSERT(c->inmates && c->names.arena);
-    if (!ft_channel_open(&c->channel, fds, count, &err))
-        leave();
     if (ft_log_is_on(FT_LOG_ERROR))
         ft_log_install(send_log, c, log_level());
     open_all(c, slot);

@@ -75,7 +75,7 @@ static bool send_packet(int fd, const void *data, size_t size_bytes, const int *
     return sent == (ssize_t)size_bytes;
 }
 
-// False at the end of the socket.
+// False: errno says why, and is 0 at the end of the socket.
 static bool receive_packet(int fd, void *out, size_t size_bytes, int fds[FT_CHANNEL_FDS],
                            size_t *out_count)
 {
@@ -92,7 +92,10 @@ static bool receive_packet(int fd, void *out, size_t size_bytes, int fds[FT_CHAN
 
     do
         got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
+    // Without memory the kernel says so, and has some the next time.
+    while (got < 0 && (errno == EINTR || errno == ENOMEM));
+    if (got >= 0 && got != (ssize_t)size_bytes)
+        errno = got == 0 ? 0 : EPROTO;
     // Where nothing came the head is not set either.
     const struct cmsghdr *head = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
     if (out_count)
@@ -195,7 +198,11 @@ static void fork_container(ft_run *run, const request *asked, const int *fds, si
 static void end_container(pid_t pid, reply *out)
 {
     // It has not been waited for, so the number is its own; one that has ended stays as it ended.
-    kill(pid, SIGKILL);
+    // Where it cannot be killed it is not waited for: it ends when its pipes do.
+    if (kill(pid, SIGKILL) != 0) {
+        out->failed = errno;
+        return;
+    }
     while (waitpid(pid, &out->status, 0) < 0)
         if (errno != EINTR) {
             out->failed = errno;
@@ -247,10 +254,13 @@ static bool greet(ft_run *run, const ft_plan_node **out_node, ft_error *err)
 {
     greeting hello = {.err = FT_ERROR_INIT};
 
-    if (!receive_packet(run->zygote->control, &hello, sizeof(hello), NULL, NULL))
+    if (!receive_packet(run->zygote->control, &hello, sizeof(hello), NULL, NULL)) {
+        int failed = errno;
+        if (failed && failed != ECONNRESET)
+            return ft_fail_errno(err, failed, "cannot hear from the process that starts others");
         return ft_fail(err, FT_ERROR_IO,
-                       "a process has ended while it loaded what isolated stages "
-                       "need");
+                       "a process has ended while it loaded what isolated stages need");
+    }
     if (hello.ok)
         return true;
     *err = hello.err;
@@ -308,13 +318,17 @@ void ft_zygote_stop(ft_run *run)
     run->zygote = NULL;
 }
 
-static bool ask(ft_zygote *zygote, const request *asked, const int *fds, size_t count, reply *out)
+static bool ask(ft_zygote *zygote, const request *asked, const int *fds, size_t count, reply *out,
+                ft_error *err)
 {
     ft_mutex_lock(&zygote->lock);
     bool ok = send_packet(zygote->control, asked, sizeof(*asked), fds, count) &&
               receive_packet(zygote->control, out, sizeof(*out), NULL, NULL);
+    int failed = ok ? 0 : errno;
     ft_mutex_unlock(&zygote->lock);
-    return ok;
+    if (failed && failed != EPIPE && failed != ECONNRESET)
+        return ft_fail_errno(err, failed, "cannot reach the process that starts others");
+    return ok || ft_fail(err, FT_ERROR_IO, "the process that starts others has ended");
 }
 
 bool ft_zygote_fork(ft_run *run, const ft_chain *chain, size_t slot, const int far[FT_CHANNEL_FDS],
@@ -323,22 +337,25 @@ bool ft_zygote_fork(ft_run *run, const ft_chain *chain, size_t slot, const int f
     request asked = {.kind = REQUEST_FORK, .chain = chain->index, .slot = slot, .fds = far_count};
     reply answer;
 
-    if (!ask(run->zygote, &asked, far, far_count, &answer))
-        return ft_fail(err, FT_ERROR_IO, "the process that starts others has ended");
+    if (!ask(run->zygote, &asked, far, far_count, &answer, err))
+        return false;
     if (answer.failed)
         return ft_fail_errno(err, answer.failed, "cannot start a process");
     *out = answer.pid;
     return true;
 }
 
-bool ft_zygote_end(ft_run *run, pid_t pid, int *out_status)
+bool ft_zygote_end(ft_run *run, pid_t pid, int *out_status, ft_error *err)
 {
     request asked = {.kind = REQUEST_END, .pid = pid};
-    reply answer = {0};
+    reply answer;
 
-    bool ok = ask(run->zygote, &asked, NULL, 0, &answer) && answer.failed == 0;
+    if (!ask(run->zygote, &asked, NULL, 0, &answer, err))
+        return false;
+    if (answer.failed)
+        return ft_fail_errno(err, answer.failed, "cannot end a process");
     *out_status = answer.status;
-    return ok;
+    return true;
 }
 
 int ft_zygote_stop_fd(const ft_run *run)

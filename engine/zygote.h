@@ -22,9 +22,9 @@ void ft_zygote_stop(ft_run *run);
 // Any thread. A container for instance `slot` of the chain; its end of the channel is `far`.
 bool ft_zygote_fork(ft_run *run, const ft_chain *chain, size_t slot, const int far[FT_CHANNEL_FDS],
                     size_t far_count, pid_t *out, ft_error *err) FT_MUST_CHECK;
-// Any thread. Ends the container if it has not ended yet; `*out_status` as of waitpid. False: the
-// zygote is gone.
-bool ft_zygote_end(ft_run *run, pid_t pid, int *out_status) FT_MUST_CHECK;
+// Any thread. Ends the container if it has not ended yet; `*out_status` as of waitpid. False: it
+// cannot be ended, or the zygote is gone.
+bool ft_zygote_end(ft_run *run, pid_t pid, int *out_status, ft_error *err) FT_MUST_CHECK;
 // Readable from when the run is stopped at once.
 int ft_zygote_stop_fd(const ft_run *run);
 void ft_zygote_cancel(ft_run *run);

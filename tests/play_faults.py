@@ -31,8 +31,9 @@ NOT_ALLOWED, BROKEN = 124, 125
 # What each call may well give. A call that is made and is not here fails the test.
 ERRORS = {
     "access": "EACCES EIO", "clone": "EAGAIN ENOMEM", "clone3": "EAGAIN ENOMEM EPERM ENOSYS", "close": "EIO EINTR ENOSPC",
-    "clock_nanosleep": "EINTR", "dup": "EMFILE", "dup3": "EMFILE", "epoll_create1": "EMFILE ENOMEM",
-    "epoll_ctl": "ENOSPC ENOMEM", "epoll_pwait": "EINTR", "epoll_wait": "EINTR", "eventfd2": "EMFILE ENOMEM",
+    "clock_nanosleep": "EINTR", "close_range": "ENOSYS", "dup": "EMFILE", "dup2": "EMFILE EINTR", "dup3": "EMFILE",
+    "epoll_create1": "EMFILE ENOMEM", "epoll_ctl": "ENOSPC ENOMEM", "epoll_pwait": "EINTR", "epoll_wait": "EINTR",
+    "eventfd2": "EMFILE ENOMEM",
     "fallocate": "ENOSPC EOPNOTSUPP EINTR", "fcntl": "EMFILE EINTR EPERM", "fdatasync": "EIO ENOSPC", "fadvise64": "EINVAL",
     "fchmod": "EPERM EIO", "flock": "EINTR ENOLCK EWOULDBLOCK", "fstat": "EIO ENOMEM", "fsync": "EIO ENOSPC EINTR EINVAL",
     "ftruncate": "EIO EINTR EPERM ENOSPC", "futex": "EAGAIN EINTR", "getcwd": "ENOENT ENOMEM", "getdents64": "EIO ENOMEM",
@@ -45,10 +46,12 @@ ERRORS = {
     "newfstatat": "EIO EACCES ENOMEM", "open": "EMFILE EACCES EIO", "openat": "EMFILE ENFILE EACCES EIO ENOMEM EINTR",
     "pidfd_open": "EMFILE ENOSYS", "pipe2": "EMFILE ENFILE", "poll": "EINTR ENOMEM", "ppoll": "EINTR ENOMEM",
     "prctl": "EPERM EINVAL ENOSYS", "pread64": "EIO EINTR", "prlimit64": "EPERM", "pwrite64": "ENOSPC EIO EINTR",
-    "read": "EIO EINTR EAGAIN ENOMEM", "readlink": "EACCES ENOENT", "readlinkat": "EACCES", "readv": "EIO EINTR",
+    "kill": "EPERM", "read": "EIO EINTR EAGAIN ENOMEM", "readlink": "EACCES ENOENT", "readlinkat": "EACCES",
+    "readv": "EIO EINTR", "recvmsg": "EINTR ENOMEM",
     "rename": "EIO ENOSPC EACCES EPERM", "renameat": "EIO ENOSPC", "renameat2": "EIO ENOSPC EINVAL", "stat": "EIO EACCES",
     "sched_getaffinity": "EPERM ENOSYS", "sched_getparam": "EPERM", "sched_getscheduler": "EPERM",
-    "sched_setaffinity": "EPERM", "setpriority": "EPERM EACCES", "socketpair": "EMFILE", "statfs": "ENOSYS EIO",
+    "sched_setaffinity": "EPERM", "setpriority": "EPERM EACCES", "shutdown": "EINVAL", "socketpair": "EMFILE",
+    "statfs": "ENOSYS EIO",
     "statx": "EIO ENOSYS EPERM", "sysinfo": "EPERM", "tgkill": "EPERM EAGAIN", "unlink": "EACCES EIO",
     "unlinkat": "EACCES EIO", "wait4": "EINTR", "write": "ENOSPC EIO EINTR EAGAIN", "writev": "ENOSPC EIO EINTR",
     "get_mempolicy": "EPERM ENOSYS", "mbind": "EPERM", "rmdir": "EIO", "mkdtemp": "ENOSPC",
@@ -77,7 +80,31 @@ stages:
   - write: out.csv
     mode: replace
   - print:
+""", isolated="""
+stages:
+  - read: in.jsonl
+    fields: {id: int, text: string}
+    batch: 4
+  - lua: |
+      item.n = #item.text
+    adds: {n: int}
+    isolate: process
+    workers: 1
+  - write: out.csv
+    mode: replace
+""", contained="""
+stages:
+  - read: in.jsonl
+    fields: {id: int, text: string}
+    batch: 4
+  - lua: |
+      item.n = #item.text
+    adds: {n: int}
+  - map: {m: n * 2}
+  - write: out.csv
+    mode: replace
 """)
+FLAGS = {"contained": ["--processes", "2"]}  # A chain of three: the second half of `read`, `lua`, `map`.
 INPUTS = ("tiny", "in.jsonl")
 SAYS_WHY = re.compile(r"(error\[|^ftpipe: ).*(cannot|could not|memory|is being written)", re.M)
 OLD = b"what was there before\n"
@@ -100,6 +127,7 @@ class Faults:
             with open(os.path.join(work, output), "wb") as file:
                 file.write(OLD)
         command = [self.program, "run", os.path.join(self.folder, name + ".yaml"), "--threads", str(threads)]
+        command += FLAGS.get(name, [])
         if how:
             command = [self.injector] + [part.replace("{}", report) for part in how] + ["--"] + command
         own = dict(env or {}, NO_COLOR="1")

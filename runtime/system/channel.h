@@ -21,6 +21,7 @@
 enum {
     FT_CHANNEL_FDS = 5,  // In, out, the page, memory in, memory out; the last two may be missing.
     FT_CHANNEL_PIPE_BYTES = 256 << 10,  // What the kernel may hold of a pipe.
+    FT_CHANNEL_WHY_BYTES = 512,
 };
 
 // A page that both see, whatever happens to the other: what it was at when it ended.
@@ -28,6 +29,9 @@ typedef struct ft_channel_page {
     ft_atomic_u64 begun;      // The number of the question that the child has begun with.
     ft_atomic_u32 stage;      // Which stage of its chain is at work.
     ft_atomic_u32 cancelled;  // The parent no longer wants the answer.
+    // Why the child has ended by itself, where it could not say so by the pipe; empty: it did not.
+    // Read when it has been waited for, and not trusted to be a string.
+    char why[FT_CHANNEL_WHY_BYTES];
 } ft_channel_page;
 
 typedef struct ft_channel_memory {
