@@ -61,25 +61,27 @@ void ft_abandon_unkeep(ft_watch *watch)
 
 // ---- failing ----
 
-static void fail_run(ft_watch *watch, const ft_node *node, int64_t age_ms)
+static void fail_run(ft_node *node, const char *call, int64_t age_ms)
 {
     ft_error err = FT_ERROR_INIT;
 
-    ft_fail(&err, FT_ERROR_LIMIT, "`%s` has not come back for %lld ms", node->plan->name,
-            (long long)age_ms);
-    ft_hint(&err, "It sees all items in order, so the run cannot go on without it (`on_runaway`).");
-    ft_run_fail(node->run, watch->packet.node, NULL, &err);
+    ft_fail(&err, FT_ERROR_LIMIT, "`%s` has not come back%s%s for %lld ms", node->plan->name,
+            call ? " from " : "", call ? call : "", (long long)age_ms);
+    ft_hint(&err, call ? "No item is to blame, so the run cannot go on without it (`on_runaway`)."
+                       : "It sees all items in order, so the run cannot go on without it "
+                         "(`on_runaway`).");
+    ft_run_fail(node->run, node, NULL, &err);
 }
 
-bool ft_abandon_begin(ft_run *run, ft_watch *watch)
+bool ft_abandon_begin(ft_run *run, ft_watch *watch, const char *call)
 {
     ft_node *node = ft_atomic_load(&watch->node, FT_RELAXED);
 
     if (node->plan->on_runaway != FT_ON_RUNAWAY_FAIL || node->source)
         return false;
-    if (!watch->abandoned.items) {
-        if (node->mode == FT_MODE_SERIAL || node->domain)
-            fail_run(watch, node,
+    if (call || !watch->abandoned.items) {
+        if (call || node->mode == FT_MODE_SERIAL || node->domain)
+            fail_run(node, call,
                      (ft_clock_ns() - ft_atomic_load(&watch->started_ns, FT_RELAXED)) / NS_PER_MS);
         return false;
     }
@@ -96,7 +98,7 @@ bool ft_abandon_begin(ft_run *run, ft_watch *watch)
 }
 
 // The instance stays with the thread; another takes its place, with its figures.
-static ft_instance *replace_instance(ft_instance *lost, ft_error *err)
+static ft_instance *replace_instance(ft_worker *worker, ft_instance *lost, ft_error *err)
 {
     ft_node *node = lost->node;
     size_t slot = (size_t)lost->stage.instance;
@@ -104,7 +106,9 @@ static ft_instance *replace_instance(ft_instance *lost, ft_error *err)
 
     // Release pairs with the acquire of those who read statistics: they find none for a moment.
     ft_atomic_store(&node->instances[slot], NULL, FT_RELEASE);
-    bool ok = ft_instance_open(node, slot, &made, err);
+    ft_watch_bind(worker->watch, node, "`open`");
+    bool ok = ft_instance_open(node, slot, NULL, &made, err);
+    ft_watch_unbind(worker->watch, node->run);
     if (!ok && !made) {
         ft_atomic_store(&node->instances[slot], lost, FT_RELEASE);
         return NULL;
@@ -176,7 +180,7 @@ void ft_abandon_close(ft_worker *worker, ft_task *task)
         tickets += piece->tickets;
     watch->abandoned.lost = watch->packet.instance;
     ft_packet *packet = ft_packet_create(&err);
-    ft_instance *instance = packet ? replace_instance(watch->packet.instance, &err) : NULL;
+    ft_instance *instance = packet ? replace_instance(worker, watch->packet.instance, &err) : NULL;
     if (!instance) {
         ft_free(packet);
         ft_run_fail(node->run, node, NULL, &err);  // Stops at once.

@@ -12,8 +12,9 @@
 void ft_abandon_keep(ft_watch *watch);
 // The stage has come back in time.
 void ft_abandon_unkeep(ft_watch *watch);
-// The monitor has left the turn behind: it fails. False: its policy is another.
-bool ft_abandon_begin(ft_run *run, ft_watch *watch);
+// The monitor has left the turn behind, in `call` if not in the stage's own: it fails. False: its
+// policy is another.
+bool ft_abandon_begin(ft_run *run, ft_watch *watch, const char *call);
 // The task of kind ABANDONED: closes the turn's place.
 void ft_abandon_close(ft_worker *worker, ft_task *task);
 // The thread has come back after all; or the run is stopped, and one of the two will not happen.

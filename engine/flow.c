@@ -6,6 +6,7 @@
 #include "engine/chain.h"
 #include "engine/gate.h"
 #include "engine/order.h"
+#include "engine/runaway.h"
 #include "engine/scheduler.h"
 #include "engine/sources.h"
 #include "engine/train.h"
@@ -207,43 +208,47 @@ static bool is_ending_well(const ft_run *run)
            ft_atomic_load(&run->stop, FT_ACQUIRE) != FT_STOP_NOW;
 }
 
-static bool flush_instance(ft_worker *worker, ft_instance *instance, ft_error *err)
+// Opens an instance if there is none: a file with nothing in it is a file too.
+static void open_any(ft_worker *worker, ft_node_end *end)
 {
-    ft_node *node = instance->node;
+    ft_node *node = end->node;
     const ft_stage_def *def = node->def;
-
-    if (!instance->is_open || !def->flush)
-        return true;
-    ft_turn_begin(worker, instance, node->flushed, 1);
-    bool ok = def->flush(&instance->stage, err) && ft_turn_next(instance, true, err);
-    ft_turn_end(instance);
-    return ok;
-}
-
-// Flushes the instances in their order. One is opened if none was: a file with nothing in it is a
-// file too.
-static void flush_node(ft_worker *worker, ft_node *node)
-{
-    const ft_stage_def *def = node->def;
-    ft_error err = FT_ERROR_INIT;
-    bool ok = true, any = false;
+    ft_instance *made;
+    bool any = false;
 
     for (size_t i = 0; i < node->instance_room && !any; i++)
         any = ft_atomic_load(&node->instances[i], FT_ACQUIRE) != NULL;
-    if (!any && (def->flush || def->commit || def->kind == FT_STAGE_SINK)) {
-        ft_instance *made;
-        ok = ft_instance_open(node, 0, &made, &err);
+    if (!any && (def->flush || def->commit || def->kind == FT_STAGE_SINK))
+        end->ok = ft_instance_open(node, 0, worker, &made, &end->err);
+}
+
+// The next instance that is to be flushed, in their order; NULL: none.
+static ft_instance *next_instance(ft_node_end *end)
+{
+    ft_node *node = end->node;
+
+    while (end->ok && node->def->flush && end->next < node->instance_room) {
+        ft_instance *instance = ft_atomic_load(&node->instances[end->next++], FT_ACQUIRE);
+        if (instance && instance->is_open)
+            return instance;
     }
-    for (size_t i = 0; ok && i < node->instance_room; i++) {
-        ft_instance *instance = ft_atomic_load(&node->instances[i], FT_ACQUIRE);
-        if (instance)
-            ok = flush_instance(worker, instance, &err);
-    }
-    if (!ok) {
-        ft_ticket at = {node->flushed->rank, UINT64_MAX};
-        ft_run_fail(node->run, node, &at, &err);
-        ft_atomic_store(&node->run->loose_failed, 1, FT_RELAXED);
-    }
+    return NULL;
+}
+
+static void begin_flush(ft_worker *worker, ft_node_end *end)
+{
+    ft_turn_begin(worker, end->instance, end->node->flushed, 1);
+    ft_watch_begin(worker, end->node, "`flush`");
+    end->ok = end->node->def->flush(&end->instance->stage, &end->err);
+}
+
+static void finish_flush(ft_worker *worker, ft_node_end *end)
+{
+    ft_instance *instance = ft_take(&end->instance);
+
+    ft_turn_move(instance, worker);
+    end->ok = end->ok && ft_turn_next(instance, true, &end->err);
+    ft_turn_end(instance);
 }
 
 // The stream's length is known now: serial nodes that waited for more of it go on.
@@ -264,12 +269,17 @@ static void end_stream(ft_worker *worker, ft_run *run, ft_stream *stream)
     }
 }
 
-void ft_flow_end(ft_worker *worker, ft_node *node)
+// Behind the last flush.
+static void end_node(ft_worker *worker, const ft_node_end *end)
 {
+    ft_node *node = end->node;
     ft_run *run = node->run;
 
-    if (is_ending_well(run))
-        flush_node(worker, node);
+    if (!end->ok) {
+        ft_ticket at = {node->flushed->rank, UINT64_MAX};
+        ft_run_fail(run, node, &at, &end->err);
+        ft_atomic_store(&run->loose_failed, 1, FT_RELAXED);
+    }
     end_stream(worker, run, node->flushed);
     for (size_t i = 0; i < node->instance_room && !node->plan->def->commit; i++) {
         ft_instance *instance = ft_atomic_load(&node->instances[i], FT_ACQUIRE);
@@ -284,6 +294,48 @@ void ft_flow_end(ft_worker *worker, ft_node *node)
     // Acquire and release: the last one rings for all.
     if (ft_atomic_sub(&run->unfinished, 1, FT_ACQ_REL) == 1)
         ft_run_ring(run);
+}
+
+// Flushes one instance after the other. The thread may be left behind in each of them, and in the
+// `open` before the first.
+static void flush_rest(ft_worker *worker, ft_node_end *end)
+{
+    bool any;
+
+    do {
+        end->instance = next_instance(end);
+        any = end->instance != NULL;
+        if (any)
+            begin_flush(worker, end);
+        if (!ft_watch_end(worker)) {
+            ft_runaway_hand_over(worker, FT_WATCH_END);
+            return;
+        }
+        if (any)
+            finish_flush(worker, end);
+    } while (any);
+    end_node(worker, end);
+}
+
+void ft_flow_end(ft_worker *worker, ft_node *node)
+{
+    ft_node_end *end = &worker->watch->end;
+
+    *end = (ft_node_end){.node = node, .ok = true, .err = FT_ERROR_INIT};
+    if (is_ending_well(node->run))
+        open_any(worker, end);
+    else
+        end->next = node->instance_room;
+    flush_rest(worker, end);
+}
+
+void ft_flow_end_go_on(ft_worker *worker)
+{
+    ft_node_end *end = &worker->watch->end;
+
+    if (end->instance)
+        finish_flush(worker, end);
+    flush_rest(worker, end);
 }
 
 // ---- enough ----

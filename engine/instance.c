@@ -3,6 +3,7 @@
 
 #include "engine/failure.h"
 #include "engine/flow.h"
+#include "engine/runaway.h"
 #include "engine/sources.h"
 #include "engine/train.h"
 #include "engine/turn.h"
@@ -185,7 +186,22 @@ static bool is_complete(const ft_instance *instance)
            instance->counters;
 }
 
-bool ft_instance_open(ft_node *node, size_t slot, ft_instance **out, ft_error *err)
+static bool open_stage(ft_worker *worker, ft_instance *instance, ft_error *err)
+{
+    const ft_stage_def *def = instance->node->def;
+
+    if (!def->open)
+        return true;
+    if (worker)
+        ft_watch_begin(worker, instance->node, "`open`");
+    bool ok = def->open(&instance->stage, err);
+    if (worker)
+        ft_watch_go_on(worker);
+    return ok;
+}
+
+bool ft_instance_open(ft_node *node, size_t slot, ft_worker *worker, ft_instance **out,
+                      ft_error *err)
 {
     const ft_stage_def *def = node->def;
     // Relaxed: only the thread that has the slot makes its instance.
@@ -215,7 +231,7 @@ bool ft_instance_open(ft_node *node, size_t slot, ft_instance **out, ft_error *e
         return ft_fail(err, FT_ERROR_CANCELLED, "the run is being stopped");
     instance->was_opened = true;
     int64_t before = ft_alloc_thread_bytes();
-    instance->is_open = !def->open || def->open(&instance->stage, err);
+    instance->is_open = open_stage(worker, instance, err);
     ft_atomic_store(&instance->stats.kept_bytes,
                     (int64_t)def->state_size + ft_alloc_thread_bytes() - before, FT_RELAXED);
     return instance->is_open;
@@ -261,7 +277,7 @@ ft_instance *ft_instance_get(ft_worker *worker, ft_node *node, ft_error *err)
             return NULL;
         }
     }
-    return ft_instance_open(node, slot, &instance, err) ? instance : NULL;
+    return ft_instance_open(node, slot, worker, &instance, err) ? instance : NULL;
 }
 
 void ft_instance_put(ft_instance *instance)

@@ -5,7 +5,10 @@
 
 // The instance of `node` for this worker, opened.
 ft_instance *ft_instance_get(ft_worker *worker, ft_node *node, ft_error *err);
-bool ft_instance_open(ft_node *node, size_t slot, ft_instance **out, ft_error *err) FT_MUST_CHECK;
+// `worker`: whose turn it is for, which may be left behind meanwhile (ft_watch_go_on); NULL: the
+// caller watches over it.
+bool ft_instance_open(ft_node *node, size_t slot, ft_worker *worker, ft_instance **out,
+                      ft_error *err) FT_MUST_CHECK;
 void ft_instance_close(ft_instance *instance);
 // The turn is over: somebody else may have it.
 void ft_instance_put(ft_instance *instance);

@@ -10,6 +10,9 @@
 //     stay has lasted for a second more than it may.
 // So an endless stage is named within 20 + 5 ms of holding others up, or soon after a second where
 // it holds up nobody.
+//
+// A thread that is bound holds up all there is: its stage is named after 20 ms that it has worked
+// beyond its patience, or a second that it waits, as a slow disk makes it do.
 #include "engine/monitor.h"
 
 #include <errno.h>
@@ -41,7 +44,7 @@ static void collect_returned(ft_run *run)
 
     for (; watch; watch = next) {
         next = watch->next;
-        ft_node *node = watch->is_source ? watch->source.node : watch->packet.node;
+        ft_node *node = ft_runaway_node(watch);
         watch->leaving = &run->workers[watch - run->watches].thread;
         monitor->leaving++;
         watch->task = (ft_task){.kind = FT_TASK_RETURNED, .node = node};
@@ -98,11 +101,11 @@ static int64_t patience_of(const ft_node *node)
 
 // How long the stay has lasted that `watch` shows, in nanoseconds beyond the stage's patience;
 // below 0: not, or the thread is only kept waiting.
-static int64_t overdue(ft_watch *watch, int64_t now, uint64_t *word)
+static int64_t overdue(ft_watch *watch, int64_t now, uint64_t *word, bool *works)
 {
     // Acquire pairs with the release of the thread that came in.
     *word = ft_atomic_load(&watch->word, FT_ACQUIRE);
-    if ((*word & STATE_MASK) != FT_WATCH_STAGE)
+    if ((*word & STATE_MASK) != FT_WATCH_STAGE && (*word & STATE_MASK) != FT_WATCH_BOUND)
         return -1;
     int32_t clock = (int32_t)ft_atomic_load(&watch->clock, FT_RELAXED);
     int64_t age = now - ft_atomic_load(&watch->started_ns, FT_RELAXED);
@@ -113,29 +116,47 @@ static int64_t overdue(ft_watch *watch, int64_t now, uint64_t *word)
         return -1;
     }
     cpu -= watch->seen_cpu_ns;
-    bool works = cpu >= quantum_ns;
+    *works = cpu >= quantum_ns;
     bool waits = age >= asleep_ns && cpu < age / ASLEEP_SHARE;
     const ft_node *node = ft_atomic_load(&watch->node, FT_RELAXED);
-    return works || waits ? age - patience_of(node) : -1;
+    return *works || waits ? age - patience_of(node) : -1;
 }
 
 static void leave_behind(ft_run *run, ft_watch *watch, uint64_t word)
 {
     ft_node *node = ft_atomic_load(&watch->node, FT_RELAXED);
+    const char *call = ft_atomic_load(&watch->call, FT_RELAXED);
     int64_t age = ft_clock_ns() - ft_atomic_load(&watch->started_ns, FT_RELAXED);
     ft_error err = FT_ERROR_INIT;
 
     if (ft_runaway_leave(run, watch, word)) {
         ft_atomic_add(&run->monitor->left_ever, 1, FT_RELAXED);
         ft_atomic_add(&node->runaways, 1, FT_RELAXED);
-        ft_runaway_tell(run, watch, node, age);
-        ft_ignore(ft_abandon_begin(run, watch));
+        ft_runaway_tell(run, watch, node, call, age);
+        ft_ignore(ft_abandon_begin(run, watch, call));
     } else if (ft_atomic_load(&watch->word, FT_ACQUIRE) == word) {
         ft_fail(&err, FT_ERROR_LIMIT, "`%s` does not come back, and %lld threads were left behind",
                 node->plan->name, (long long)ft_atomic_load(&run->monitor->left, FT_RELAXED));
         ft_hint(&err, "If its turns are long and honest, give it `class: compute`.");
         ft_run_fail(run, node, NULL, &err);
     }
+}
+
+static void name_bound(ft_watch *watch, uint64_t word, int64_t by, bool works)
+{
+    const ft_node *node = ft_atomic_load(&watch->node, FT_RELAXED);
+    const char *call = ft_atomic_load(&watch->call, FT_ACQUIRE);
+    int64_t age = ft_clock_ns() - ft_atomic_load(&watch->started_ns, FT_RELAXED);
+
+    if (watch->told == word || by < (works ? waiting_ns : alone_ns) ||
+        ft_atomic_load(&watch->word, FT_ACQUIRE) != word)
+        return;
+    watch->told = word;
+    ft_log(FT_LOG_WARN, node->plan->name,
+           "has not come back from %s for %lld ms, and the run waits for it: if %s, the third "
+           "Ctrl-C ends the program at once",
+           call, (long long)(age / MS),
+           works ? "it is not honest work" : "what it waits for does not come");
 }
 
 // Has something waited for a worker, and none been idle, all the time?
@@ -155,13 +176,17 @@ static bool is_held_up(ft_run *run, int64_t now)
 static void look(ft_run *run, int64_t now)
 {
     size_t count = (size_t)ft_atomic_load(&run->workers_started, FT_ACQUIRE);
-    bool held_up = is_held_up(run, now);
+    bool held_up = is_held_up(run, now), works;
     int64_t longest = -1;
     uint64_t word, longest_word = 0;
     ft_watch *watch = NULL;
 
     for (size_t i = 0; i < count; i++) {
-        int64_t by = overdue(&run->watches[i], now, &word);
+        int64_t by = overdue(&run->watches[i], now, &word, &works);
+        if (by >= 0 && (word & STATE_MASK) == FT_WATCH_BOUND) {
+            name_bound(&run->watches[i], word, by, works);
+            continue;
+        }
         if (by < 0 || by <= longest || (!held_up && by < alone_ns))
             continue;
         watch = &run->watches[i];
@@ -170,6 +195,16 @@ static void look(ft_run *run, int64_t now)
     }
     if (watch)
         leave_behind(run, watch, longest_word);
+}
+
+static void look_at_caller(ft_run *run, int64_t now)
+{
+    uint64_t word;
+    bool works;
+    int64_t by = overdue(ft_watch_caller(run), now, &word, &works);
+
+    if (by >= 0)
+        name_bound(ft_watch_caller(run), word, by, works);
 }
 
 // ---- when nothing is left but what was left behind ----
@@ -243,13 +278,21 @@ static void monitor_main(void *host)
 
     while (!ft_atomic_load(&monitor->is_over, FT_ACQUIRE)) {
         int64_t now = ft_clock_ns(), wait = tick_ns;
-        ft_monitor_collect(run);
+        // Acquire pairs with the end of the workers. Whoever ends them collects, and what those
+        // that were abandoned still bring stays where it is.
+        bool is_over = ft_atomic_load(&run->over, FT_ACQUIRE);
+        if (!is_over)
+            ft_monitor_collect(run);
         // Sequentially consistent, as ft_active_enter: whoever begins sees is_asleep, or is seen.
         ft_atomic_store(&monitor->is_asleep, 1, FT_SEQ_CST);
         if (ft_atomic_load(&run->active, FT_SEQ_CST) > 0) {
             ft_atomic_store(&monitor->is_asleep, 0, FT_RELAXED);
             monitor->still_since_ns = 0;
-            look(run, now);
+            look_at_caller(run, now);
+            if (!is_over)
+                look(run, now);
+        } else if (is_over) {
+            wait = 0;
         } else {
             monitor->waiting_since_ns = 0;
             wait = ft_atomic_load(&monitor->left, FT_ACQUIRE) > 0 ? wait_for_left(run, now) : 0;
@@ -284,6 +327,7 @@ bool ft_monitor_init(ft_run *run, ft_error *err)
 
 bool ft_monitor_start(ft_run *run, ft_error *err)
 {
+    ft_atomic_store(&run->monitor->is_over, 0, FT_RELAXED);  // Before there is a thread.
     return run->one_lock ||
            ft_thread_start(&run->monitor->thread, "ftpipe-monitor", monitor_main, run, err);
 }

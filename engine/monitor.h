@@ -22,6 +22,8 @@ struct ft_monitor {
 };
 
 bool ft_monitor_init(ft_run *run, ft_error *err) FT_MUST_CHECK;
+// May be started again when it was stopped: once the workers have ended it looks at the caller
+// only.
 bool ft_monitor_start(ft_run *run, ft_error *err) FT_MUST_CHECK;
 void ft_monitor_stop(ft_run *run);
 void ft_monitor_finish(ft_run *run);

@@ -18,6 +18,7 @@
 #include "engine/gate.h"
 #include "engine/graph.h"
 #include "engine/memory_limit.h"
+#include "engine/monitor.h"
 #include "engine/order.h"
 #include "engine/runaway.h"
 #include "engine/scheduler.h"
@@ -292,7 +293,10 @@ static void open_ends(ft_run *run)
             ft_error err = FT_ERROR_INIT;
             if (node->plan->blocks || !(sinks ? is_sink : node->mode == FT_MODE_SOURCE))
                 continue;
-            if (ft_instance_open(node, 0, &instance, &err))
+            ft_watch_bind(ft_watch_caller(run), node, "`open`");
+            bool ok = ft_instance_open(node, 0, NULL, &instance, &err);
+            ft_watch_unbind(ft_watch_caller(run), run);
+            if (ok)
                 continue;
             ft_run_fail(run, node, NULL, &err);
             return;
@@ -352,12 +356,26 @@ static bool commit(ft_run *run, ft_error *err)
             const ft_stage_def *def = run->nodes[i].plan->def;
             if (!instance || !instance->is_open || !def->commit)
                 continue;
-            if (!def->commit(&instance->stage, err)) {
+            ft_watch_bind(ft_watch_caller(run), &run->nodes[i], "`commit`");
+            bool ok = def->commit(&instance->stage, err);
+            ft_watch_unbind(ft_watch_caller(run), run);
+            if (!ok) {
                 run->error_node = run->nodes[i].plan;
                 return false;
             }
         }
     return true;
+}
+
+// A stage that does not come back from it is named, if a thread for that can be had.
+static bool commit_watched(ft_run *run, ft_error *err)
+{
+    ft_error none = FT_ERROR_INIT;
+
+    ft_ignore(ft_monitor_start(run, &none));
+    bool ok = commit(run, err);
+    ft_monitor_stop(run);
+    return ok;
 }
 
 // All threads are gone: what is the end of it?
@@ -371,7 +389,7 @@ static bool conclude(ft_run *run, ft_error *err)
     }
     if (ft_atomic_load(&run->unfinished, FT_ACQUIRE) > 0)
         return ft_fail(err, FT_ERROR_CANCELLED, "stopped at once: nothing was committed");
-    if (!ft_failure_check_share(run, err) || !commit(run, err))
+    if (!ft_failure_check_share(run, err) || !commit_watched(run, err))
         return false;
     run->is_committed = true;
     if (cancels)
@@ -387,7 +405,11 @@ bool ft_run_wait(ft_run *run, const ft_plan_node **out_node, ft_error *err)
 
     run->started_ns_own = ft_clock_ns();
     ft_atomic_store(&run->started_ns, run->started_ns_own, FT_RELEASE);
-    open_ends(run);
+    bool ok = ft_monitor_start(run, &failed);
+    if (ok)
+        open_ends(run);
+    else
+        ft_run_fail(run, NULL, NULL, &failed);
     if (!ft_atomic_load(&run->failing, FT_ACQUIRE)) {
         if (ft_scheduler_start(run, &failed))
             ft_source_poke(run);  // Those that block; the others are found by the workers.
@@ -397,7 +419,7 @@ bool ft_run_wait(ft_run *run, const ft_plan_node **out_node, ft_error *err)
     }
     ft_scheduler_stop(run);
     drop_packets(run);
-    bool ok = conclude(run, err);
+    ok = conclude(run, err);
     close_instances(run);
     ft_chains_close(run);
     settle_held(run);

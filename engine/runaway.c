@@ -101,7 +101,7 @@ void ft_watch_enter(ft_worker *worker, ft_node *node, int64_t now_ns)
 {
     ft_watch *watch = worker->watch;
 
-    if (worker->run->one_lock)
+    if (worker->run->one_lock || watch->is_inside)
         return;
     ft_atomic_store(&watch->node, node, FT_RELAXED);  // Published by the word.
     watch->is_forced = false;
@@ -118,6 +118,55 @@ bool ft_watch_leave(ft_worker *worker)
         return true;
     watch->is_inside = false;
     return leave(watch);
+}
+
+void ft_watch_begin(ft_worker *worker, ft_node *node, const char *call)
+{
+    ft_atomic_store(&worker->watch->call, (void *)(uintptr_t)call, FT_RELAXED);  // As the node.
+    ft_watch_enter(worker, node, ft_clock_ns());
+}
+
+bool ft_watch_end(ft_worker *worker)
+{
+    bool stays = ft_watch_leave(worker);
+
+    ft_atomic_store(&worker->watch->call, NULL, FT_RELAXED);
+    return stays;
+}
+
+void ft_watch_go_on(ft_worker *worker)
+{
+    if (ft_watch_end(worker))
+        return;
+    worker->watch->is_inside = true;
+    worker->is_away = true;  // Not counted in `active` any more.
+}
+
+void ft_watch_bind(ft_watch *watch, ft_node *node, const char *call)
+{
+    watch->number++;
+    // Relaxed: the word, stored behind them, publishes them.
+    ft_atomic_store(&watch->node, node, FT_RELAXED);
+    ft_atomic_store(&watch->call, (void *)(uintptr_t)call, FT_RELAXED);
+    ft_atomic_store(&watch->clock, ft_thread_clock(), FT_RELAXED);
+    ft_atomic_store(&watch->started_ns, ft_clock_ns(), FT_RELAXED);
+    // Release pairs with the acquire of the monitor.
+    ft_atomic_store(&watch->word, word_of(watch->number, FT_WATCH_BOUND), FT_RELEASE);
+    ft_active_enter(node->run);  // The monitor is to look.
+}
+
+void ft_watch_unbind(ft_watch *watch, ft_run *run)
+{
+    ft_atomic_store(&watch->word, word_of(watch->number, FT_WATCH_ENGINE), FT_RELEASE);
+    // Release pairs with the acquire in name_bound: who sees this sees the word too.
+    ft_atomic_store(&watch->call, NULL, FT_RELEASE);
+    // Nothing can stand still for that: there are no workers yet, or none any more, or this is one.
+    ft_atomic_sub(&run->active, 1, FT_ACQ_REL);
+}
+
+ft_watch *ft_watch_caller(const ft_run *run)
+{
+    return &run->watches[run->worker_room + run->pool.room];
 }
 
 bool ft_watch_pause(ft_worker *worker)
@@ -138,21 +187,47 @@ void ft_watch_resume(ft_worker *worker)
     enter(worker->watch, ft_clock_ns());
 }
 
+ft_node *ft_runaway_node(const ft_watch *watch)
+{
+    switch (watch->kind) {
+    case FT_WATCH_PACKET:
+        return watch->packet.node;
+    case FT_WATCH_SOURCE:
+        return watch->source.node;
+    case FT_WATCH_END:
+        break;
+    }
+    return watch->end.node;
+}
+
+// Whose turn has begun; NULL: it could not be opened, or nothing is flushed.
+static ft_instance *instance_of(const ft_watch *watch)
+{
+    switch (watch->kind) {
+    case FT_WATCH_PACKET:
+        return watch->packet.instance;
+    case FT_WATCH_SOURCE:
+        return watch->source.instance;
+    case FT_WATCH_END:
+        break;
+    }
+    return watch->end.instance;
+}
+
 // What the turn holds changes its owner with it, as in any queue: the thread's lease ends.
 void ft_runaway_pass(ft_watch *watch, bool take)
 {
-    const ft_instance *instance =
-        watch->is_source ? watch->source.instance : watch->packet.instance;
-    ft_packet *piece = watch->is_source ? NULL : watch->packet.first;
+    const ft_instance *instance = instance_of(watch);
+    ft_packet *piece = watch->kind == FT_WATCH_PACKET ? watch->packet.first : NULL;
 
     for (; piece; piece = piece->next_piece)
         (take ? ft_packet_receive : ft_packet_hand_over)(piece);
-    for (size_t i = 0; i < instance->node->port_count; i++)
+    for (size_t i = 0; instance && i < instance->node->port_count; i++)
         for (size_t j = 0; j < instance->turn.out[i].count; j++)
             (take ? ft_batch_receive : ft_batch_hand_over)(instance->turn.out[i].items[j]);
 }
 
-void ft_runaway_hand_over(ft_worker *worker, bool is_source)
+void ft_runaway_hand_over(ft_worker *worker, ft_watch_kind kind)
 {
     ft_watch *watch = worker->watch;
     struct ft_monitor *monitor = worker->run->monitor;
@@ -161,7 +236,7 @@ void ft_runaway_hand_over(ft_worker *worker, bool is_source)
     worker->is_left = true;
     if (!worker->ring)
         return;  // Abandoned: the run is over, and keeps the turn as it is.
-    watch->is_source = is_source;
+    watch->kind = kind;
     ft_runaway_pass(watch, false);
     // Release pairs with the acquire of the one that takes the list: the turn is its from here on.
     do
@@ -237,7 +312,7 @@ bool ft_runaway_init(ft_run *run, ft_error *err)
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     void *frames[FT_TRACE_FRAMES];
 
-    size_t count = run->worker_room + run->pool.room;
+    size_t count = run->worker_room + run->pool.room + 1;  // The last is the caller's.
 
     run->watches = ft_arena_zero(run->arena, count, sizeof(ft_watch));
     if (!run->watches)
@@ -258,6 +333,7 @@ void ft_watch_attach(ft_worker *worker)
     own_watch = watch;
     // Relaxed: published by the word of the first turn.
     ft_atomic_store(&watch->clock, ft_thread_clock(), FT_RELAXED);
+    ft_atomic_store(&watch->call, NULL, FT_RELAXED);
     sigemptyset(&set);
     sigaddset(&set, SIGURG);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -342,7 +418,8 @@ static void append_frames(char *line, const ft_watch *watch)
     }
 }
 
-void ft_runaway_tell(ft_run *run, ft_watch *watch, const ft_node *node, int64_t age_ns)
+void ft_runaway_tell(ft_run *run, ft_watch *watch, const ft_node *node, const char *call,
+                     int64_t age_ns)
 {
     enum { TRIES = 10 };
     char line[LINE_BYTES];
@@ -358,8 +435,8 @@ void ft_runaway_tell(ft_run *run, ft_watch *watch, const ft_node *node, int64_t 
     }
     bool traced = ft_atomic_load(&watch->is_traced, FT_ACQUIRE);
     snprintf(line, sizeof(line),
-             "has not come back for %lld ms: it is left behind, the rest goes on",
-             (long long)(age_ns / 1000000));
+             "has not come back%s%s for %lld ms: it is left behind, the rest goes on",
+             call ? " from " : "", call ? call : "", (long long)(age_ns / 1000000));
     if (traced && watch->place[0]) {
         append(line, "; with ");
         append(line, watch->place);
@@ -387,18 +464,24 @@ void ft_runaway_finish(ft_worker *worker, ft_task *task)
     int64_t took = ft_clock_ns() - ft_atomic_load(&watch->started_ns, FT_RELAXED);
     int64_t patience =
         took < patience_most_ns / PATIENCE_FACTOR ? took * PATIENCE_FACTOR : patience_most_ns;
-    if (!watch->is_forced && patience > ft_atomic_load(&node->patience_ns, FT_RELAXED))
+    if (!watch->is_forced && watch->kind != FT_WATCH_END &&
+        patience > ft_atomic_load(&node->patience_ns, FT_RELAXED))
         ft_atomic_store(&node->patience_ns, patience, FT_RELAXED);
     ft_runaway_pass(watch, true);
-    bool is_source = watch->is_source;  // The watch may be another thread's once it is finished.
-    if (is_source)
+    // The watch may be another thread's once it is finished.
+    ft_watch_kind kind = watch->kind;
+    if (kind == FT_WATCH_SOURCE)
         ft_source_stay_finish(worker, &watch->source);
-    else
+    else if (kind == FT_WATCH_PACKET)
         ft_packet_turn_finish(worker, &watch->packet);
+    else
+        worker->watch->end = watch->end;
     // Release pairs with the acquire of the monitor, which lets the slot be used again.
     ft_atomic_store(&watch->is_finished, 1, FT_RELEASE);
-    if (!is_source)
+    if (kind == FT_WATCH_PACKET)
         ft_packet_turn_follow(worker, node);
+    else if (kind == FT_WATCH_END)
+        ft_flow_end_go_on(worker);
 }
 
 void ft_runaway_drop(ft_task *task)
@@ -410,12 +493,13 @@ void ft_runaway_drop(ft_task *task)
         return;
     }
     ft_abandon_unkeep(watch);
-    ft_instance *instance = watch->is_source ? watch->source.instance : watch->packet.instance;
+    ft_instance *instance = instance_of(watch);
 
     ft_runaway_pass(watch, true);
-    ft_turn_end(instance);
-    for (ft_packet *packet = watch->is_source ? NULL : watch->packet.first, *next; packet;
-         packet = next) {
+    if (instance)
+        ft_turn_end(instance);
+    for (ft_packet *packet = watch->kind == FT_WATCH_PACKET ? watch->packet.first : NULL, *next;
+         packet; packet = next) {
         next = packet->next_piece;
         ft_packet_destroy(task->node->run, packet);
     }

@@ -521,7 +521,7 @@ bool ft_scheduler_start(ft_run *run, ft_error *err)
     for (int i = 0; ok && i < run->threads; i++)
         ok = start_worker(run, (size_t)i, false, err);
     ft_mutex_unlock(&run->idle_lock);
-    return ok && ft_monitor_start(run, err);
+    return ok;
 }
 
 // How long a thread may take to come back from its stage when the run is over.

@@ -386,12 +386,16 @@ void ft_source_turn(ft_worker *worker, ft_node *node)
         stay->instance = ft_instance_get(worker, node, &stay->err);
         stay->ok = stay->instance != NULL;
     }
+    if (worker->watch->is_inside) {  // Left behind in `open`.
+        ft_runaway_hand_over(worker, FT_WATCH_SOURCE);
+        return;
+    }
     if (stay->instance) {
         ft_turn_begin(worker, stay->instance, node->flushed, train_of(node));
         ft_watch_enter(worker, node, stay->instance->turn.started_ns);
         stay->ok = produce_train(worker, stay->instance, &stay->done, &stay->err);
         if (!ft_watch_leave(worker)) {
-            ft_runaway_hand_over(worker, true);
+            ft_runaway_hand_over(worker, FT_WATCH_SOURCE);
             return;
         }
     }

@@ -615,14 +615,19 @@ static bool run_pieces(ft_worker *worker, ft_node *node, ft_packet *first)
     ft_packet_turn *turn = &worker->watch->packet;
 
     ft_packet_turn_begin(worker, node, first, turn);
+    if (FT_UNLIKELY(worker->watch->is_inside) && (!turn->instance || !worker->ring)) {
+        ft_runaway_hand_over(worker, FT_WATCH_PACKET);  // Left behind in `open`.
+        return false;
+    }
     if (turn->instance) {
-        bool may_fail = node->plan->on_runaway == FT_ON_RUNAWAY_FAIL && worker->ring;
+        bool may_fail = node->plan->on_runaway == FT_ON_RUNAWAY_FAIL && worker->ring &&
+                        !worker->watch->is_inside;
         if (FT_UNLIKELY(may_fail))
             ft_abandon_keep(worker->watch);
         ft_watch_enter(worker, node, turn->instance->turn.started_ns);
         ft_packet_turn_process(turn);
         if (!ft_watch_leave(worker)) {
-            ft_runaway_hand_over(worker, false);
+            ft_runaway_hand_over(worker, FT_WATCH_PACKET);
             return false;
         }
         if (FT_UNLIKELY(may_fail))

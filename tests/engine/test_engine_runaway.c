@@ -180,6 +180,226 @@ TEST(the_rest_goes_on)
     ft_log_install(NULL, NULL, FT_LOG_ERROR);
 }
 
+// ---- the other functions of a stage ----
+
+// Spins in one of them until it is let go.
+typedef enum { IN_OPEN, IN_FLUSH, IN_COMMIT } where;
+typedef struct {
+    where at;
+    bool (*is_over)(void);
+} stuck_config;
+static ft_atomic_i64 stuck_since_ns;
+
+static void stick(const ft_stage *self, where at)
+{
+    const stuck_config *config = self->config;
+    int64_t none = 0;
+
+    if (config->at != at)
+        return;
+    ft_atomic_cas(&stuck_since_ns, &none, ft_clock_ns(), FT_RELAXED);
+    while (!config->is_over())
+        continue;
+}
+
+static bool stuck_open(ft_stage *self, ft_error *err)
+{
+    (void)err;
+    stick(self, IN_OPEN);
+    return true;
+}
+
+static bool stuck_pass(ft_stage *self, ft_batch **in, ft_error *err)
+{
+    return ft_emit(self, ft_take(in), err);
+}
+
+static bool stuck_flush(ft_stage *self, ft_error *err)
+{
+    (void)err;
+    stick(self, IN_FLUSH);
+    return true;
+}
+
+static bool stuck_drop(ft_stage *self, ft_batch **in, ft_error *err)
+{
+    (void)self, (void)in, (void)err;
+    return true;
+}
+
+static bool stuck_commit(ft_stage *self, ft_error *err)
+{
+    (void)err;
+    stick(self, IN_COMMIT);
+    return true;
+}
+
+static const ft_stage_def stuck = {
+    .abi = FT_STAGE_ABI,
+    .name = "hog",
+    .summary = "spin",
+    .kind = FT_STAGE_TRANSFORM,
+    .concurrency = FT_CONCURRENCY_ANY,
+    .config_size = sizeof(stuck_config),
+    .state_size = 1,
+    .plan = toy_scatter_plan,
+    .open = stuck_open,
+    .process = stuck_pass,
+    .flush = stuck_flush,
+};
+
+static const ft_stage_def stuck_sink = {
+    .abi = FT_STAGE_ABI,
+    .name = "hog",
+    .summary = "spin",
+    .kind = FT_STAGE_SINK,
+    .concurrency = FT_CONCURRENCY_ONE,
+    .config_size = sizeof(stuck_config),
+    .state_size = 1,
+    .plan = toy_record_plan,
+    .open = stuck_open,
+    .process = stuck_drop,
+    .commit = stuck_commit,
+};
+
+static bool is_other_branch_done(void)
+{
+    return ft_atomic_load(&other->released, FT_ACQUIRE) != 0;
+}
+
+static void check_named(const char *call)
+{
+    check_true(ft_atomic_load(&named, FT_ACQUIRE) > 0);
+    printf("named after %.1f ms: %s\n",
+           (double)(ft_atomic_load(&named_ns, FT_RELAXED) -
+                    ft_atomic_load(&stuck_since_ns, FT_RELAXED)) /
+               1e6,
+           named_line);
+    check_true(strstr(named_line, call) != NULL);
+}
+
+// As the_rest_goes_on, for a stage that does not come back from `open` or `flush`.
+static void rest_goes_on(where at, int64_t threads, bool capped)
+{
+    toy t;
+    toy_count_config *source, *beside;
+    stuck_config *config;
+    toy_record_config *sink;
+    toy_record got = {0};
+    void *none;
+    other_branch branch = {0};
+
+    listen();
+    ft_atomic_store(&stuck_since_ns, 0, FT_RELAXED);
+    other = &branch;
+    toy_init(&t, threads);
+    t.settings.chaos = 0;  // It takes the threads that are needed here.
+    toy_add(&t, &toy_count, -1, &source);
+    toy_add(&t, &stuck, 0, &config);
+    toy_add(&t, &toy_recorder, 1, &sink);
+    int from = toy_add(&t, &toy_count, -1, &beside);
+    toy_add(&t, &other_sink, from, &none);
+    t.plan->nodes[1]->workers = capped ? 1 : 0;
+    *source = (toy_count_config){.items = 20, .batch_most = 10, .seed = 3};
+    *beside = (toy_count_config){.items = 20000, .batch_most = 10, .seed = 4};
+    *config = (stuck_config){.at = at, .is_over = is_other_branch_done};
+    sink->record = &got;
+    check_ok(toy_run(&t), &t.err);
+    check_int_eq(got.count, 20);
+    check_int_eq(branch.got.count, 20000);
+    toy_check_accounts(&t);
+    if (threads == 1) {
+        check_named(at == IN_OPEN ? "from `open`" : "from `flush`");
+        check_true(t.stats.stages[1].runaways >= 1);  // Whoever comes next opens its own.
+    }
+    toy_finish(&t);
+    toy_record_finish(&got);
+    toy_record_finish(&branch.got);
+    ft_log_install(NULL, NULL, FT_LOG_ERROR);
+}
+
+TEST(open_and_flush_are_left_behind)
+{
+    for (size_t i = 0; i < FT_COUNT_OF(thread_counts); i++)
+        for (int capped = 0; capped < 2; capped++) {
+            rest_goes_on(IN_OPEN, thread_counts[i], capped);
+            rest_goes_on(IN_FLUSH, thread_counts[i], capped);
+        }
+}
+
+static bool is_named(void)
+{
+    return ft_atomic_load(&named, FT_ACQUIRE) > 0;
+}
+
+// Nobody can take the place of the thread that waits for the run: it opens the ends of a pipeline,
+// and commits. Only when the stage has been named does it go on here.
+TEST(the_callers_own_stages_are_named)
+{
+    for (int i = 0; i < 2; i++) {
+        toy t;
+        toy_count_config *source;
+        stuck_config *config;
+
+        listen();
+        ft_atomic_store(&stuck_since_ns, 0, FT_RELAXED);
+        toy_init(&t, 2);
+        toy_add(&t, &toy_count, -1, &source);
+        toy_add(&t, &stuck_sink, 0, &config);
+        *source = (toy_count_config){.items = 20, .batch_most = 10, .seed = 3};
+        *config = (stuck_config){.at = i ? IN_COMMIT : IN_OPEN, .is_over = is_named};
+        check_ok(toy_run(&t), &t.err);
+        check_named(i ? "from `commit`" : "from `open`");
+        check_true(strstr(named_line, "the run waits for it") != NULL);
+        check_int_eq(ft_atomic_load(&named, FT_ACQUIRE), 1);
+        toy_finish(&t);
+    }
+    ft_log_install(NULL, NULL, FT_LOG_ERROR);
+}
+
+// `on_runaway: fail`, and no item is to blame.
+static ft_atomic_u32 has_failed;
+
+static bool is_failed(void)
+{
+    return ft_atomic_load(&has_failed, FT_ACQUIRE) != 0;
+}
+
+static void on_failure(void *host, ft_log_level level, const char *from, const char *line)
+{
+    on_log(host, level, from, line);
+    // The thread comes back at the end of the run, which waits for it.
+    if (is_named())
+        ft_atomic_store(&has_failed, 1, FT_RELEASE);
+}
+
+TEST(a_flush_that_may_not_be_left_fails_the_run)
+{
+    toy t;
+    toy_count_config *source;
+    stuck_config *config;
+    toy_record_config *sink;
+    toy_record got = {0};
+
+    listen();
+    ft_log_install(on_failure, NULL, FT_LOG_WARN);
+    toy_init(&t, 1);
+    t.settings.chaos = 0;
+    toy_add(&t, &toy_count, -1, &source);
+    toy_add(&t, &stuck, 0, &config);
+    toy_add(&t, &toy_recorder, 1, &sink);
+    t.plan->nodes[1]->on_runaway = FT_ON_RUNAWAY_FAIL;
+    *source = (toy_count_config){.items = 20, .batch_most = 10, .seed = 3};
+    *config = (stuck_config){.at = IN_FLUSH, .is_over = is_failed};
+    sink->record = &got;
+    check_true(!toy_run(&t));
+    check_true(strstr(t.err.message, "has not come back from `flush`") != NULL);
+    check_true(t.failed_node && strcmp(t.failed_node->name, "hog_1") == 0);
+    toy_finish(&t);
+    toy_record_finish(&got);
+    ft_log_install(NULL, NULL, FT_LOG_ERROR);
+}
+
 // A mode to compare with; no result changes.
 TEST(global_lock)
 {
