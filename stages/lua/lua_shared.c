@@ -75,30 +75,38 @@ static int raise(lua_State *L, const ft_error *err)
 
 static void drop_pending(lua_State *L)
 {
-    ft_value_drop(&ft_lua_of(L)->pending);
+    ft_value *pending = &ft_lua_of(L)->pending;
+
+    if (pending->kind != FT_VALUE_NIL)  // Called by every method, and mostly for nothing.
+        ft_value_drop(pending);
+}
+
+// The address of its metatable, by which a userdata is known: no script can get at one.
+static const void *type_of(lua_State *L, int index)
+{
+    if (!lua_getmetatable(L, index))
+        return NULL;
+    const void *type = lua_topointer(L, -1);
+    lua_pop(L, 1);
+    return type;
 }
 
 static handle *test_handle(lua_State *L, int index)
 {
-    handle *h = lua_touserdata(L, index);
+    const void *type = type_of(L, index);
 
-    if (!h || lua_islightuserdata(L, index) || !lua_getmetatable(L, index))
-        return NULL;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, FT_LUA_KEY_SHARED);
-    lua_rawgetp(L, -1, lua_topointer(L, -2));
-    bool is_one = lua_toboolean(L, -1);
-    lua_pop(L, 3);
-    return is_one ? h : NULL;
+    for (int kind = FT_VALUE_DICT; type && kind <= FT_VALUE_QUEUE; kind++)
+        if (type == ft_lua_of(L)->shared_types[kind])
+            return lua_touserdata(L, index);
+    return NULL;
 }
 
 static void *check_handle(lua_State *L, ft_value_kind kind)
 {
-    handle *h = test_handle(L, 1);
-
-    if (!h || h->kind != kind)
+    if (type_of(L, 1) != ft_lua_of(L)->shared_types[kind])
         luaL_typeerror(L, 1, ft_value_kind_name(kind));
     drop_pending(L);
-    return h->object;
+    return ((const handle *)lua_touserdata(L, 1))->object;
 }
 
 static void push_handle(lua_State *L, const ft_value *value)
@@ -171,11 +179,22 @@ static void take_tensor(lua_State *L, const ft_lua_tensor *part, ft_value *out)
     *out = (ft_value){FT_VALUE_TENSOR, {.object = &view->object}};
 }
 
+static void take_string(lua_State *L, int index, ft_value *out)
+{
+    ft_error err = FT_ERROR_INIT;
+    ft_slice text;
+
+    text.data = lua_tolstring(L, index, &text.size);
+    ft_string *string = ft_string_reserve(text, ft_lua_of(L)->account, &err);
+    if (!string)
+        raise(L, &err);
+    *out = (ft_value){FT_VALUE_STRING, {.object = &string->object}};
+}
+
 // The value at `index` into `pending`, with a reference of its own.
 static const ft_value *take_value(lua_State *L, int index)
 {
     ft_value *out = &ft_lua_of(L)->pending;
-    ft_error err = FT_ERROR_INIT;
     handle *h;
 
     drop_pending(L);
@@ -191,15 +210,9 @@ static const ft_value *take_value(lua_State *L, int index)
         else
             *out = (ft_value){FT_VALUE_FLOAT, {.number = lua_tonumber(L, index)}};
         break;
-    case LUA_TSTRING: {
-        ft_slice text;
-        text.data = lua_tolstring(L, index, &text.size);
-        ft_string *string = ft_string_reserve(text, ft_lua_of(L)->account, &err);
-        if (!string)
-            raise(L, &err);
-        *out = (ft_value){FT_VALUE_STRING, {.object = &string->object}};
+    case LUA_TSTRING:
+        take_string(L, index, out);
         break;
-    }
     default:
         h = test_handle(L, index);
         if (h) {
@@ -407,11 +420,11 @@ static int list_get(lua_State *L)
 }
 
 // A list's __index, with its methods as upvalue: l[i] is l:get(i), which is what ipairs asks for.
+// Lua alone calls it, with two arguments.
 static int list_index(lua_State *L)
 {
     if (lua_isinteger(L, 2))
         return list_get(L);
-    lua_settop(L, 2);
     lua_rawget(L, lua_upvalueindex(1));
     return 1;
 }
@@ -625,7 +638,7 @@ void ft_lua_open_shared(lua_State *L)
     static const luaL_Reg metamethods[] = {
         {"__gc", shared_gc}, {"__len", shared_len}, {"__eq", shared_eq}, {NULL, NULL}};
 
-    lua_newtable(L);  // [kind] = metatable, [metatable's address] = true.
+    lua_newtable(L);  // [kind] = metatable.
     for (size_t i = 0; i < FT_COUNT_OF(kinds); i++) {
         luaL_newlib(L, metamethods);
         lua_pushstring(L, ft_value_kind_name(kinds[i].kind));
@@ -644,8 +657,7 @@ void ft_lua_open_shared(lua_State *L)
             lua_pushcfunction(L, shared_pairs);
             lua_setfield(L, -2, "__pairs");
         }
-        lua_pushboolean(L, kinds[i].methods != NULL);
-        lua_rawsetp(L, -3, lua_topointer(L, -2));
+        ft_lua_of(L)->shared_types[kinds[i].kind] = lua_topointer(L, -1);
         lua_rawseti(L, -2, kinds[i].kind);
     }
     lua_rawseti(L, LUA_REGISTRYINDEX, FT_LUA_KEY_SHARED);

@@ -62,7 +62,8 @@ typedef struct ft_lua {
     ft_text scratch;               // For C functions that build text; kept between calls.
     ft_arena *arena;               // For names of modules being read; emptied with the state.
     struct ft_lua_shared *shared;  // Of the run; NULL: there is none.
-    ft_value pending;              // What a method of a shared collection holds for a moment.
+    const void *shared_types[FT_VALUE_QUEUE + 1];  // Addresses of their metatables, by kind.
+    ft_value pending;  // What a method of a shared collection holds for a moment.
 } ft_lua;
 
 // Keys of the registry, each with what stands there.
