@@ -187,17 +187,7 @@ static bool finish(const ft_bench_side *side, const child *c, double *out, ft_er
     return a.ok;
 }
 
-bool ft_bench_in_child(ft_bench_function function, const void *host, int cpu, double *out,
-                       ft_error *err)
-{
-    ft_bench_side side = {.name = "child", .function = function, .host = host};
-    child c;
-
-    return start(&side, cpu, &c, err) && finish(&side, &c, out, err);
-}
-
-// One repetition of a side.
-static bool run_side(const ft_bench_side *side, double *out, ft_error *err)
+bool ft_bench_run_once(const ft_bench_side *side, double *out, ft_error *err)
 {
     child children[COPIES_MAX];
     int copies = side->copies > 1 ? side->copies : 1, started = 0;
@@ -226,20 +216,6 @@ static bool run_side(const ft_bench_side *side, double *out, ft_error *err)
 
 // ---- rounds ----
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double ft_bench_median(double *values, size_t count)
-{
-    if (count == 0)
-        return 0;
-    qsort(values, count, sizeof(double), by_value);
-    return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
-}
-
 typedef struct {
     const ft_bench_row *row;
     size_t sides;
@@ -266,7 +242,7 @@ static bool run_round(ft_bench *bench, duel *d, int round, ft_bench_result *resu
         double value = 0;
         if (d->skipped[i])
             continue;
-        if (!run_side(side, &value, &err)) {
+        if (!ft_bench_run_once(side, &value, &err)) {
             add_note(bench, result, side->name, err.message);
             d->skipped[i] = true;
             if (i == 0 || !side->is_optional)

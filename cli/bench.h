@@ -75,8 +75,7 @@ void ft_bench_print(const ft_bench *bench);
 // The path of a peer's program: beside this program in `peers/`, else in bin/ of FTPIPE_PEERS
 // (~/.cache/ftpipe-peers). NULL where there is none.
 const char *ft_bench_find_peer(const ft_bench *bench, const char *name);
-// Runs a function once in a child tied to CPU `cpu` (-1: not tied).
-bool ft_bench_in_child(ft_bench_function function, const void *host, int cpu, double *out,
-                       ft_error *err) FT_MUST_CHECK;
+// One repetition of a side.
+bool ft_bench_run_once(const ft_bench_side *side, double *out, ft_error *err) FT_MUST_CHECK;
 double ft_bench_median(double *values, size_t count);  // Sorts them.
 int ft_bench_cpu_count(void);

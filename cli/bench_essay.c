@@ -6,47 +6,59 @@
 
 // ---- the table ----
 
+static const ft_bench_world worlds[] = {FT_BENCH_THREADS, FT_BENCH_MEMORY, FT_BENCH_PIPES};
+
+// On one CPU, where going to the other worker is a switch of the kernel's.
 static bool measure_switch(ft_bench *bench, ft_error *err)
 {
-    static const bool is_process[] = {false, true};
-
-    return ft_bench_add(
-        bench,
-        &(ft_bench_row){.what = "switch latency: there and back, 2 workers on a CPU",
+    ft_bench_side threads = {.name = "threads, semaphores",
+                             .function = ft_bench_ping_pong,
+                             .host = &worlds[0],
+                             .cpus = 1};
+    ft_bench_side memory = threads, pipes = threads;
+    ft_bench_row row = {.what = "switch latency: there and back on a CPU, against shared memory",
                         .unit = "us",
                         .ratio = FT_BENCH_PEER_BY_OURS,
                         .at_least = true,
                         .goal = 1,
                         .goal_text = ">= 1",
-                        .sides = {{.name = "threads",
-                                   .function = ft_bench_ping_pong,
-                                   .host = &is_process[0],
-                                   .cpus = 1},
-                                  {.name = "processes, pipes",
-                                   .function = ft_bench_ping_pong,
-                                   .host = &is_process[1],
-                                   .cpus = 1}}},
-        err);
+                        .sides = {threads}};
+
+    memory.name = "processes, semaphores in shared memory";
+    memory.host = &worlds[1];
+    pipes.name = "processes, pipes";
+    pipes.host = &worlds[2];
+    row.sides[1] = memory;
+    if (!ft_bench_add(bench, &row, err))
+        return false;
+    row.what = "switch latency: there and back on a CPU, against pipes";
+    row.sides[1] = pipes;
+    return ft_bench_add(bench, &row, err);
 }
 
 static bool measure_shared_state(ft_bench *bench, ft_error *err)
 {
-    static const bool is_process[] = {false, true};
+    ft_bench_side threads = {
+        .name = "threads, sharded counter", .function = ft_bench_shared_count, .host = &worlds[0]};
+    ft_bench_side memory = threads, pipes = threads;
+    ft_bench_row row = {.what = "shared state: one increment, against shared memory",
+                        .unit = "ns",
+                        .ratio = FT_BENCH_PEER_BY_OURS,
+                        .at_least = true,
+                        .goal = 10,
+                        .goal_text = ">= 10",
+                        .sides = {threads}};
 
-    return ft_bench_add(bench,
-                        &(ft_bench_row){.what = "shared state: one increment, 2 workers",
-                                        .unit = "ns",
-                                        .ratio = FT_BENCH_PEER_BY_OURS,
-                                        .at_least = true,
-                                        .goal = 10,
-                                        .goal_text = ">= 10",
-                                        .sides = {{.name = "threads, sharded counter",
-                                                   .function = ft_bench_shared_count,
-                                                   .host = &is_process[0]},
-                                                  {.name = "processes, messages to its owner",
-                                                   .function = ft_bench_shared_count,
-                                                   .host = &is_process[1]}}},
-                        err);
+    memory.name = "processes, an atomic in shared memory";
+    memory.host = &worlds[1];
+    pipes.name = "processes, messages to its owner";
+    pipes.host = &worlds[2];
+    row.sides[1] = memory;
+    if (!ft_bench_add(bench, &row, err))
+        return false;
+    row.what = "shared state: one increment, against messages";
+    row.sides[1] = pipes;
+    return ft_bench_add(bench, &row, err);
 }
 
 static bool measure_handover(ft_bench *bench, ft_error *err)
@@ -123,50 +135,121 @@ static bool measure_isolation(ft_bench *bench, ft_error *err)
 typedef struct {
     const char *name;      // Of the script's workload.
     const char *pipeline;  // In the scratch folder.
+    const char *threads;
 } workload;
 
 static const workload workloads[] = {
-    {"tokens-serial", "essay-tokens.yaml"},
-    {"tokens-threads", "essay-tokens.yaml"},
-    {"tokens-processes", "essay-tokens.yaml"},
+    {"tokens-serial", "essay-tokens.yaml", "--threads=1"},
+    {"tokens-threads", "essay-tokens.yaml", "--threads=4"},
+    {"tokens-processes", "essay-tokens.yaml", "--threads=4"},
+    {"linear-serial", "essay-linear.yaml", "--threads=1"},
+    {"linear-threads", "essay-linear.yaml", "--threads=4"},
+    {"lock-stack", "essay-stack.yaml", "--threads=4"},
 };
 
-static bool measure_workload(ft_bench *bench, const ft_bench_scratch *scratch, const char *script,
-                             const workload *w, ft_error *err)
-{
-    const char **argv = ft_arena_zero(bench->arena, 5, sizeof(char *));
-    const char *what = ft_arena_format(bench->arena, "the essay's %s in Python", w->name);
-    ft_bench_run run = {w->pipeline, NULL, NULL, FT_BENCH_WALL, false};
+typedef struct {
+    ft_bench *bench;
+    const ft_bench_scratch *scratch;
+    const char *script, *python;
+    const char *version;  // "CPython 3.11.2".
+} snake;
 
-    if (!argv || !what)
-        return ft_fail_nomem(err, 64);
-    argv[0] = "python3";
-    argv[1] = script;
-    argv[2] = "--child";
-    argv[3] = w->name;
-    return ft_bench_add(
-        bench,
-        &(ft_bench_row){
-            .what = what,
-            .unit = "s",
-            .ratio = FT_BENCH_PEER_BY_OURS,
-            .at_least = true,
-            .goal = 1,
-            .goal_text = ">= 1",
-            .sides = {ft_bench_run_side(bench, scratch, "ftpipe", &run),
-                      {.name = "Python", .argv = argv, .key = "wall", .is_optional = true}}},
-        err);
+// What it is, from sys.hexversion; NULL: it does not run.
+static const char *find_version(ft_bench *bench, const char *python, ft_error *err)
+{
+    static const char program[] =
+        "import sys; lock = getattr(sys, '_is_gil_enabled', lambda: True)()\n"
+        "print('{\"version\":%d}' % (sys.hexversion | (not lock) << 32))";
+    const char *const argv[] = {python, "-c", program, NULL};
+    ft_bench_side side = {.name = python, .argv = argv, .key = "version"};
+    double value;
+
+    if (!ft_bench_run_once(&side, &value, err)) {
+        ft_hint(err, "`--python` names the interpreter that runs the script.");
+        return NULL;
+    }
+    uint64_t version = (uint64_t)value;
+    return ft_arena_format(bench->arena, "CPython %d.%d.%d%s", (int)(version >> 24 & 255),
+                           (int)(version >> 16 & 255), (int)(version >> 8 & 255),
+                           version >> 32 ? " free-threaded" : "");
 }
 
-bool ft_bench_essay(ft_bench *bench, const ft_bench_scratch *scratch, const char *plot,
-                    const char *script, ft_error *err)
+static bool make_snake_side(const snake *s, const char *workload_name, const char *key,
+                            ft_bench_side *out, ft_error *err)
 {
-    if (!ft_bench_memory(bench, scratch, "embed.yaml", "memory footprint: embed, PSS", err) ||
-        !measure_handover(bench, err) || !measure_switch(bench, err) ||
-        !measure_shared_state(bench, err) || !measure_isolation(bench, err))
+    const char **argv = ft_arena_zero(s->bench->arena, 5, sizeof(char *));
+
+    if (!argv)
+        return ft_fail_nomem(err, 5 * sizeof(char *));
+    argv[0] = s->python;
+    argv[1] = s->script;
+    argv[2] = "--child";
+    argv[3] = workload_name;
+    *out = (ft_bench_side){.name = s->version, .argv = argv, .key = key, .is_optional = true};
+    return true;
+}
+
+// Ours is a whole process, from its start to its end; the script looks at the clock when Python has
+// started and its input is there.
+static bool measure_workload(const snake *s, const workload *w, ft_error *err)
+{
+    const char *what = ft_arena_format(s->bench->arena, "the essay's %s", w->name);
+    ft_bench_run run = {w->pipeline, w->threads, NULL, FT_BENCH_WALL, false};
+    ft_bench_row row = {.what = what,
+                        .unit = "ms",
+                        .ratio = FT_BENCH_PEER_BY_OURS,
+                        .at_least = true,
+                        .goal = 1,
+                        .goal_text = ">= 1",
+                        .sides = {ft_bench_run_side(s->bench, s->scratch, "ftpipe", &run)}};
+
+    if (!what)
+        return ft_fail_nomem(err, 64);
+    if (!make_snake_side(s, w->name, "wall", &row.sides[1], err))
         return false;
-    for (size_t i = 0; script && i < FT_COUNT_OF(workloads); i++)
-        if (!measure_workload(bench, scratch, script, &workloads[i], err))
+    row.sides[0].scale = row.sides[1].scale = 1000;
+    return ft_bench_add(s->bench, &row, err);
+}
+
+static bool measure_lost_update(const snake *s, ft_error *err)
+{
+    ft_bench_row row = {.what = "the essay's lost-update: arrived of 400,000",
+                        .unit = "increments",
+                        .ratio = FT_BENCH_FIGURE,
+                        .more_is_better = true,
+                        .at_least = true,
+                        .goal = 400000,
+                        .goal_text = "400000"};
+
+    row.sides[0] = (ft_bench_side){.name = "ftpipe", .key = "result"};
+    row.sides[0].argv = ft_bench_run_argv(s->bench, s->scratch, "essay-counter.yaml", NULL, NULL);
+    if (!row.sides[0].argv)
+        return ft_fail_nomem(err, 64);
+    return make_snake_side(s, "lost-update", "result", &row.sides[1], err) &&
+           ft_bench_add(s->bench, &row, err);
+}
+
+static bool measure_script(ft_bench *bench, const ft_bench_scratch *scratch,
+                           const ft_bench_essay_options *options, ft_error *err)
+{
+    snake s = {.bench = bench, .scratch = scratch, .script = options->script};
+
+    s.python = options->python ? options->python : "python3";
+    s.version = find_version(bench, s.python, err);
+    if (!s.version)
+        return false;
+    for (size_t i = 0; i < FT_COUNT_OF(workloads); i++)
+        if (!measure_workload(&s, &workloads[i], err))
             return false;
-    return ft_bench_plot(bench, scratch, plot, err);
+    return measure_lost_update(&s, err);
+}
+
+bool ft_bench_essay(ft_bench *bench, const ft_bench_scratch *scratch,
+                    const ft_bench_essay_options *options, ft_error *err)
+{
+    return ft_bench_memory(bench, scratch, "embed.yaml", "memory footprint: embed, PSS", err) &&
+           measure_handover(bench, err) && measure_switch(bench, err) &&
+           measure_shared_state(bench, err) && measure_isolation(bench, err) &&
+           (!options->script || measure_script(bench, scratch, options, err)) &&
+           ft_bench_plot(bench, scratch, options->plot ? options->plot : "ftpipe-essay.svg", err);
 }

@@ -1,165 +1,100 @@
-// Throughput over threads: one line a mode, and what the universal scalability law makes of it,
-//
-//   X(n) = X(1) n / (1 + sigma (n - 1) + kappa n (n - 1))
-//
-// (Gunther 1993): sigma is the share that is serial or contended, kappa what coherence costs. Both
-// are fitted by least squares to n X(1) / X(n) - 1, which is linear in them, over 1 to the number
-// of CPUs; two CPUs give one equation, so kappa is then 0 and sigma its upper bound.
-#include "cli/bench_rows.h"
-
+// Throughput over threads, a line a mode. Every round measures every point of every line once, so
+// that what else the machine does falls on all of them.
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "runtime/slice.h"
+#include "cli/bench_rows.h"
+#include "cli/bench_scaling.h"
 
-enum {
-    POINTS_MAX = 16,
-    MODES = 3,
-    WIDTH = 640,
-    HEIGHT = 400,
-    LEFT = 64,
-    RIGHT = 24,
-    TOP = 60,
-    BOTTOM = 56,
-    TEXT_MAX = 64 * 1024,
-};
+enum { MODES = 3, LEAST_POINTS = 4, TEXT_MAX = 64 * 1024 };
+
+// What is run: embed where its model is, else a network that this program makes.
+typedef struct {
+    const char *name, *unit, *file;
+    double items;
+} load;
+
+static const load with_model = {"embed", "texts a second", "embed.yaml", FT_BENCH_TEXTS};
+static const load without = {"infer", "items a second", "infer.yaml", FT_BENCH_VECTORS};
 
 typedef struct {
-    const char *name, *flag, *color;
-    double rate[POINTS_MAX];  // Items a second with i + 1 workers; 0: not measured.
-    double sigma, kappa;
-} line;
+    ft_bench_side sides[MODES][FT_SCALING_POINTS];
+    const load *load;
+    ft_scaling scaling;
+} plot;
 
 // ---- measuring ----
 
-static const char *const counts[POINTS_MAX] = {"1", "2",  "3",  "4",  "5",  "6",  "7",  "8",
-                                               "9", "10", "11", "12", "13", "14", "15", "16"};
-
-static bool measure_point(ft_bench *bench, const ft_bench_scratch *scratch, line *l, int n,
-                          ft_error *err)
+static bool make_side(ft_bench *bench, const ft_bench_scratch *scratch, plot *p, int mode, int n,
+                      ft_error *err)
 {
-    const char *workers =
-        ft_arena_format(bench->arena, "%s=%s",
-                        strcmp(l->flag, "--processes") == 0 ? l->flag : "--threads", counts[n]);
-    // Processes have as many threads in the parent, by themselves.
-    bool is_one_lock = strcmp(l->flag, "--global-lock") == 0;
-    ft_bench_run run = {"embed.yaml", workers, is_one_lock ? l->flag : NULL, FT_BENCH_WALL, true};
-    ft_bench_side side = ft_bench_run_side(bench, scratch, l->name, &run);
-    double values[FT_BENCH_REPEAT], seconds;
-    int repeat = bench->repeat < 3 ? bench->repeat : 3;
+    static const char *const flags[MODES] = {"--threads", "--processes", "--threads"};
+    const char *workers = ft_arena_format(bench->arena, "%s=%d", flags[mode], n);
+    ft_bench_run run = {p->load->file, workers, mode == 2 ? "--global-lock" : NULL, FT_BENCH_WALL,
+                        p->load == &with_model};
 
     if (!workers)
         return ft_fail_nomem(err, 32);
-    for (int i = 0; i < repeat; i++) {
-        ft_error own = FT_ERROR_INIT;
-        if (!side.function || !ft_bench_in_child(side.function, side.host, -1, &seconds, &own))
-            return true;  // The line ends here; the table says why.
-        values[i] = seconds;
+    p->sides[mode][n - 1] = ft_bench_run_side(bench, scratch, p->scaling.lines[mode].name, &run);
+    return p->sides[mode][n - 1].function || ft_fail_nomem(err, sizeof(run));
+}
+
+static bool make_sides(ft_bench *bench, const ft_bench_scratch *scratch, plot *p, ft_error *err)
+{
+    size_t room = (size_t)p->scaling.rounds * (size_t)p->scaling.points;
+
+    for (int mode = 0; mode < MODES; mode++) {
+        ft_scaling_line *line = &p->scaling.lines[mode];
+        line->rates = ft_arena_zero(bench->arena, room, sizeof(double));
+        line->is_measured = true;
+        if (!line->rates)
+            return ft_fail_nomem(err, room * sizeof(double));
+        for (int n = 1; n <= p->scaling.points; n++)
+            if (!make_side(bench, scratch, p, mode, n, err))
+                return false;
     }
-    l->rate[n] = FT_BENCH_TEXTS / ft_bench_median(values, (size_t)repeat);
     return true;
 }
 
-static void fit(line *l, int cpus)
+// A line that fails ends there, with its cause.
+static void measure_point(plot *p, int round, int mode, int n)
 {
-    // Normal equations of y = sigma a + kappa b, with a = n - 1, b = n (n - 1).
-    double aa = 0, ab = 0, bb = 0, ay = 0, by = 0;
+    ft_scaling_line *line = &p->scaling.lines[mode];
+    ft_error err = FT_ERROR_INIT;
+    double seconds = 0;
 
-    for (int i = 1; i < cpus && i < POINTS_MAX && l->rate[i] > 0; i++) {
-        double n = i + 1, a = n - 1, b = n * a, y = n * l->rate[0] / l->rate[i] - 1;
-        aa += a * a;
-        ab += a * b;
-        bb += b * b;
-        ay += a * y;
-        by += b * y;
+    if (!line->is_measured)
+        return;
+    if (!ft_bench_run_once(&p->sides[mode][n - 1], &seconds, &err)) {
+        fprintf(stderr, "ftpipe: %s with %d workers: %s\n", line->name, n, err.message);
+        line->is_measured = false;
+    } else if (round >= 0) {
+        line->rates[round * p->scaling.points + n - 1] = p->load->items / seconds;
     }
-    double determinant = aa * bb - ab * ab;
-    if (determinant > 1e-9) {
-        l->sigma = (ay * bb - by * ab) / determinant;
-        l->kappa = (aa * by - ab * ay) / determinant;
+}
+
+static void measure(plot *p)
+{
+    for (int round = -1; round < p->scaling.rounds; round++) {  // The first one warms up.
+        if (isatty(STDERR_FILENO))
+            fprintf(stderr, "\r\033[Kmeasuring: %s, round %d", p->scaling.title, round + 1);
+        for (int n = 1; n <= p->scaling.points; n++)
+            for (int mode = 0; mode < MODES; mode++)
+                measure_point(p, round, mode, n);
     }
-    if (determinant <= 1e-9 || l->sigma < 0 || l->kappa < 0) {
-        l->kappa = 0;
-        l->sigma = aa > 0 ? ay / aa : 0;
-    }
-    if (l->sigma < 0)
-        l->sigma = 0;
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r\033[K");
 }
 
-// ---- drawing ----
+// ---- telling ----
 
-typedef struct {
-    int points;
-    double top;
-} scale;
-
-static double x_of(const scale *s, int i)
+static bool write_picture(const char *path, const ft_scaling *scaling, ft_error *err)
 {
-    return LEFT + (double)(WIDTH - LEFT - RIGHT) * i / (s->points > 1 ? s->points - 1 : 1);
-}
-
-static double y_of(const scale *s, double rate)
-{
-    return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * rate / s->top;
-}
-
-static void put_axes(const scale *s, int cpus, ft_text *out)
-{
-    ft_text_format(out,
-                   "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
-                   "viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" font-size=\"12\">\n"
-                   "<title>Throughput of embed over workers</title>\n"
-                   "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
-                   WIDTH, HEIGHT, WIDTH, HEIGHT);
-    for (int i = 0; i <= 4; i++) {
-        double rate = s->top * i / 4;
-        ft_text_format(out,
-                       "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>\n"
-                       "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\" fill=\"#555\">%.0f</text>\n",
-                       LEFT, WIDTH - RIGHT, y_of(s, rate), y_of(s, rate), LEFT - 8,
-                       y_of(s, rate) + 4, rate);
-    }
-    for (int i = 0; i < s->points; i++)
-        ft_text_format(out,
-                       "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\" fill=\"#555\">%d</text>\n",
-                       x_of(s, i), HEIGHT - BOTTOM + 18, i + 1);
-    ft_text_format(out,
-                   "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\" fill=\"#555\">workers, on %d "
-                   "CPUs</text>\n<text x=\"%d\" y=\"20\" fill=\"#555\">texts a second</text>\n",
-                   (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 14, cpus, LEFT);
-}
-
-static void put_line(const scale *s, const line *l, int index, ft_text *out)
-{
-    ft_text_append_string(out, "<polyline fill=\"none\" stroke-width=\"2\" stroke=\"");
-    ft_text_append_string(out, l->color);
-    ft_text_append_string(out, "\" points=\"");
-    for (int i = 0; i < s->points && l->rate[i] > 0; i++)
-        ft_text_format(out, "%.1f,%.1f ", x_of(s, i), y_of(s, l->rate[i]));
-    ft_text_append_string(out, "\"/>\n");
-    for (int i = 0; i < s->points && l->rate[i] > 0; i++)
-        ft_text_format(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\" fill=\"%s\"/>\n", x_of(s, i),
-                       y_of(s, l->rate[i]), l->color);
-    ft_text_format(out, "<text x=\"%d\" y=\"%d\" fill=\"%s\">%s: sigma %.3f, kappa %.4f</text>\n",
-                   LEFT + 150, 14 + 14 * index, l->color, l->name, l->sigma, l->kappa);
-}
-
-static bool write_picture(const char *path, line *lines, int points, int cpus, ft_error *err)
-{
-    scale s = {.points = points};
     ft_text out;
 
-    for (int i = 0; i < MODES; i++)
-        for (int j = 0; j < points; j++)
-            if (lines[i].rate[j] * 1.1 > s.top)
-                s.top = lines[i].rate[j] * 1.1;
-    if (s.top <= 0)
-        return true;  // Nothing was measured.
     ft_text_init(&out, TEXT_MAX);
-    put_axes(&s, cpus, &out);
-    for (int i = 0; i < MODES; i++)
-        put_line(&s, &lines[i], i, &out);
-    ft_text_append_string(&out, "</svg>\n");
+    ft_scaling_draw(scaling, &out);
     bool ok = ft_text_check(&out, err);
     FILE *file = ok ? fopen(path, "we") : NULL;
     bool written = file && fwrite(out.data, 1, out.size, file) == out.size;
@@ -170,39 +105,84 @@ static bool write_picture(const char *path, line *lines, int points, int cpus, f
     return ok;
 }
 
-static void print_lines(const ft_bench *bench, const line *lines, int points)
+// With two CPUs only the sum of both terms is known: it bounds each.
+static void print_terms(const ft_scaling *s, const ft_scaling_line *line)
 {
-    for (int i = 0; i < MODES; i++) {
-        if (bench->is_json)
-            printf("{\"what\":\"embed over workers: %s\",\"sigma\":%.4f,\"kappa\":%.5f,\"rate\":[",
-                   lines[i].name, lines[i].sigma, lines[i].kappa);
-        else
-            printf("embed over workers: %-12s sigma %.3f  kappa %.4f  texts/s", lines[i].name,
-                   lines[i].sigma, lines[i].kappa);
-        for (int j = 0; j < points; j++)
-            printf(bench->is_json ? "%s%.1f" : "%s %.1f", bench->is_json && j ? "," : "",
-                   lines[i].rate[j]);
-        printf(bench->is_json ? "]}\n" : "\n");
-    }
+    if (s->cpus == 2)
+        printf("sigma + 2 kappa = %.3f (%.3f-%.3f)", line->sigma.median, line->sigma.least,
+               line->sigma.most);
+    else if (s->cpus > 2)
+        printf("sigma %.3f (%.3f-%.3f), kappa %.4f (%.4f-%.4f)", line->sigma.median,
+               line->sigma.least, line->sigma.most, line->kappa.median, line->kappa.least,
+               line->kappa.most);
+}
+
+static void print_terms_json(const ft_scaling *s, const ft_scaling_line *line)
+{
+    if (s->cpus == 2)
+        printf(",\"sigma_plus_2_kappa\":[%.4f,%.4f,%.4f]", line->sigma.median, line->sigma.least,
+               line->sigma.most);
+    else if (s->cpus > 2)
+        printf(",\"sigma\":[%.4f,%.4f,%.4f],\"kappa\":[%.5f,%.5f,%.5f]", line->sigma.median,
+               line->sigma.least, line->sigma.most, line->kappa.median, line->kappa.least,
+               line->kappa.most);
+}
+
+static void print_line(const ft_scaling *s, const ft_scaling_line *line)
+{
+    printf("%s: %-12s", s->title, line->name);
+    for (int n = 0; n < s->points; n++)
+        printf(" %.0f (%.0f-%.0f)", line->rate[n].median, line->rate[n].least, line->rate[n].most);
+    printf(" %s; ", s->unit);
+    print_terms(s, line);
+    printf("\n");
+}
+
+// Three numbers are the median, the least and the most.
+static void print_line_json(const ft_scaling *s, const ft_scaling_line *line)
+{
+    printf("{\"what\":\"%s: %s\",\"unit\":\"%s\",\"cpus\":%d,\"workers\":[", s->title, line->name,
+           s->unit, s->cpus);
+    for (int n = 0; n < s->points; n++)
+        printf("%s[%.5g,%.5g,%.5g]", n ? "," : "", line->rate[n].median, line->rate[n].least,
+               line->rate[n].most);
+    printf("]");
+    print_terms_json(s, line);
+    printf("}\n");
 }
 
 bool ft_bench_plot(ft_bench *bench, const ft_bench_scratch *scratch, const char *path,
                    ft_error *err)
 {
-    line lines[MODES] = {{"threads", "--threads", "#1a7f37", {0}, 0, 0},
-                         {"processes", "--processes", "#0969da", {0}, 0, 0},
-                         {"global lock", "--global-lock", "#b35900", {0}, 0, 0}};
+    ft_scaling_line lines[MODES] = {{.name = "threads", .light = "#1a7f37", .dark = "#3fb950"},
+                                    {.name = "processes", .light = "#0969da", .dark = "#58a6ff"},
+                                    {.name = "global lock", .light = "#bc4c00", .dark = "#f0883e"}};
+    plot p = {.load = scratch->model ? &with_model : &without};
     int cpus = ft_bench_cpu_count();
-    int points = cpus > POINTS_MAX ? POINTS_MAX : cpus < 4 ? 4 : cpus;
+    const char *title = ft_arena_format(bench->arena, "%s over workers", p.load->name);
 
-    if (bench->only && !strstr("embed over workers", bench->only))
+    if (!title)
+        return ft_fail_nomem(err, 32);
+    if (bench->only && !strstr(title, bench->only))
         return true;
-    for (int n = 0; n < points; n++)
-        for (int i = 0; i < MODES; i++)
-            if (!measure_point(bench, scratch, &lines[i], n, err))
-                return false;
+    p.scaling = (ft_scaling){.title = title,
+                             .unit = p.load->unit,
+                             .lines = lines,
+                             .count = MODES,
+                             .rounds = bench->repeat,
+                             .points = cpus < LEAST_POINTS ? LEAST_POINTS : cpus,
+                             .cpus = cpus};
+    if (p.scaling.points > FT_SCALING_POINTS)
+        p.scaling.points = FT_SCALING_POINTS;
+    if (!make_sides(bench, scratch, &p, err))
+        return false;
+    measure(&p);
+    if (!ft_scaling_conclude(&p.scaling, err))
+        return false;
     for (int i = 0; i < MODES; i++)
-        fit(&lines[i], cpus);
-    print_lines(bench, lines, points);
-    return write_picture(path, lines, points, cpus, err);
+        if (lines[i].is_measured && bench->is_json)
+            print_line_json(&p.scaling, &lines[i]);
+        else if (lines[i].is_measured)
+            print_line(&p.scaling, &lines[i]);
+    return write_picture(path, &p.scaling, err);
 }

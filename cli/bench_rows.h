@@ -9,7 +9,10 @@ typedef struct ft_bench_scratch {
     const char *model;  // all-MiniLM-L6-v2 in the model store; NULL: it is not there.
 } ft_bench_scratch;
 
-enum { FT_BENCH_TEXTS = 200 };  // In each of texts-a and texts-b.
+enum {
+    FT_BENCH_TEXTS = 200,     // In each of texts-a and texts-b.
+    FT_BENCH_VECTORS = 60000  // That infer.yaml makes.
+};
 
 // Makes the folder and fills it: texts-a.jsonl, texts-b.jsonl (the same once more), more.jsonl
 // (three times);
@@ -44,7 +47,11 @@ bool ft_bench_runtime(ft_bench *bench, const ft_bench_scratch *scratch,
 // terms of the universal scalability law.
 bool ft_bench_plot(ft_bench *bench, const ft_bench_scratch *scratch, const char *path,
                    ft_error *err) FT_MUST_CHECK;
-// The essay's table of threads and processes, measured; `plot` (may be NULL) is where the picture
-// of throughput over threads goes, `script` the essay's own workloads in Python (NULL: left out).
-bool ft_bench_essay(ft_bench *bench, const ft_bench_scratch *scratch, const char *plot,
-                    const char *script, ft_error *err) FT_MUST_CHECK;
+typedef struct ft_bench_essay_options {
+    const char *plot;    // Where the picture of throughput over threads goes.
+    const char *script;  // The essay's own workloads in Python; NULL: left out.
+    const char *python;  // What runs it.
+} ft_bench_essay_options;
+// The essay's table of threads and processes, measured.
+bool ft_bench_essay(ft_bench *bench, const ft_bench_scratch *scratch,
+                    const ft_bench_essay_options *options, ft_error *err) FT_MUST_CHECK;

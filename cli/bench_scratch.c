@@ -10,10 +10,11 @@
 #include "cli/process.h"
 #include "cli/surroundings.h"
 
-static const char *const files[] = {"texts-a.jsonl",     "texts-b.jsonl", "more.jsonl",
-                                    "make.yaml",         "tokenize.yaml", "embed.yaml",
-                                    "twice.yaml",        "infer.yaml",    "network.safetensors",
-                                    "essay-tokens.yaml", "more-2.jsonl",  "more-3.jsonl"};
+static const char *const files[] = {
+    "texts-a.jsonl",     "texts-b.jsonl",      "more.jsonl",          "more-2.jsonl",
+    "more-3.jsonl",      "make.yaml",          "tokenize.yaml",       "embed.yaml",
+    "twice.yaml",        "infer.yaml",         "network.safetensors", "essay-tokens.yaml",
+    "essay-linear.yaml", "linear.safetensors", "essay-stack.yaml",    "essay-counter.yaml"};
 
 static bool put_file(const ft_bench_scratch *scratch, const char *name, const char *text,
                      ft_error *err)
@@ -66,34 +67,74 @@ static const char *embed_pipeline(ft_bench *bench, const ft_bench_scratch *scrat
                            scratch->folder, which, scratch->model, scratch->model);
 }
 
-// The essay's first workload, as in pipelines/essay-tokenize.yaml.
-static const char essay_tokens[] =
-    "run: {threads: 4}\nstages:\n  - generate: 100k\n    batch: 10000\n    fields:\n"
-    "      text: '\"The Global Interpreter Lock is finally optional in CPython.\"'\n"
-    "  - tokenize: words\n    workers: 4\n  - gather:\n    fields: {total: sum(len(tokens))}\n"
-    "  - print: total\n";
+// The essay's workloads. Its lines of text, as in pipelines/essay-tokenize.yaml; one vector, made
+// once a worker and multiplied 80,000 times; 400,000 numbers into one stack; 400,000 increments.
+static const struct {
+    const char *name, *text;
+} essay[] = {
+    {"essay-tokens.yaml",
+     "run: {threads: 4}\nstages:\n  - generate: 100k\n    batch: 10000\n    fields:\n"
+     "      text: '\"The Global Interpreter Lock is finally optional in CPython.\"'\n"
+     "  - tokenize: words\n    workers: 4\n  - gather:\n    fields: {total: sum(len(tokens))}\n"
+     "  - print: total\n"},
+    {"essay-linear.yaml",
+     "run: {threads: 4}\nstages:\n  - generate: 80k\n    batch: 500\n    fields: {n: index}\n"
+     "  - lua: |\n      x = x or ft.zeros(\"f32\", 512)\n      item.input = x\n"
+     "    adds: {input: 'f32[512]'}\n    workers: 4\n"
+     "  - infer: linear.safetensors\n    workers: 4\n"
+     "  - gather:\n    fields: {total: count()}\n  - print: total\n"},
+    {"essay-stack.yaml",
+     "run: {threads: 4}\nstages:\n  - generate: 400\n    batch: 10\n    fields: {n: index}\n"
+     "  - lua: |\n      local stack = ctx.shared.stack(\"stack\")\n"
+     "      for number = 1, 1000 do stack:push(number) end\n    workers: 4\n"
+     "  - gather:\n    fields: {total: count()}\n"
+     "  - lua: 'item.total = #ctx.shared.stack(\"stack\")'\n  - print:\n"},
+    {"essay-counter.yaml",
+     "run: {threads: 4}\nstages:\n  - generate: 400\n    batch: 10\n    fields: {n: index}\n"
+     "  - lua: |\n      local cells = ctx.shared.dict(\"cells\")\n"
+     "      for _ = 1, 1000 do cells:incr(\"cell\") end\n    workers: 4\n"
+     "  - gather:\n    fields: {result: count()}\n"
+     "  - lua: 'item.result = ctx.shared.dict(\"cells\"):get(\"cell\")'\n  - print:\n"},
+};
+
+static bool make_network(ft_bench *bench, const ft_bench_scratch *scratch, const char *name,
+                         const char *layers, ft_error *err)
+{
+    const char *const argv[] = {bench->program, "new",    "weights", name, "--layers",
+                                layers,         "--seed", "7",       NULL};
+    ft_process process = {.argv = argv, .folder = scratch->folder};
+
+    return ft_process_run(&process, NULL, err);
+}
+
+static bool make_essay(ft_bench *bench, const ft_bench_scratch *scratch, ft_error *err)
+{
+    for (size_t i = 0; i < FT_COUNT_OF(essay); i++)
+        if (!put_file(scratch, essay[i].name, essay[i].text, err))
+            return false;
+    return make_network(bench, scratch, "linear.safetensors", "512,10", err);
+}
 
 // A network whose weights stay in a core's cache.
 static bool make_infer(ft_bench *bench, const ft_bench_scratch *scratch, ft_error *err)
 {
-    static const char pipeline[] =
-        "run: {seed: 7}\nstages:\n  - generate: 60k\n    fields: {input: 'normal(1, 512)'}\n"
-        "  - infer: network.safetensors\n    activations: [relu, relu]\n"
-        "  - gather:\n    fields: {first: first(output)}\n  - print: first\n";
-    const char *const argv[] = {
-        bench->program, "new", "weights", "network.safetensors", "--layers", "512,1024,256,10",
-        "--seed",       "7",   NULL};
-    ft_process process = {.argv = argv, .folder = scratch->folder};
+    const char *pipeline =
+        ft_arena_format(bench->arena,
+                        "run: {seed: 7}\nstages:\n  - generate: %d\n    fields: {input: 'normal(1, "
+                        "512)'}\n  - infer: network.safetensors\n    activations: [relu, relu]\n"
+                        "  - gather:\n    fields: {first: first(output)}\n  - print: first\n",
+                        FT_BENCH_VECTORS);
 
-    return put_file(scratch, "infer.yaml", pipeline, err) && ft_process_run(&process, NULL, err);
+    if (!pipeline)
+        return ft_fail_nomem(err, 256);
+    return put_file(scratch, "infer.yaml", pipeline, err) &&
+           make_network(bench, scratch, "network.safetensors", "512,1024,256,10", err);
 }
 
 static bool make_pipelines(ft_bench *bench, const ft_bench_scratch *scratch, ft_error *err)
 {
     const char *model = scratch->model;
 
-    if (!put_file(scratch, "essay-tokens.yaml", essay_tokens, err))
-        return false;
     if (!model)
         return true;
     const char *tokenize =
@@ -123,7 +164,8 @@ bool ft_bench_scratch_make(ft_bench *bench, ft_bench_scratch *scratch, ft_error 
     return make_texts(bench, scratch, "200", "texts-a.jsonl", err) &&
            make_texts(bench, scratch, "200", "texts-b.jsonl", err) &&
            make_texts(bench, scratch, "500k", "more.jsonl", err) && repeat_more(scratch, err) &&
-           make_infer(bench, scratch, err) && make_pipelines(bench, scratch, err);
+           make_infer(bench, scratch, err) && make_essay(bench, scratch, err) &&
+           make_pipelines(bench, scratch, err);
 }
 
 void ft_bench_scratch_remove(const ft_bench_scratch *scratch)

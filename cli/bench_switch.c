@@ -1,57 +1,110 @@
-// Ping-pong and counting, in both worlds. A process that owns a number reads its increments from a
-// pipe, up to 64 KiB at a time, as a pool of worker processes would send them.
+// Ping-pong and counting, in both worlds, each with the fastest means that it has: memory that two
+// processes share, and pipes, as a pool of worker processes has them.
+#define _GNU_SOURCE  // MAP_ANONYMOUS
 #include "cli/bench_switch.h"
 
 #include <errno.h>
+#include <semaphore.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/concurrent/atomic.h"
 #include "runtime/concurrent/counter.h"
-#include "runtime/concurrent/lock.h"
 #include "runtime/system/clock.h"
 #include "runtime/system/thread.h"
 
-enum { ROUNDS = 20000, THREAD_ADDS = 20000000, MESSAGE_ADDS = 200000, CHUNK = 65536 };
+enum {
+    ROUNDS = 20000,
+    THREAD_ADDS = 20000000,
+    ATOMIC_ADDS = 5000000,
+    MESSAGE_ADDS = 200000,
+    CHUNK = 65536
+};
+
+static void *map_shared(size_t size_bytes, ft_error *err)
+{
+    void *memory =
+        mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (memory != MAP_FAILED)
+        return memory;
+    ft_ignore(ft_fail_errno(err, errno, "cannot share memory"));
+    return NULL;
+}
 
 // ---- there and back ----
 
 typedef struct {
-    ft_mutex lock;
-    ft_condition changed;
-    bool is_there;  // The ball; under the lock.
+    sem_t there, back;
 } table;
 
-static void hit(table *t, bool from)
+static void wait_for(sem_t *semaphore)
 {
-    ft_mutex_lock(&t->lock);
-    while (t->is_there != from)
-        ft_condition_wait(&t->changed, &t->lock);
-    t->is_there = !from;
-    ft_condition_wake_one(&t->changed);
-    ft_mutex_unlock(&t->lock);
+    while (sem_wait(semaphore) != 0)
+        continue;  // EINTR.
 }
 
 static void other_side(void *host)
 {
-    for (int i = 0; i < ROUNDS; i++)
-        hit(host, true);
+    table *t = host;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        wait_for(&t->there);
+        sem_post(&t->back);
+    }
 }
 
-static bool play_threads(double *out, ft_error *err)
+static double this_side(table *t)
 {
-    table t = {.is_there = false};
+    int64_t from = ft_clock_ns();
+
+    for (int i = 0; i < ROUNDS; i++) {
+        sem_post(&t->there);
+        wait_for(&t->back);
+    }
+    return (double)(ft_clock_ns() - from) * 1e-3 / ROUNDS;
+}
+
+static bool play_threads(table *t, double *out, ft_error *err)
+{
     ft_thread thread = {0};
 
-    ft_mutex_init(&t.lock);
-    ft_condition_init(&t.changed);
-    bool ok = ft_thread_start(&thread, "ping-pong", other_side, &t, err);
-    int64_t from = ft_clock_ns();
-    for (int i = 0; ok && i < ROUNDS; i++)
-        hit(&t, false);
+    if (!ft_thread_start(&thread, "ping-pong", other_side, t, err))
+        return false;
+    *out = this_side(t);
     ft_thread_join(&thread);
-    *out = (double)(ft_clock_ns() - from) * 1e-3 / ROUNDS;
-    ft_condition_finish(&t.changed);
-    ft_mutex_finish(&t.lock);
+    return true;
+}
+
+static bool play_memory(table *t, double *out, ft_error *err)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        other_side(t);
+        _exit(0);
+    }
+    if (child < 0)
+        return ft_fail_errno(err, errno, "cannot start a process");
+    *out = this_side(t);
+    waitpid(child, NULL, 0);
+    return true;
+}
+
+// The same semaphores for both, so that what differs is the address space alone.
+static bool play_semaphores(ft_bench_world world, double *out, ft_error *err)
+{
+    table *t = map_shared(sizeof(*t), err);
+
+    if (!t)
+        return false;
+    sem_init(&t->there, world != FT_BENCH_THREADS, 0);
+    sem_init(&t->back, world != FT_BENCH_THREADS, 0);
+    bool ok = world == FT_BENCH_THREADS ? play_threads(t, out, err) : play_memory(t, out, err);
+    sem_destroy(&t->there);
+    sem_destroy(&t->back);
+    munmap(t, sizeof(*t));
     return ok;
 }
 
@@ -81,7 +134,7 @@ static void close_pipes(const int ends[4])
         close(ends[i]);
 }
 
-static bool play_processes(double *out, ft_error *err)
+static bool play_pipes(double *out, ft_error *err)
 {
     int ends[4];
 
@@ -109,7 +162,9 @@ static bool play_processes(double *out, ft_error *err)
 
 bool ft_bench_ping_pong(const void *host, double *out, ft_error *err)
 {
-    return *(const bool *)host ? play_processes(out, err) : play_threads(out, err);
+    ft_bench_world world = *(const ft_bench_world *)host;
+
+    return world == FT_BENCH_PIPES ? play_pipes(out, err) : play_semaphores(world, out, err);
 }
 
 // ---- one number ----
@@ -138,6 +193,33 @@ static bool count_in_threads(double *out, ft_error *err)
     return ok;
 }
 
+// Two processes and an atomic that both have.
+static bool count_in_memory(double *out, ft_error *err)
+{
+    ft_atomic_i64 *number = map_shared(sizeof(*number), err);
+    pid_t children[2];
+
+    if (!number)
+        return false;
+    int64_t from = ft_clock_ns();
+    for (int i = 0; i < 2; i++) {
+        children[i] = fork();
+        if (children[i] != 0)
+            continue;
+        for (int k = 0; k < ATOMIC_ADDS; k++)
+            ft_atomic_add(number, 1, FT_RELAXED);  // Read by who has waited for the end.
+        _exit(0);
+    }
+    for (int i = 0; i < 2; i++)
+        if (children[i] > 0)
+            waitpid(children[i], NULL, 0);
+    *out = (double)(ft_clock_ns() - from) / (2.0 * ATOMIC_ADDS);
+    bool ok = ft_atomic_load(number, FT_RELAXED) == 2 * (int64_t)ATOMIC_ADDS ||
+              ft_fail(err, FT_ERROR_DATA, "increments were lost");
+    munmap(number, sizeof(*number));
+    return ok;
+}
+
 FT_NORETURN static void send_increments(int to)
 {
     static const int64_t one = 1;
@@ -149,7 +231,7 @@ FT_NORETURN static void send_increments(int to)
 }
 
 // Two processes send, this one owns the number.
-static bool count_in_processes(double *out, ft_error *err)
+static bool count_by_messages(double *out, ft_error *err)
 {
     static int64_t chunk[CHUNK / sizeof(int64_t)];
     int ends[2];
@@ -179,5 +261,13 @@ static bool count_in_processes(double *out, ft_error *err)
 
 bool ft_bench_shared_count(const void *host, double *out, ft_error *err)
 {
-    return *(const bool *)host ? count_in_processes(out, err) : count_in_threads(out, err);
+    switch (*(const ft_bench_world *)host) {
+    case FT_BENCH_MEMORY:
+        return count_in_memory(out, err);
+    case FT_BENCH_PIPES:
+        return count_by_messages(out, err);
+    case FT_BENCH_THREADS:
+        break;
+    }
+    return count_in_threads(out, err);
 }

@@ -18,6 +18,7 @@ static const ft_flag flags[] = {
     {"only", 0, "TEXT", NULL, "only rows with TEXT in their name"},
     {"plot", 0, "FILE", NULL, "essay: throughput over threads as SVG (ftpipe-essay.svg)"},
     {"script", 0, "FILE", NULL, "essay: the essay's own workloads in Python, run beside ours"},
+    {"python", 0, "PROGRAM", NULL, "essay: what runs the script (python3)"},
     {NULL},
 };
 
@@ -64,6 +65,13 @@ static bool read_arguments(const ft_arguments *arguments, ft_bench *bench, ft_er
     return bench->program || ft_fail_nomem(err, (size_t)size);
 }
 
+static ft_bench_essay_options essay_options(const ft_arguments *arguments)
+{
+    return (ft_bench_essay_options){.plot = ft_arguments_get(arguments, "plot"),
+                                    .script = ft_arguments_get(arguments, "script"),
+                                    .python = ft_arguments_get(arguments, "python")};
+}
+
 static int bench_command(const ft_arguments *arguments)
 {
     const char *what = arguments->operands[0];
@@ -76,20 +84,18 @@ static int bench_command(const ft_arguments *arguments)
         ft_fail(&err, FT_ERROR_USAGE, "`bench` takes `runtime` or `essay`, not `%s`", what);
         return ft_command_fail(FT_EXIT_USAGE, &err);
     }
-    bool has_essay_flags =
-        ft_arguments_has(arguments, "plot") || ft_arguments_has(arguments, "script");
-    if (has_essay_flags && !is_essay) {
-        ft_fail(&err, FT_ERROR_USAGE, "`--plot` and `--script` belong to `bench essay`");
+    ft_bench_essay_options options = essay_options(arguments);
+    if (!is_essay && (options.plot || options.script || options.python)) {
+        ft_fail(&err, FT_ERROR_USAGE,
+                "`--plot`, `--script` and `--python` belong to `bench essay`");
         return ft_command_fail(FT_EXIT_USAGE, &err);
     }
     if (!read_arguments(arguments, &bench, &err))
         return ft_command_fail(FT_EXIT_USAGE, &err);
     print_machine(&bench);
-    const char *plot = ft_arguments_get(arguments, "plot");
     bool ok = ft_bench_scratch_make(&bench, &scratch, &err);
     if (ok && is_essay)
-        ok = ft_bench_essay(&bench, &scratch, plot ? plot : "ftpipe-essay.svg",
-                            ft_arguments_get(arguments, "script"), &err);
+        ok = ft_bench_essay(&bench, &scratch, &options, &err);
     else if (ok)
         ok = ft_bench_runtime(&bench, &scratch, &err);
     if (scratch.folder[0])
