@@ -71,15 +71,26 @@ bool ft_scaling_conclude(const ft_scaling *s, ft_error *err)
 
 // ---- the picture ----
 
+// The height of RULES round steps: 1, 2 or 5 times a power of ten each.
+static double round_up(double top)
+{
+    static const double digits[] = {1, 2, 5};
+
+    for (double power = 1e-3;; power *= 10)
+        for (size_t i = 0; i < FT_COUNT_OF(digits); i++)
+            if (digits[i] * power * RULES >= top)
+                return digits[i] * power * RULES;
+}
+
 static double top_of(const ft_scaling *s)
 {
-    double top = 1e-9;
+    double top = 0;
 
     for (int i = 0; i < s->count; i++)
         for (int n = 0; s->lines[i].is_measured && n < s->points; n++)
-            if (s->lines[i].rate[n].most * 1.05 > top)
-                top = s->lines[i].rate[n].most * 1.05;
-    return top;
+            if (s->lines[i].rate[n].most > top)
+                top = s->lines[i].rate[n].most;
+    return round_up(top);
 }
 
 static double x_of(const ft_scaling *s, int n)
@@ -114,7 +125,7 @@ static void put_axes(const ft_scaling *s, double top, ft_text *out)
         double rate = top * i / RULES, y = y_of(top, rate);
         ft_text_format(out,
                        "<line class=\"rule\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>\n"
-                       "<text class=\"text\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.0f</text>\n",
+                       "<text class=\"text\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n",
                        LEFT, WIDTH - RIGHT, y, y, LEFT - 8, y + 4, rate);
     }
     for (int n = 1; n <= s->points; n++)
