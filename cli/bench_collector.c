@@ -90,15 +90,16 @@ static size_t bucket_of(uint64_t ns)
     return at < BUCKETS ? at : BUCKETS - 1;
 }
 
-// The upper end of the bucket in which the 9,999th of 10,000 gaps is.
-static double high_gap(const uint64_t *buckets)
+// The upper end of the bucket above which are only 1 of `part` gaps (0: none).
+static double high_gap(const uint64_t *buckets, uint64_t part)
 {
     uint64_t sum = 0, seen = 0;
     size_t at = 0;
 
     for (size_t i = 0; i < BUCKETS; i++)
         sum += buckets[i];
-    for (; at + 1 < BUCKETS && (seen += buckets[at]) < sum - sum / 10000; at++)
+    uint64_t below = part ? sum - sum / part : sum;
+    for (; at + 1 < BUCKETS && (seen += buckets[at]) < below; at++)
         continue;
     if (at < STEPS)
         return (double)at;
@@ -150,7 +151,15 @@ static bool fill_dict(ft_dict *dict, ft_error *err)
     return ok;
 }
 
-static bool measure_gap(double *out_us, double *out_s, ft_error *err)
+// The gap, in us, beyond the one of the same loop without garbage.
+static double gap_beyond(const scene *s, uint64_t part)
+{
+    double beyond = (high_gap(s->busy, part) - high_gap(s->base, part)) / 1e3;
+
+    return beyond > 0 ? beyond : 0;
+}
+
+static bool measure_gap(ft_bench_collecting what, double *out, ft_error *err)
 {
     static scene s;
     ft_thread thread;
@@ -169,13 +178,12 @@ static bool measure_gap(double *out_us, double *out_s, ft_error *err)
     ft_object_unref(ft_list_object(garbage));
     int64_t from = ft_clock_ns();
     ft_collector_drain();
-    *out_s = (double)(ft_clock_ns() - from) / 1e9;
+    double seconds = (double)(ft_clock_ns() - from) / 1e9;
     ft_atomic_store(&s.is_over, 1, FT_RELEASE);
     ft_thread_join(&thread);
     if (ft_collector_get_stats().collected - before < OBJECTS)
         return ft_fail(err, FT_ERROR_DATA, "garbage was left");
-    double beyond = (high_gap(s.busy) - high_gap(s.base)) / 1e3;
-    *out_us = beyond > 0 ? beyond : 0;
+    *out = what == FT_BENCH_COLLECT ? seconds : gap_beyond(&s, what == FT_BENCH_GAP ? 10000 : 0);
     return true;
 }
 
@@ -228,13 +236,13 @@ static bool measure_unreclaimed(double *out, ft_error *err)
 
 bool ft_bench_collector(const void *host, double *out, ft_error *err)
 {
-    double other;
+    ft_bench_collecting what = *(const ft_bench_collecting *)host;
 
-    switch (*(const ft_bench_collecting *)host) {
+    switch (what) {
     case FT_BENCH_GAP:
-        return measure_gap(out, &other, err);
+    case FT_BENCH_LONGEST_GAP:
     case FT_BENCH_COLLECT:
-        return measure_gap(&other, out, err);
+        return measure_gap(what, out, err);
     case FT_BENCH_MUTATE:
         return measure_mutator(true, out, err);
     case FT_BENCH_MUTATE_OFF:

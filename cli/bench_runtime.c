@@ -435,10 +435,11 @@ static ft_bench_side collector_side(const char *name, const ft_bench_collecting 
     return (ft_bench_side){.name = name, .function = ft_bench_collector, .host = what};
 }
 
-// CPython without a GIL stops all threads while it collects.
-static ft_bench_side gap_peer(const table *t)
+// CPython without a GIL stops all threads while it collects: a few times, for long. Among the gaps
+// of a thread that are counted those are too few for p99.99, hence the longest one beside it.
+static ft_bench_side gap_peer(const table *t, const char *key)
 {
-    ft_bench_side side = {.name = "CPython 3.13t", .key = "gap_us", .is_optional = true};
+    ft_bench_side side = {.name = "CPython 3.13t", .key = key, .is_optional = true};
     const char **argv = ft_arena_zero(t->bench->arena, 3, sizeof(char *));
 
     if (!argv)
@@ -449,18 +450,32 @@ static ft_bench_side gap_peer(const table *t)
     return side;
 }
 
-static bool measure_collector(const table *t)
+static bool measure_gaps(const table *t)
 {
-    static const ft_bench_collecting gap = FT_BENCH_GAP, seconds = FT_BENCH_COLLECT,
-                                     on = FT_BENCH_MUTATE, off = FT_BENCH_MUTATE_OFF,
-                                     unreclaimed = FT_BENCH_UNRECLAIMED;
+    static const ft_bench_collecting gap = FT_BENCH_GAP, longest = FT_BENCH_LONGEST_GAP;
 
     return measure(t, &(ft_bench_row){.what = "1.5 M cyclic objects collected: gap at p99.99",
                                       .unit = "us",
                                       .ratio = FT_BENCH_FIGURE,
                                       .goal = 1000,
                                       .goal_text = "<= 1000",
-                                      .sides = {collector_side("ftpipe", &gap), gap_peer(t)}}) &&
+                                      .sides = {collector_side("ftpipe", &gap),
+                                                gap_peer(t, "gap_us")}}) &&
+           measure(t, &(ft_bench_row){.what = "1.5 M cyclic objects collected: longest gap",
+                                      .unit = "us",
+                                      .ratio = FT_BENCH_OURS_BY_PEER,
+                                      .goal = 1,
+                                      .goal_text = "<= 1",
+                                      .sides = {collector_side("ftpipe", &longest),
+                                                gap_peer(t, "longest_us")}});
+}
+
+static bool measure_collector(const table *t)
+{
+    static const ft_bench_collecting seconds = FT_BENCH_COLLECT, on = FT_BENCH_MUTATE,
+                                     off = FT_BENCH_MUTATE_OFF, unreclaimed = FT_BENCH_UNRECLAIMED;
+
+    return measure_gaps(t) &&
            measure(t, &(ft_bench_row){.what = "1.5 M cyclic objects collected: time",
                                       .unit = "s",
                                       .ratio = FT_BENCH_FIGURE,
