@@ -261,8 +261,10 @@ WEAK void ft_node_release(ft_worker *worker, ft_node *node, int64_t count)
     (void)count;
 }
 
-WEAK bool ft_instance_open(ft_node *node, size_t slot, ft_instance **out, ft_error *err)
+WEAK bool ft_instance_open(ft_node *node, size_t slot, ft_worker *worker, ft_instance **out,
+                           ft_error *err)
 {
+    (void)worker;
     (void)node;
     (void)slot;
     (void)err;

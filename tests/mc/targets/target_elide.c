@@ -20,7 +20,7 @@ static void finish(void)
     ft_elide_finish(&lock);
 }
 
-static void write(uint32_t value)
+static void write_value(uint32_t value)
 {
     ft_elide_write_begin(&lock);
     uint32_t before = ft_atomic_load(&a, FT_RELAXED);
@@ -30,7 +30,7 @@ static void write(uint32_t value)
     ft_elide_write_end(&lock);
 }
 
-static void read(int thread)
+static void read_value(int thread)
 {
     uint32_t x = 0, y = 0;
 
@@ -46,38 +46,38 @@ static void read(int thread)
 static void one_of_each(int thread)
 {
     if (thread == 1)
-        write(1);
+        write_value(1);
     else
-        read(thread);
+        read_value(thread);
 }
 
 static void two_writers(int thread)
 {
     if (thread < 3)
-        write(1);
+        write_value(1);
     else
-        read(thread);
+        read_value(thread);
 }
 
 static void twice(int thread)
 {
     if (thread < 3) {
-        write(1);
-        write(1);
+        write_value(1);
+        write_value(1);
     } else {
-        read(thread);
-        read(thread);
+        read_value(thread);
+        read_value(thread);
     }
 }
 
 static void pairs(int thread)
 {
     if (thread == 1) {
-        write(1);
-        write(1);
+        write_value(1);
+        write_value(1);
     } else {
-        read(thread);
-        read(thread);
+        read_value(thread);
+        read_value(thread);
     }
 }
 

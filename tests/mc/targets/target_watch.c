@@ -73,8 +73,9 @@ void ft_packet_turn_finish(ft_worker *worker, ft_packet_turn *turn)
     ft_atomic_add(&finished, 1, FT_ACQ_REL);
 }
 
-bool ft_instance_open(ft_node *of, size_t slot, ft_instance **out, ft_error *err)
+bool ft_instance_open(ft_node *of, size_t slot, ft_worker *worker, ft_instance **out, ft_error *err)
 {
+    (void)worker;
     (void)err;
     fresh.node = of;
     *out = &fresh;
