@@ -353,3 +353,8 @@ WEAK void ft_batch_receive(ft_batch *batch)
 {
     (void)batch;
 }
+
+WEAK void ft_flow_end_go_on(ft_worker *worker)
+{
+    (void)worker;
+}
