@@ -106,8 +106,10 @@ static void release(ft_cyclic *cyclic, bool keep)
     if (is_dead) {
         ft_cyclic_die(cyclic);
     } else if (!is_free) {
-        if (is_noted)
+        if (is_noted) {
+            cyclic->by = 0;  // Not known to this collection either, if it meets it again.
             ft_collector_note(cyclic);
+        }
         drop_claim(cyclic);  // Whoever takes it out of the list leaves it alone until here.
     }
 }
