@@ -25,7 +25,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, "build", "mc")
 CORE = ["runtime/system/lease.c", "runtime/memory/refcount.c", "runtime/memory/epoch.c", "runtime/memory/pool.c",
         "runtime/concurrent/lock.c", "runtime/concurrent/parking.c"]
-FLAGS = ["-std=c17", "-D_GNU_SOURCE=", "-DFT_MODEL", "-O1", "-g", "-Wall", "-Wextra", "-Wno-unused-value"]
+FLAGS = ["-std=c17", "-D_GNU_SOURCE=", "-DFT_MODEL", "-O1", "-g", "-Wall", "-Wextra", "-Wno-unused-value",
+         "-Werror=implicit-function-declaration"]
 # Plain accesses call __tsan_read8 and so on, which ftmc has; ThreadSanitizer itself is not linked.
 TARGET_FLAGS = FLAGS + ["-fPIC", "-fsanitize=thread", "-include", "tests/mc/mc_intercept.h"]
 SHORT_S, LONG_S, MUTANT_S = 120, 7200, 120

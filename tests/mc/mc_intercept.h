@@ -53,6 +53,7 @@ void *mc_fill(void *at, int byte, size_t size);
 #define pthread_once mc_once
 #define pthread_key_create(key, destroy) mc_nothing(key, destroy)
 #define pthread_setspecific(key, value) mc_nothing(NULL, key, value)
+#define pthread_atfork(before, parent, child) mc_nothing(NULL, before, parent, child)
 #define sem_init mc_sem_init
 #define sem_destroy mc_sem_destroy
 #define sem_post mc_sem_post

@@ -11,6 +11,7 @@ LIST, COUNTER = "runtime/concurrent/shared_list.c", "runtime/concurrent/counter.
 PARKING, ELIDE = "runtime/concurrent/parking.c", "runtime/concurrent/elide.c"
 EPOCH, COUNTS = "runtime/memory/epoch.c", "runtime/memory/refcount.c"
 GATE, ACCOUNT = "engine/gate.c", "runtime/memory/account.c"
+COLLECTOR, GRAPH = "runtime/memory/collector.c", "runtime/memory/collector_graph.c"
 MONITOR, RUNAWAY = "engine/monitor.c", "engine/runaway.c"
 POOL, LEASE = "runtime/memory/pool.c", "runtime/system/lease.c"
 
@@ -293,3 +294,38 @@ mutant("watch", "what the close writes is read before its part is done", "engine
        also=[("    ft_instance *lost = watch->abandoned.lost;  // Not before: the close may be about to write it.\n", "")])
 mutant("watch", "the parts are counted without order", "engine/abandon.c",
        "ft_atomic_sub(&watch->abandoned.parts, 1, FT_ACQ_REL)", "ft_atomic_sub(&watch->abandoned.parts, 1, FT_RELAXED)")
+
+mutant("collector", "what is moved out of a field is not noted in its container", COUNTS,
+       "    ft_atomic_add(&object->shared, FT_SHARED_SEQ_ONE, FT_ACQ_REL);\n", "")
+mutant("collector", "the words are marked whatever they have come to be", GRAPH,
+       "        if (!ft_atomic_cas(&v->object.shared, &word, v->word | FT_SHARED_TENTATIVE, FT_ACQ_REL))\n"
+       "            return false;\n",
+       "        word = ft_atomic_or(&v->object.shared, FT_SHARED_TENTATIVE, FT_ACQ_REL);\n"
+       "        v->word = word & ~FT_SHARED_TENTATIVE;\n")
+mutant("collector", "no grace period", COLLECTOR, "if (ft_epoch_is_past(first->tag))", "if (true)")
+mutant("collector", "no second look at the words", GRAPH, "if (is_unchanged(first))", "if (true)")
+mutant("collector", "what is to be looked at again is known to the same look", GRAPH,
+       "            cyclic->by = 0;  // Not known to this collection either, if it meets it again.\n", "")
+mutant("collector", "a claim does not acquire the notes of the one before", GRAPH,
+       "ft_atomic_cas(&cyclic->claim, &nobody, self, FT_ACQUIRE)",
+       "ft_atomic_cas(&cyclic->claim, &nobody, self, FT_RELAXED)")
+mutant("collector", "what another has claimed is forgotten", COLLECTOR, "while (c->kept) {", "while (false) {")
+mutant("collector", "fields are read outside a section", GRAPH,
+       "    ft_read_begin();\n    v->object.type->trace(&v->object, visitor, c);\n    ft_read_end();\n",
+       "    v->object.type->trace(&v->object, visitor, c);\n", "collector-freed")
+mutant("collector", "a candidate is put into its list without order", COLLECTOR,
+       "while (!ft_atomic_cas_weak(list, &head, cyclic, FT_SEQ_CST));",
+       "while (!ft_atomic_cas_weak(list, &head, cyclic, FT_RELAXED));")
+mutant("collector", "a look takes the lists before it lowers the counts", COLLECTOR,
+       """        if (ft_atomic_load(&lease->candidate_count, FT_SEQ_CST) > 0)
+            ft_atomic_exchange(&lease->candidate_count, 0, FT_SEQ_CST);
+        examine_list(&c, take_all(&lease->candidates));
+""", """        examine_list(&c, take_all(&lease->candidates));
+        if (ft_atomic_load(&lease->candidate_count, FT_SEQ_CST) > 0)
+            ft_atomic_exchange(&lease->candidate_count, 0, FT_SEQ_CST);
+""", "collector-wanted")
+mutant("collector", "a look is no longer wanted once it is over", COLLECTOR,
+       "level what = (level)ft_atomic_exchange(&wanted, NOTHING, FT_SEQ_CST);",
+       "level what = (level)ft_atomic_load(&wanted, FT_SEQ_CST);", "collector-wanted",
+       also=[("    is_looking = false;\n    done = serves;",
+              "    is_looking = false;\n    ft_atomic_store(&wanted, NOTHING, FT_SEQ_CST);\n    done = serves;")])

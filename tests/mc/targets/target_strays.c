@@ -8,7 +8,7 @@
 #include "runtime/system/lease.c"
 #include "tests/mc/mc.h"
 
-enum { THINGS = 3 };
+enum { THINGS = 4 };
 
 typedef struct thing {
     ft_object object;
@@ -68,12 +68,17 @@ static void make_two(void)
     make(2);
 }
 
-static void make_three(void)
+static void make_four(void)
 {
     owner = ft_own.lease;
-    make(1);
-    make(1);
-    make(1);
+    for (int i = 0; i < 4; i++)
+        make(1);
+}
+
+static void drop_two(void)
+{
+    drop(0);
+    drop(1);
 }
 
 static void make_one(void)
@@ -88,12 +93,12 @@ static void make_one_each(void)
     make(1);
 }
 
-// The first one's only reference is on the second.
+// The first one has a reference on the second, which dies with it.
 static void make_chain(void)
 {
     owner = ft_own.lease;
     make(2);
-    make(2);
+    make(3);
     things[0]->next = things[1];
 }
 
@@ -119,7 +124,7 @@ static void setup_each(void)
 
 static void setup_many(void)
 {
-    setup_with(make_three, NULL);
+    setup_with(make_four, drop_two);
 }
 
 static void setup_chain(void)
@@ -256,17 +261,13 @@ static void ends(int thread)
         drop_both(thread);
 }
 
-// More than there is room for in the lease.
+// There is room for two in the lease, which two are in already.
 static void many(int thread)
 {
-    if (thread == 1) {
+    if (thread == 1)
         ft_lease_detach();
-    } else if (thread == 2) {
-        drop(0);
-        drop(1);
-    } else {
-        drop(2);
-    }
+    else
+        drop(thread);
 }
 
 // Each sleeps behind a drop of what the other one owns; the third does nothing but drop.
@@ -306,7 +307,7 @@ const mc_target mc_targets[] = {
     {"strays-end", "ends | drop drop | drop drop", 3, setup, ends, check_gone, .is_long = false},
     {"strays-passed-on", "ends | drop drop | ends, begins, drop drop", 3, setup, passed_on,
      finish_awake, .is_long = false},
-    {"strays-many", "sleeps | drop drop | drop, without room", 3, setup_many, many, finish_asleep,
+    {"strays-many", "sleeps | drop | drop, without room", 3, setup_many, many, finish_asleep,
      .is_long = true},
     {"strays-chain", "sleeps | drop drop | drop drop, one leads to the other", 3, setup_chain,
      sleeps, finish_asleep, .is_long = true},
