@@ -12,7 +12,7 @@ PARKING, ELIDE = "runtime/concurrent/parking.c", "runtime/concurrent/elide.c"
 EPOCH, COUNTS = "runtime/memory/epoch.c", "runtime/memory/refcount.c"
 GATE, ACCOUNT = "engine/gate.c", "runtime/memory/account.c"
 COLLECTOR, GRAPH = "runtime/memory/collector.c", "runtime/memory/collector_graph.c"
-MONITOR, RUNAWAY = "engine/monitor.c", "engine/runaway.c"
+MONITOR, RUNAWAY, SOURCES = "engine/monitor.c", "engine/runaway.c", "engine/sources.c"
 POOL, LEASE = "runtime/memory/pool.c", "runtime/system/lease.c"
 
 MUTANTS = []
@@ -329,3 +329,14 @@ mutant("collector", "a look is no longer wanted once it is over", COLLECTOR,
        "level what = (level)ft_atomic_load(&wanted, FT_SEQ_CST);", "collector-wanted",
        also=[("    is_looking = false;\n    done = serves;",
               "    is_looking = false;\n    ft_atomic_store(&wanted, NOTHING, FT_SEQ_CST);\n    done = serves;")])
+
+mutant("source", "a train has landed without order", SOURCES,
+       "ft_atomic_sub(&node->source->in_flight, 1, FT_SEQ_CST);", "ft_atomic_sub(&node->source->in_flight, 1, FT_RELAXED);")
+mutant("source", "who has ended a turn looks for what has landed without order", SOURCES,
+       "ft_atomic_load(&source->in_flight, FT_SEQ_CST) < most", "ft_atomic_load(&source->in_flight, FT_RELAXED) < most")
+mutant("source", "who has ended a turn does not look again", SOURCES,
+       "FT_SOURCE_IDLE, FT_SEQ_CST);\n    ft_source_poke(node->run);", "FT_SOURCE_IDLE, FT_SEQ_CST);")
+mutant("source", "a source is claimed by a load and a store", SOURCES,
+       "return ft_atomic_cas(&node->source->state, &idle, FT_SOURCE_RUNNING, FT_SEQ_CST);",
+       "if (ft_atomic_load(&node->source->state, FT_SEQ_CST) != idle)\n        return false;\n"
+       "    ft_atomic_store(&node->source->state, FT_SOURCE_RUNNING, FT_SEQ_CST);\n    return true;")
