@@ -4,6 +4,7 @@
 // nothing is left lying with an owner that waits.
 //
 // sources: CORE
+#include "runtime/concurrent/parking.h"
 #include "runtime/memory/refcount.c"
 #include "tests/mc/mc.h"
 

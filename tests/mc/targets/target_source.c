@@ -52,10 +52,10 @@ bool ft_watch_leave(ft_worker *by)
     return true;
 }
 
-void ft_runaway_hand_over(ft_worker *by, bool is_source)
+void ft_runaway_hand_over(ft_worker *by, ft_watch_kind kind)
 {
     (void)by;
-    (void)is_source;
+    (void)kind;
 }
 
 ft_instance *ft_instance_get(ft_worker *by, ft_node *of, ft_error *err)

@@ -181,7 +181,7 @@ static void work(void)
         if (!ft_watch_leave(&workers[0])) {
             mc_check(watch->seen == (watch->number << 2 | FT_WATCH_STAGE));
             ft_atomic_add(&finished, (uint32_t)(turns - 1 - turn), FT_RELAXED);
-            ft_runaway_hand_over(&workers[0], false);
+            ft_runaway_hand_over(&workers[0], FT_WATCH_PACKET);
             ft_atomic_store(&ended, 1, FT_RELEASE);
             return;
         }
@@ -283,7 +283,7 @@ static void fails(int thread)
     if (thread == 1) {
         be_in_stage(0);
         mc_check(!ft_watch_leave(&workers[0]));
-        ft_runaway_hand_over(&workers[0], false);
+        ft_runaway_hand_over(&workers[0], FT_WATCH_PACKET);
         ft_atomic_store(&ended, 1, FT_RELEASE);
     } else if (thread == 2) {
         sem_wait(&monitor.bell);
@@ -324,7 +324,7 @@ static void both(int thread)
     }
     (thread == 1 ? &instance : &second)->turn.items_out = (uint64_t)thread - 1;
     mc_check(!ft_watch_leave(&workers[thread - 1]));
-    ft_runaway_hand_over(&workers[thread - 1], false);
+    ft_runaway_hand_over(&workers[thread - 1], FT_WATCH_PACKET);
 }
 
 // ---- the end ----
