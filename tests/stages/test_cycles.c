@@ -1,12 +1,13 @@
 // A program that runs pipelines for ever stays as it is: compiling, loading (a vocabulary and
 // weights into the immortal arena, a plug-in), running on two threads, and dropping it all, over
 // and over. Resident memory within 1 %, descriptors, leases and live blocks exactly as after the
-// warm-up. FT_TORTURE=1000 for the long run.
+// warm-up. The same with a real model, of 90 MB. FT_TORTURE=1000 for the long run.
 //
 // Resident memory is the mean over a window of cycles, and the bound 1 % and a page of the
 // allocator (64 KiB) for each of four heaps: which of them the threads happen to touch has nothing
 // to do with the number of cycles.
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ enum {
     CYCLES = 100,
     WARM = 200,
     WINDOW = 50,
+    MODEL_SHARE = 10,  // Of these numbers, where there is a model and not the long run.
     WIDTH = 256,
     OUT = 10,
     WORDS = 2000,
@@ -122,23 +124,47 @@ static void cycle(const char *yaml)
     ft_diagnostics_destroy(diagnostics);
 }
 
-static footprint measure(const char *yaml)
+static footprint measure(const char *yaml, long window)
 {
     long sum = 0;
 
-    for (int i = 0; i < WINDOW; i++) {
+    for (long i = 0; i < window; i++) {
         cycle(yaml);
         ft_epoch_drain();
         sum += resident_kib();
     }
-    return (footprint){sum / WINDOW, count_descriptors(), count_leases(),
+    return (footprint){sum / window, count_descriptors(), count_leases(),
                        ft_alloc_get_stats().live_blocks};
+}
+
+static void check_flat(const char *yaml, long warm, long window, long cycles)
+{
+    for (long i = 0; i < warm; i++)
+        cycle(yaml);
+    footprint before = measure(yaml, window);
+    for (long i = 0; i < cycles; i++)
+        cycle(yaml);
+    footprint after = measure(yaml, window);
+    printf("resident: %ld KiB, after %ld more cycles %ld KiB; %ld descriptors, %ld leases\n",
+           before.resident_kib, cycles, after.resident_kib, after.descriptors, after.leases);
+    check_int_eq(after.blocks, before.blocks);
+    check_int_eq(after.descriptors, before.descriptors);
+    check_int_eq(after.leases, before.leases);
+#ifndef FT_SANITIZED  // Their quarantine and shadow grow by design.
+    check_true(after.resident_kib <=
+               before.resident_kib + before.resident_kib / 100 + ALLOCATOR_KIB);
+#endif
+}
+
+static long cycles_wanted(void)
+{
+    const char *torture = getenv("FT_TORTURE");
+
+    return torture ? strtol(torture, NULL, 10) : CYCLES;
 }
 
 TEST(cycles_leave_nothing_behind)
 {
-    const char *torture = getenv("FT_TORTURE");
-    long cycles = torture ? strtol(torture, NULL, 10) : CYCLES;
     char folder[] = "/tmp/ftpipe-cycles-XXXXXX", weights[PATH_BYTES], words[PATH_BYTES], yaml[1024];
 
     check_true(mkdtemp(folder) != NULL);
@@ -160,24 +186,46 @@ TEST(cycles_leave_nothing_behind)
              "      ctx.shared.stack('s'):push(item.text)\n"
              "  - drop:\n",
              WIDTH, words, PLUGIN_PATH, weights);
-    for (int i = 0; i < WARM; i++)
-        cycle(yaml);
-    footprint before = measure(yaml);
-    for (long i = 0; i < cycles; i++)
-        cycle(yaml);
-    footprint after = measure(yaml);
+    check_flat(yaml, WARM, WINDOW, cycles_wanted());
     unlink(weights);
     unlink(words);
     rmdir(folder);
-    printf("resident: %ld KiB, after %ld more cycles %ld KiB; %ld descriptors, %ld leases\n",
-           before.resident_kib, cycles, after.resident_kib, after.descriptors, after.leases);
-    check_int_eq(after.blocks, before.blocks);
-    check_int_eq(after.descriptors, before.descriptors);
-    check_int_eq(after.leases, before.leases);
-#ifndef FT_SANITIZED  // Their quarantine and shadow grow by design.
-    check_true(after.resident_kib <=
-               before.resident_kib + before.resident_kib / 100 + ALLOCATOR_KIB);
-#endif
+}
+
+// The folder of MiniLM, as in test_encoder.c; false: there is none.
+static bool find_minilm(char *out, size_t out_bytes)
+{
+    const char *told = getenv("FTPIPE_TEST_MINILM"), *home = getenv("HOME");
+    char path[2 * PATH_MAX];
+
+    snprintf(out, out_bytes, "%s%s",
+             told   ? told
+             : home ? home
+                    : "",
+             told ? "" : "/.cache/ftpipe/models/all-MiniLM-L6-v2");
+    snprintf(path, sizeof(path), "%s/model.safetensors", out);
+    return access(path, R_OK) == 0;
+}
+
+TEST(cycles_of_a_model_leave_nothing_behind)
+{
+    char model[PATH_MAX], yaml[3 * PATH_MAX];
+    long share = getenv("FT_TORTURE") ? 1 : MODEL_SHARE;
+
+    if (!find_minilm(model, sizeof(model)))
+        check_skip("no MiniLM: FTPIPE_TEST_MINILM names its folder, `ftpipe pull all-MiniLM-L6-v2` "
+                   "fetches it");
+    snprintf(yaml, sizeof(yaml),
+             "run: {threads: 2}\n"
+             "stages:\n"
+             "  - generate: 4\n"
+             "    batch: 2\n"
+             "    fields: {text: 'words(2, 9)'}\n"
+             "  - tokenize: %s\n"
+             "  - embed: %s\n"
+             "  - drop:\n",
+             model, model);
+    check_flat(yaml, WARM / share, WINDOW / share, cycles_wanted() / share);
 }
 
 int main(int argc, char **argv)
