@@ -5,14 +5,16 @@
 #include "cli/report_locks.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 #include "runtime/concurrent/contention.h"
 #include "runtime/concurrent/parking.h"
 #include "runtime/data/json.h"
 #include "runtime/memory/alloc.h"
 
-enum { LOCKS_SHOWN = 10, LARGE_BYTES = 16 << 20, TIMED_MIN = 16 };
-static const double bottleneck_share = 0.1, bottleneck_part = 0.5, heavy_use = 0.5;
+enum { LOCKS_SHOWN = 10, LARGE_BYTES = 16 << 20, TIMED_MIN = 16, FAR_ABOVE = 4 };
+static const double bottleneck_share = 0.1, bottleneck_part = 0.5, heavy_use = 0.5,
+                    large_part = 0.5;
 
 void ft_report_locks_start(void)
 {
@@ -126,6 +128,98 @@ static bool is_overuse(const ft_stage_stats *stage)
     return stage->opened > 1 && stage->kept_bytes / stage->opened >= LARGE_BYTES;
 }
 
+// ---- workers' memory ----
+
+typedef struct {
+    size_t count;  // Workers that have instances of their own.
+    int64_t kept_bytes, resident_bytes;
+    bool is_overuse;  // What workers keep is most of what the process had, and there are several.
+} worker_sums;
+
+static bool has_instances(const ft_worker_stats *worker)
+{
+    return worker->largest != NULL;
+}
+
+static void add_up(const ft_run_stats *stats, worker_sums *out)
+{
+    struct rusage usage = {0};
+
+    *out = (worker_sums){0};
+    for (size_t i = 0; i < stats->worker_count; i++) {
+        out->count += has_instances(&stats->workers[i]);
+        out->kept_bytes += stats->workers[i].kept_bytes;
+    }
+    getrusage(RUSAGE_SELF, &usage);
+    out->resident_bytes = (int64_t)usage.ru_maxrss << 10;
+    out->is_overuse = out->count > 1 && out->kept_bytes >= (int64_t)out->count * LARGE_BYTES &&
+                      (double)out->kept_bytes >= large_part * (double)out->resident_bytes;
+}
+
+// How many times as much as the others keep on average; 0: there are no others, or it is little.
+static double times_others(const ft_worker_stats *worker, const worker_sums *sums)
+{
+    if (!has_instances(worker) || sums->count < 2 || worker->kept_bytes < LARGE_BYTES)
+        return 0;
+    double others = (double)(sums->kept_bytes - worker->kept_bytes) / (double)(sums->count - 1);
+    return (double)worker->kept_bytes / (others < 1 ? 1 : others);
+}
+
+static void put_workers(const ft_run_stats *stats, ft_text *out)
+{
+    char kept[FT_FIGURE_BYTES], most[FT_FIGURE_BYTES], pool[FT_FIGURE_BYTES];
+    worker_sums sums;
+
+    add_up(stats, &sums);
+    if (sums.count == 0)
+        return;
+    ft_text_append_string(out, "kept by each worker\n");
+    for (size_t i = 0; i < stats->worker_count; i++) {
+        const ft_worker_stats *worker = &stats->workers[i];
+        if (!has_instances(worker))
+            continue;
+        ft_text_format(out, "  worker %-9zu %s (`%s` %s), and %s in free blocks\n", i,
+                       ft_figure_bytes(worker->kept_bytes, kept), worker->largest->name,
+                       ft_figure_bytes(worker->largest_bytes, most),
+                       ft_figure_bytes(worker->pool_bytes, pool));
+        if (times_others(worker, &sums) >= FAR_ABOVE)
+            ft_text_format(out, "    %.0f times what each of the others keeps\n",
+                           times_others(worker, &sums));
+    }
+    if (sums.is_overuse)
+        ft_text_format(out,
+                       "  workers keep %s for themselves, of %s that the process had at most: what "
+                       "all may read is kept once, in `load` or in a shared collection\n",
+                       ft_figure_bytes(sums.kept_bytes, kept),
+                       ft_figure_bytes(sums.resident_bytes, most));
+}
+
+static void put_workers_json(const ft_run_stats *stats, ft_text *out)
+{
+    worker_sums sums;
+    bool is_first = true;
+
+    add_up(stats, &sums);
+    ft_text_append_string(out, "\n],\"workers\":[");
+    for (size_t i = 0; i < stats->worker_count; i++) {
+        const ft_worker_stats *worker = &stats->workers[i];
+        if (!has_instances(worker))
+            continue;
+        ft_text_format(
+            out, "%s\n{\"worker\":%zu,\"bytes\":%lld,\"free_block_bytes\":%lld,\"most\":",
+            is_first ? "" : ",", i, (long long)worker->kept_bytes, (long long)worker->pool_bytes);
+        ft_json_put_string(out, ft_slice_of(worker->largest->name));
+        ft_text_format(out, ",\"far_above_others\":%s}",
+                       times_others(worker, &sums) >= FAR_ABOVE ? "true" : "false");
+        is_first = false;
+    }
+    ft_text_format(out, "\n],\"worker_bytes\":%lld,\"resident_bytes\":%lld,\"worker_overuse\":%s",
+                   (long long)sums.kept_bytes, (long long)sums.resident_bytes,
+                   sums.is_overuse ? "true" : "false");
+}
+
+// ---- stages' memory, in text ----
+
 static void put_memory(const ft_run_stats *stats, ft_text *out)
 {
     char each[FT_FIGURE_BYTES], all[FT_FIGURE_BYTES];
@@ -161,6 +255,7 @@ void ft_report_locks_put_text(const ft_run_stats *stats, ft_text *out)
         put_bottleneck(&found, stats, out);
     }
     put_memory(stats, out);
+    put_workers(stats, out);
 }
 
 // ---- JSON ----
@@ -197,7 +292,8 @@ void ft_report_locks_put_json(const ft_run_stats *stats, ft_text *out)
                        (long long)stage->opened, (long long)stage->kept_bytes,
                        is_overuse(stage) ? "true" : "false");
     }
-    ft_text_format(out, "\n],\"elapsed_ns\":%lld,\"threads\":%d,\"bottleneck\":",
+    put_workers_json(stats, out);
+    ft_text_format(out, ",\"elapsed_ns\":%lld,\"threads\":%d,\"bottleneck\":",
                    (long long)stats->elapsed_ns, stats->threads);
     if (found.bottleneck) {
         ft_text_append_char(out, '{');

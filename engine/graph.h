@@ -237,7 +237,8 @@ struct ft_turn {
 typedef struct ft_instance_stats {
     ft_atomic_u64 items_in, items_out, items_dropped, items_failed, items_made, batches;
     ft_atomic_i64 busy_ns;
-    ft_atomic_i64 kept_bytes;  // Its state and what `open` left, while memory is measured.
+    ft_atomic_i64 kept_bytes;  // Its state and what `open` left, or if more, what `close` gave
+                               // back; while memory is measured.
     ft_atomic_u32 is_running;
 } ft_instance_stats;
 
@@ -281,9 +282,10 @@ struct ft_worker {
     bool is_spare;
     bool is_away;  // Inside a source that waits for the outside, or left behind: not counted in
                    // `active`.
-    bool has_one_lock;  // global_lock.h
-    bool is_left;       // Left behind, and its turn handed over: the thread ends.
-    bool is_free;       // Such a thread has ended: the slot may be used again. Under idle_lock.
+    bool has_one_lock;   // global_lock.h
+    bool is_left;        // Left behind, and its turn handed over: the thread ends.
+    bool is_free;        // Such a thread has ended: the slot may be used again. Under idle_lock.
+    int64_t pool_bytes;  // Its lease's free blocks, when its thread ended.
     struct ft_watch *watch;  // runaway.h
     bool publishes;  // What it makes is put up for all at once (a source or a flush is still
                      // running).

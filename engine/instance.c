@@ -237,10 +237,22 @@ bool ft_instance_open(ft_node *node, size_t slot, ft_worker *worker, ft_instance
     return instance->is_open;
 }
 
+// What it gives back is what it has come to keep since `open`.
+static void close_stage(ft_instance *instance)
+{
+    const ft_stage_def *def = instance->node->def;
+    int64_t before = ft_alloc_thread_bytes();
+
+    def->close(&instance->stage);
+    int64_t kept = (int64_t)def->state_size + before - ft_alloc_thread_bytes();
+    if (kept > ft_atomic_load(&instance->stats.kept_bytes, FT_RELAXED))
+        ft_atomic_store(&instance->stats.kept_bytes, kept, FT_RELAXED);
+}
+
 void ft_instance_close(ft_instance *instance)
 {
     if (instance->was_opened && instance->node->def->close)
-        instance->node->def->close(&instance->stage);
+        close_stage(instance);
     instance->was_opened = instance->is_open = false;
     for (size_t i = 0; instance->turn.out && i < instance->node->port_count; i++)
         ft_batch_list_finish(&instance->turn.out[i]);

@@ -35,6 +35,15 @@ typedef struct ft_stage_stats {
     uint64_t *counters;       // [of def->counters], NULL without.
 } ft_stage_stats;
 
+// Of one worker and its lease, when the run is over.
+typedef struct ft_worker_stats {
+    int64_t kept_bytes;  // By its own instances of stages that have one for each worker, while
+                         // ft_alloc_measure is on.
+    int64_t pool_bytes;  // Free blocks of its lease.
+    const ft_stage_stats *largest;  // Of these stages the one that keeps most; NULL: it has none.
+    int64_t largest_bytes;
+} ft_worker_stats;
+
 typedef struct ft_run_stats {
     int64_t elapsed_ns;
     uint64_t items_read, items_written, items_dropped,
@@ -46,6 +55,8 @@ typedef struct ft_run_stats {
     double source_share;  // 0..1 of the input that was read, -1 when not known.
     size_t stage_count;
     ft_stage_stats *stages;  // In the plan's order, without hidden ones.
+    size_t worker_count;     // 0 before the end.
+    ft_worker_stats *workers;
 } ft_run_stats;
 
 typedef struct ft_run_settings {

@@ -19,6 +19,7 @@
 #include "engine/turn.h"
 #include "runtime/log.h"
 #include "runtime/memory/alloc.h"
+#include "runtime/memory/pool.h"
 #include "runtime/system/clock.h"
 
 #include <stdio.h>
@@ -355,6 +356,7 @@ static void worker_main(void *host)
     ft_global_lock_leave(worker);
     if (worker->next)
         push(worker, ft_take(&worker->next));
+    worker->pool_bytes = ft_pool_lease_bytes(ft_lease_current());
 }
 
 static bool start_worker(ft_run *run, size_t slot, bool is_spare, ft_error *err)

@@ -32,7 +32,8 @@ bool ft_stats_init(ft_run *run, ft_error *err)
         if (counters && !stage->counters)
             return ft_fail_nomem(err, counters * sizeof(uint64_t));
     }
-    return true;
+    run->stats.workers = ft_arena_zero(run->arena, run->worker_room, sizeof(ft_worker_stats));
+    return run->stats.workers || ft_fail_nomem(err, run->worker_room * sizeof(ft_worker_stats));
 }
 
 static uint64_t read(const ft_atomic_u64 *counter)
@@ -99,6 +100,39 @@ static void add_node(ft_stage_stats *stage, const ft_node *node)
         stage->waiting_batches += waiting;
 }
 
+// What each worker has for itself: the slots of a parallel node's instances are the workers'.
+static void add_to_workers(ft_run *run, const ft_stage_stats *stage, const ft_node *node)
+{
+    for (size_t i = 0; node->mode == FT_MODE_PARALLEL && i < node->instance_room; i++) {
+        // Acquire pairs with the release of the one that made it.
+        const ft_instance *instance = ft_atomic_load(&node->instances[i], FT_ACQUIRE);
+        ft_worker_stats *worker = &run->stats.workers[i];
+        if (!instance)
+            continue;
+        int64_t kept = ft_atomic_load(&instance->stats.kept_bytes, FT_RELAXED);
+        worker->kept_bytes += kept;
+        if (!worker->largest || kept > worker->largest_bytes) {
+            worker->largest = stage;
+            worker->largest_bytes = kept;
+        }
+    }
+}
+
+// When the threads have gone; before that they write.
+static void count_workers(ft_run *run)
+{
+    const ft_stage_stats *stage = run->stats.stages;
+
+    run->stats.worker_count = run->worker_room;
+    for (size_t i = 0; i < run->worker_room; i++)
+        run->stats.workers[i] = (ft_worker_stats){.pool_bytes = run->workers[i].pool_bytes};
+    for (size_t i = 0, shown = 0; i < run->node_count; i++) {
+        if (!run->nodes[i].plan->is_hidden)
+            stage = &run->stats.stages[shown++];
+        add_to_workers(run, stage, &run->nodes[i]);
+    }
+}
+
 // How much of the input has been read: the mean of the sources, -1 when one of them does not say.
 static double share_read(ft_run *run)
 {
@@ -134,6 +168,8 @@ void ft_run_get_stats(ft_run *run, ft_run_stats *out)
     }
     int64_t ended = ft_atomic_load(&run->ended_ns, FT_ACQUIRE);
     int64_t started = ft_atomic_load(&run->started_ns, FT_ACQUIRE);
+    if (ended)
+        count_workers(run);
     stats->elapsed_ns = started ? (ended ? ended : ft_clock_ns()) - started : 0;
     // The ends first, so that what is in flight never comes out negative.
     stats->items_written = read(&run->written);

@@ -262,6 +262,37 @@ def fat_state_is_named(player):
     assert fat["overuse"] == (fat["instances"] > 1), report
     assert not [entry for entry in report["memory"] if entry["overuse"] and entry["stage"] != "fat"], report
     assert report["bottleneck"] is None, report
+    # Each of its instances is one worker's own: together they are most of what the process has.
+    own = [worker for worker in report["workers"] if worker["most"] == "fat"]
+    assert len(own) == fat["instances"] and report["worker_overuse"] == (len(own) > 1), report
+    assert fat["bytes"] <= sum(worker["bytes"] for worker in own) < fat["bytes"] + (len(own) << 20), report
+
+
+def big_table_of_one_worker(player):
+    """What a script piles up after `open` is told too, of the worker that has it."""
+    player.write("p.yaml", """stages:
+  - generate: 4000
+    batch: 1
+    fields: {n: index}
+  - lua: |
+      local first = ctx.shared.dict("first"):get_or_set("worker", ctx.worker)
+      if not pile and ctx.worker == first then
+        pile = {}
+        for i = 1, 1 << 20 do pile[i] = i end
+      end
+  - drop:
+""")
+    result = player.run("run", "p.yaml", "-q", "--threads", "2", "--profile-locks=l.json")
+    assert result.status == GOOD, result
+    report = json.loads(player.read("l.json"))
+    workers = report["workers"]
+    # A value is 16 bytes in Lua 5.4.
+    large = [worker for worker in workers if worker["bytes"] > 1 << 20]
+    assert len(large) == 1 and large[0]["most"] == "lua", report
+    assert 16 << 20 <= large[0]["bytes"] < 17 << 20, report
+    assert [worker["far_above_others"] for worker in workers] == \
+        [len(workers) > 1 and worker is large[0] for worker in workers], report
+    assert 0 <= large[0]["free_block_bytes"] <= 1 << 20, report
 
 
 def profile_of_nothing(player):
@@ -428,8 +459,8 @@ def main():
                  undefined_symbol, no_symbol, other_abi, bad_definitions, stage_names, undeclared,
                  undeclared_with_little_memory, endless, endless_and_deaf, crash_in_plan, exports, doctor_passes, doctor_finds,
                  doctor_keeps_verdicts, doctor_without_a_plugin, doctor_looks_for_races, doctor_page, doctor_names_the_blas,
-                 doctor_reads_a_fake_machine, doctor_of_a_pipeline, bottleneck_is_named, fat_state_is_named, profile_of_nothing,
-                 domain_cost_is_told):
+                 doctor_reads_a_fake_machine, doctor_of_a_pipeline, bottleneck_is_named, fat_state_is_named,
+                 big_table_of_one_worker, profile_of_nothing, domain_cost_is_told):
         player.case(case.__name__, case)
     return player.end()
 
