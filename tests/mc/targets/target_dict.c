@@ -4,22 +4,11 @@
 // sources: runtime/concurrent/table.c runtime/concurrent/shared_value.c
 // sources: runtime/memory/account.c CORE
 #include "runtime/concurrent/dict.c"
-#include "tests/mc/mc.h"
+#include "tests/mc/targets/collections.h"
 
 enum { SET, GET, DELETE, ADD, KEYS = 4 };
 
 static ft_dict *dict;
-
-// A number that is boxed: an object of its own, retired when it is replaced.
-static ft_value boxed(int64_t number)
-{
-    return (ft_value){FT_VALUE_INT, {.integer = INT64_MAX - 100 + number}};
-}
-
-static int64_t number_of_box(const ft_value *value)
-{
-    return value->integer > 1000 ? value->integer - INT64_MAX + 100 : value->integer;
-}
 
 static ft_key key_of_int(int key)
 {
@@ -49,7 +38,7 @@ static void get(int key)
     mc_operation *o = mc_begin(GET, key);
     bool there = ft_dict_get(dict, &k, &v);
 
-    mc_end(o, there ? number_of_box(&v) : 0);
+    mc_end(o, there ? number_of(&v) : 0);
 }
 
 static void delete(int key)
@@ -94,29 +83,19 @@ static bool apply(void *state, const mc_operation *o)
     }
 }
 
-static void adopt(void)
-{
-    ft_lease_adopt(ft_lease_reserve());
-}
-
 static void setup(void)
 {
     ft_error err = FT_ERROR_INIT;
-    ft_atomic_u8 lock = {0};
 
-    ft_lock_wake(&lock);  // Makes the table of waiters.
-    adopt();
-    for (int i = 1; i <= 3; i++)
-        mc_as(i, adopt);
+    begin_leases();
     dict = ft_dict_create(100, NULL, &err);
-    ft_atomic_store(&dict->cyclic.object.local, FT_LOCAL_IMMORTAL, FT_RELAXED);
+    keep(&dict->cyclic.object);
     set(1, 1);
 }
 
-// Every change tries to advance the epoch: what was replaced goes while others read.
 static void setup_fast(void)
 {
-    mc_let_clock_run(10 * 1000 * 1000);
+    hurry_epochs();
     setup();
 }
 
@@ -126,9 +105,7 @@ static void finish(void)
         get(key);
     mc_check(mc_is_linearizable(apply));
     dict_destroy(&dict->cyclic.object);
-    for (int i = 1; i <= 3; i++)
-        mc_as(i, ft_epoch_drain);
-    ft_epoch_drain();
+    end_leases();
 }
 
 static void replace(int thread)

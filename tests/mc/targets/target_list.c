@@ -3,22 +3,11 @@
 //
 // sources: runtime/concurrent/shared_value.c runtime/memory/account.c CORE
 #include "runtime/concurrent/shared_list.c"
-#include "tests/mc/mc.h"
+#include "tests/mc/targets/collections.h"
 
 enum { APPEND, GET, SET, POP, COUNT };
 
 static ft_list *list;
-
-// A number that is boxed: an object of its own, retired when it is replaced.
-static ft_value boxed(int64_t number)
-{
-    return (ft_value){FT_VALUE_INT, {.integer = INT64_MAX - 100 + number}};
-}
-
-static int64_t number_of(const ft_value *value)
-{
-    return value->integer - INT64_MAX + 100;
-}
 
 static void append(int64_t number)
 {
@@ -92,29 +81,19 @@ static bool apply(void *state, const mc_operation *o)
     }
 }
 
-static void adopt(void)
-{
-    ft_lease_adopt(ft_lease_reserve());
-}
-
 static void setup(void)
 {
     ft_error err = FT_ERROR_INIT;
-    ft_atomic_u8 lock = {0};
 
-    ft_lock_wake(&lock);  // Makes the table of waiters.
-    adopt();
-    for (int i = 1; i <= 3; i++)
-        mc_as(i, adopt);
+    begin_leases();
     list = ft_list_create(100, NULL, &err);
-    ft_atomic_store(&list->cyclic.object.local, FT_LOCAL_IMMORTAL, FT_RELAXED);
+    keep(&list->cyclic.object);
     append(1);
 }
 
-// Every change tries to advance the epoch: what was replaced goes while others read.
 static void setup_fast(void)
 {
-    mc_let_clock_run(10 * 1000 * 1000);
+    hurry_epochs();
     setup();
 }
 
@@ -124,9 +103,7 @@ static void finish(void)
         get(i);
     mc_check(mc_is_linearizable(apply));
     list_destroy(&list->cyclic.object);
-    for (int i = 1; i <= 3; i++)
-        mc_as(i, ft_epoch_drain);
-    ft_epoch_drain();
+    end_leases();
 }
 
 static void appends(int thread)

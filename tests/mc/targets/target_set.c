@@ -4,7 +4,7 @@
 // sources: runtime/concurrent/table.c runtime/concurrent/shared_value.c
 // sources: runtime/memory/account.c CORE
 #include "runtime/concurrent/set.c"
-#include "tests/mc/mc.h"
+#include "tests/mc/targets/collections.h"
 
 enum { ADD, HAS, DELETE };
 
@@ -54,22 +54,13 @@ static bool apply(void *state, const mc_operation *o)
     return o->result == (o->kind == ADD ? !was : was);
 }
 
-static void adopt(void)
-{
-    ft_lease_adopt(ft_lease_reserve());
-}
-
 static void setup(void)
 {
     ft_error err = FT_ERROR_INIT;
-    ft_atomic_u8 lock = {0};
 
-    ft_lock_wake(&lock);  // Makes the table of waiters.
-    adopt();
-    for (int i = 1; i <= 3; i++)
-        mc_as(i, adopt);
+    begin_leases();
     set = ft_set_create(100, NULL, &err);
-    ft_atomic_store(&set->object.local, FT_LOCAL_IMMORTAL, FT_RELAXED);
+    keep(&set->object);
     uint64_t shard = ft_key_hash(&(ft_key){.is_int = true}) >> SHARD_SHIFT;
     for (members[1] = 1;; members[1]++) {
         ft_key key = key_of(1);
@@ -90,9 +81,7 @@ static void finish(void)
     has(1);
     mc_check(mc_is_linearizable(apply));
     set_destroy(&set->object);
-    for (int i = 1; i <= 3; i++)
-        mc_as(i, ft_epoch_drain);
-    ft_epoch_drain();
+    end_leases();
 }
 
 static void same(int thread)
