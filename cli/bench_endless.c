@@ -35,44 +35,12 @@ typedef struct {
     int64_t made;
 } stamp_state;
 
-static bool plan_stamp(ft_stage_plan *plan, void *config, ft_error *err)
-{
-    size_t at;
-
-    (void)config;
-    return ft_plan_add(plan, "stamp", FT_TYPE(INT), &at, err);
-}
-
-static bool plan_work(ft_stage_plan *plan, void *config, ft_error *err)
-{
-    size_t at;
-
-    (void)config;
-    return ft_plan_read(plan, NULL, "stamp", FT_TYPE(INT), &at, err);
-}
-
-static bool emit_stamp(ft_stage *self, int64_t now, ft_error *err)
-{
-    ft_column column = {.type = FT_TYPE(INT)};
-    ft_batch *batch = ft_batch_create(self->account, 1, self->output_width, NULL, err);
-
-    if (batch)
-        column.values = ft_tensor_create_1d(self->account, FT_DTYPE_I64, 1, err);
-    if (!column.values) {
-        ft_batch_unref(batch);
-        return false;
-    }
-    ((int64_t *)(void *)column.values->data)[0] = now;
-    ft_batch_set(batch, 0, &column);
-    return ft_emit(self, batch, err);
-}
-
 static bool produce_until_stopped(ft_stage *self, bool *out_done, ft_error *err)
 {
     int64_t now = ft_clock_ns();
 
     *out_done = now >= ft_atomic_load(&stop_ns, FT_RELAXED);
-    return *out_done || emit_stamp(self, now, err);
+    return *out_done || ft_bench_emit_value(self, now, err);
 }
 
 static bool produce_one(ft_stage *self, bool *out_done, ft_error *err)
@@ -80,7 +48,7 @@ static bool produce_one(ft_stage *self, bool *out_done, ft_error *err)
     stamp_state *state = self->state;
 
     *out_done = state->made++ > 0;
-    return *out_done || emit_stamp(self, ft_clock_ns(), err);
+    return *out_done || ft_bench_emit_value(self, ft_clock_ns(), err);
 }
 
 static bool work(ft_stage *self, ft_batch **in, ft_error *err)
@@ -122,29 +90,29 @@ static bool pass_to_lua(ft_stage *self, ft_batch **in, ft_error *err)
 
 static const ft_stage_def stamps = {
     ENDLESS_STAGE("stamps", FT_STAGE_SOURCE, FT_CONCURRENCY_ONE),
-    .plan = plan_stamp,
+    .plan = ft_bench_plan_source,
     .produce = produce_until_stopped,
 };
 static const ft_stage_def one_stamp = {
     ENDLESS_STAGE("one_stamp", FT_STAGE_SOURCE, FT_CONCURRENCY_ONE),
-    .plan = plan_stamp,
+    .plan = ft_bench_plan_source,
     .produce = produce_one,
 };
 static const ft_stage_def worker = {
     ENDLESS_STAGE("worker", FT_STAGE_SINK, FT_CONCURRENCY_ANY),
     .discards = true,
-    .plan = plan_work,
+    .plan = ft_bench_plan_reader,
     .process = work,
 };
 static const ft_stage_def endless = {
     ENDLESS_STAGE("endless", FT_STAGE_SINK, FT_CONCURRENCY_ANY),
     .discards = true,
-    .plan = plan_work,
+    .plan = ft_bench_plan_reader,
     .process = spin,
 };
 static const ft_stage_def to_lua = {
     ENDLESS_STAGE("to_lua", FT_STAGE_TRANSFORM, FT_CONCURRENCY_ANY),
-    .plan = plan_work,
+    .plan = ft_bench_plan_reader,
     .process = pass_to_lua,
 };
 

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "engine/run.h"
+#include "cli/bench_line.h"
 #include "runtime/concurrent/lock.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/system/channel.h"
@@ -153,22 +153,6 @@ bool ft_bench_handover(const void *host, double *out, ft_error *err)
 
 // ---- crashing ----
 
-static bool plan_count(ft_stage_plan *plan, void *config, ft_error *err)
-{
-    size_t at;
-
-    (void)config;
-    return ft_plan_add(plan, "n", FT_TYPE(INT), &at, err);
-}
-
-static bool plan_read(ft_stage_plan *plan, void *config, ft_error *err)
-{
-    size_t at;
-
-    (void)config;
-    return ft_plan_read(plan, NULL, "n", FT_TYPE(INT), &at, err);
-}
-
 // One item a batch: 0, 1, 2 ...
 static bool count_produce(ft_stage *self, bool *out_done, ft_error *err)
 {
@@ -204,24 +188,18 @@ static bool crash_process(ft_stage *self, ft_batch **in, ft_error *err)
     return ft_emit(self, ft_take(in), err);
 }
 
-static bool end_process(ft_stage *self, ft_batch **in, ft_error *err)
-{
-    (void)self, (void)in, (void)err;
-    return true;
-}
-
 #define CRASH_STAGE(name_, kind_) \
     .abi = FT_STAGE_ABI, .name = name_, .summary = "count and crash", .kind = kind_
 
 static const ft_stage_def count_def = {
     CRASH_STAGE("count", FT_STAGE_SOURCE), .concurrency = FT_CONCURRENCY_ONE,
-    .state_size = sizeof(int64_t), .plan = plan_count, .produce = count_produce};
+    .state_size = sizeof(int64_t), .plan = ft_bench_plan_source, .produce = count_produce};
 static const ft_stage_def crash_def = {CRASH_STAGE("crash", FT_STAGE_TRANSFORM),
-                                       .concurrency = FT_CONCURRENCY_ANY, .plan = plan_read,
-                                       .process = crash_process};
+                                       .concurrency = FT_CONCURRENCY_ANY,
+                                       .plan = ft_bench_plan_reader, .process = crash_process};
 static const ft_stage_def end_def = {CRASH_STAGE("end", FT_STAGE_SINK),
-                                     .concurrency = FT_CONCURRENCY_ONE, .plan = plan_read,
-                                     .process = end_process};
+                                     .concurrency = FT_CONCURRENCY_ONE,
+                                     .plan = ft_bench_plan_reader, .process = ft_bench_swallow};
 
 static void keep_fault(void *host, const ft_plan_node *node, const ft_plan_node *other,
                        const ft_error *fault)

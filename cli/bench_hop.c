@@ -19,22 +19,6 @@ typedef struct {
     int64_t sent;
 } hop_state;
 
-static bool plan_source(ft_stage_plan *plan, void *config, ft_error *err)
-{
-    size_t at;
-
-    (void)config;
-    return ft_plan_add(plan, "value", FT_TYPE(INT), &at, err);
-}
-
-static bool plan_touch(ft_stage_plan *plan, void *config, ft_error *err)
-{
-    size_t at;
-
-    (void)config;
-    return ft_plan_read(plan, NULL, "value", FT_TYPE(INT), &at, err);
-}
-
 static bool produce(ft_stage *self, bool *out_done, ft_error *err)
 {
     const hop_config *config = self->config;
@@ -76,17 +60,17 @@ static bool swallow(ft_stage *self, ft_batch **in, ft_error *err)
 
 static const ft_stage_def hop_source = {
     HOP_STAGE("hop_source", FT_STAGE_SOURCE),
-    .plan = plan_source,
+    .plan = ft_bench_plan_source,
     .produce = produce,
 };
 static const ft_stage_def hop_pass = {
     HOP_STAGE("hop_pass", FT_STAGE_TRANSFORM),
-    .plan = plan_touch,
+    .plan = ft_bench_plan_reader,
     .process = pass,
 };
 static const ft_stage_def hop_sink = {
     HOP_STAGE("hop_sink", FT_STAGE_SINK),
-    .plan = plan_touch,
+    .plan = ft_bench_plan_reader,
     .process = swallow,
 };
 

@@ -6,6 +6,50 @@
 
 #include "runtime/system/clock.h"
 
+// ---- stages ----
+
+bool ft_bench_plan_source(ft_stage_plan *plan, void *config, ft_error *err)
+{
+    size_t at;
+
+    (void)config;
+    return ft_plan_add(plan, "value", FT_TYPE(INT), &at, err);
+}
+
+bool ft_bench_plan_reader(ft_stage_plan *plan, void *config, ft_error *err)
+{
+    size_t at;
+
+    (void)config;
+    return ft_plan_read(plan, NULL, "value", FT_TYPE(INT), &at, err);
+}
+
+bool ft_bench_swallow(ft_stage *self, ft_batch **in, ft_error *err)
+{
+    (void)self;
+    (void)in;
+    (void)err;
+    return true;
+}
+
+bool ft_bench_emit_value(ft_stage *self, int64_t value, ft_error *err)
+{
+    ft_column column = {.type = FT_TYPE(INT)};
+    ft_batch *batch = ft_batch_create(self->account, 1, self->output_width, NULL, err);
+
+    if (batch)
+        column.values = ft_tensor_create_1d(self->account, FT_DTYPE_I64, 1, err);
+    if (!column.values) {
+        ft_batch_unref(batch);
+        return false;
+    }
+    ((int64_t *)(void *)column.values->data)[0] = value;
+    ft_batch_set(batch, 0, &column);
+    return ft_emit(self, batch, err);
+}
+
+// ---- plans ----
+
 static void note_fault(void *host, const ft_plan_node *node, const ft_plan_node *other,
                        const ft_error *fault)
 {

@@ -12,6 +12,14 @@ typedef struct ft_bench_part {
     int64_t batch_items;  // 0: the stage's own.
 } ft_bench_part;
 
+// What stages of measurements pass on: batches with one whole number, `value`. As `plan` of a
+// source that makes it, of a stage that reads it, and as `process` of a sink.
+bool ft_bench_plan_source(ft_stage_plan *plan, void *config, ft_error *err) FT_MUST_CHECK;
+bool ft_bench_plan_reader(ft_stage_plan *plan, void *config, ft_error *err) FT_MUST_CHECK;
+bool ft_bench_swallow(ft_stage *self, ft_batch **in, ft_error *err) FT_MUST_CHECK;
+// Emits a batch of one item.
+bool ft_bench_emit_value(ft_stage *self, int64_t value, ft_error *err) FT_MUST_CHECK;
+
 // A checked plan; names are those of the defs, which need not differ. NULL with `err` filled.
 ft_plan *ft_bench_line_plan(const ft_bench_part *parts, size_t count, int threads,
                             ft_error *err) FT_MUST_CHECK;

@@ -16,41 +16,12 @@ typedef struct {
     int64_t sent;
 } chain_state;
 
-static bool plan_source(ft_stage_plan *plan, void *config, ft_error *err)
-{
-    size_t at;
-
-    (void)config;
-    return ft_plan_add(plan, "value", FT_TYPE(INT), &at, err);
-}
-
-static bool plan_reader(ft_stage_plan *plan, void *config, ft_error *err)
-{
-    size_t at;
-
-    (void)config;
-    return ft_plan_read(plan, NULL, "value", FT_TYPE(INT), &at, err);
-}
-
 static bool produce(ft_stage *self, bool *out_done, ft_error *err)
 {
     chain_state *state = self->state;
-    ft_column column = {.type = FT_TYPE(INT)};
 
-    if (state->sent++ == MESSAGES) {
-        *out_done = true;
-        return true;
-    }
-    ft_batch *batch = ft_batch_create(self->account, 1, self->output_width, NULL, err);
-    if (batch)
-        column.values = ft_tensor_create_1d(self->account, FT_DTYPE_I64, 1, err);
-    if (!column.values) {
-        ft_batch_unref(batch);
-        return false;
-    }
-    ((int64_t *)(void *)column.values->data)[0] = 0;
-    ft_batch_set(batch, 0, &column);
-    return ft_emit(self, batch, err);
+    *out_done = state->sent++ == MESSAGES;
+    return *out_done || ft_bench_emit_value(self, 0, err);
 }
 
 // As a stage that writes in place does, and one that keeps a view for a while.
@@ -64,33 +35,25 @@ static bool change(ft_stage *self, ft_batch **in, ft_error *err)
     return ft_emit(self, ft_take(in), err);
 }
 
-static bool swallow(ft_stage *self, ft_batch **in, ft_error *err)
-{
-    (void)self;
-    (void)in;
-    (void)err;
-    return true;
-}
-
 #define CHAIN_STAGE(name_, kind_, concurrency_)                                       \
     .abi = FT_STAGE_ABI, .name = name_, .summary = "pass a buffer on", .kind = kind_, \
     .concurrency = concurrency_, .config_size = 1, .state_size = sizeof(chain_state)
 
 static const ft_stage_def chain_source = {
     CHAIN_STAGE("chain_source", FT_STAGE_SOURCE, FT_CONCURRENCY_ONE),
-    .plan = plan_source,
+    .plan = ft_bench_plan_source,
     .produce = produce,
 };
 static const ft_stage_def chain_change = {
     CHAIN_STAGE("chain_change", FT_STAGE_TRANSFORM, FT_CONCURRENCY_ANY),
-    .plan = plan_reader,
+    .plan = ft_bench_plan_reader,
     .process = change,
 };
 static const ft_stage_def chain_sink = {
     CHAIN_STAGE("chain_sink", FT_STAGE_SINK, FT_CONCURRENCY_ANY),
     .discards = true,
-    .plan = plan_reader,
-    .process = swallow,
+    .plan = ft_bench_plan_reader,
+    .process = ft_bench_swallow,
 };
 
 static uint64_t all_rmws(void)
