@@ -197,11 +197,8 @@ static bool infer_open(ft_stage *self, ft_error *err)
     state->order = ft_alloc_array(ft_feedforward_outputs(network), sizeof(*state->order));
     if (!state->order)
         return ft_fail_nomem(err, ft_feedforward_outputs(network) * sizeof(*state->order));
-    state->scratch = ft_buffer_create(self->account, bytes, err);
-    if (!state->scratch)
-        return false;
-    memset(state->scratch->data, 0, bytes);
-    return true;
+    state->scratch = ft_buffer_zero(self->account, bytes, err);
+    return state->scratch != NULL;
 }
 
 static void infer_close(ft_stage *self)

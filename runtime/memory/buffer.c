@@ -26,10 +26,15 @@ static bool block_bytes(size_t size_bytes, size_t *out)
     return *out < FT_PAGES_MIN || ft_pages_round(out);
 }
 
-static void *block_create(size_t bytes, uint16_t *out_home)
+static void *block_create(size_t bytes, bool is_zero, uint16_t *out_home)
 {
+    void *data;
+
     *out_home = 0;
-    void *data = bytes < FT_PAGES_MIN ? ft_pool_alloc(bytes, out_home) : ft_pages_create(bytes);
+    if (bytes < FT_PAGES_MIN)
+        data = (is_zero ? ft_pool_zero : ft_pool_alloc)(bytes, out_home);
+    else
+        data = (is_zero ? ft_pages_zero : ft_pages_create)(bytes);
 
 #ifdef FT_SANITIZED
     // Kernels may read the tail; it must not make a sanitizer that tracks values unhappy.
@@ -74,7 +79,7 @@ static void buffer_destroy(ft_object *object)
     ft_pool_free(buffer, sizeof(*buffer), buffer->home);
 }
 
-ft_buffer *ft_buffer_create(ft_account *account, size_t size_bytes, ft_error *err)
+static ft_buffer *create(ft_account *account, size_t size_bytes, bool is_zero, ft_error *err)
 {
     size_t bytes;
 
@@ -89,7 +94,7 @@ ft_buffer *ft_buffer_create(ft_account *account, size_t size_bytes, ft_error *er
         ft_pool_free(buffer, sizeof(*buffer), buffer->home);
         return NULL;
     }
-    buffer->data = block_create(bytes, &buffer->data_home);
+    buffer->data = block_create(bytes, is_zero, &buffer->data_home);
     if (!buffer->data) {
         ft_account_release(account, (int64_t)bytes);
         ft_pool_free(buffer, sizeof(*buffer), buffer->home);
@@ -100,6 +105,16 @@ ft_buffer *ft_buffer_create(ft_account *account, size_t size_bytes, ft_error *er
     buffer->charged_bytes = bytes;
     buffer->account = account;
     return buffer;
+}
+
+ft_buffer *ft_buffer_create(ft_account *account, size_t size_bytes, ft_error *err)
+{
+    return create(account, size_bytes, false, err);
+}
+
+ft_buffer *ft_buffer_zero(ft_account *account, size_t size_bytes, ft_error *err)
+{
+    return create(account, size_bytes, true, err);
 }
 
 ft_buffer *ft_buffer_borrow(void *data, size_t size_bytes, void (*release)(void *, void *, size_t),
@@ -123,7 +138,7 @@ static void *block_move(ft_buffer *buffer, size_t size_bytes, size_t bytes)
 
     if (buffer->charged_bytes >= FT_PAGES_MIN && bytes >= FT_PAGES_MIN)
         return ft_pages_resize(buffer->data, buffer->charged_bytes, bytes);
-    void *moved = block_create(bytes, &home);
+    void *moved = block_create(bytes, false, &home);
     if (!moved)
         return NULL;
     memcpy(moved, buffer->data, size_bytes < buffer->size_bytes ? size_bytes : buffer->size_bytes);

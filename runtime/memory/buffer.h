@@ -22,6 +22,9 @@ typedef struct ft_buffer {
 // Not cleared. 64 bytes behind the end may be read (not written): kernels load whole vectors.
 FT_API ft_buffer *ft_buffer_create(ft_account *account, size_t size_bytes,
                                    ft_error *err) FT_MUST_CHECK;
+// The same, all zero. Of a large one only the pages that are written to take memory.
+FT_API ft_buffer *ft_buffer_zero(ft_account *account, size_t size_bytes,
+                                 ft_error *err) FT_MUST_CHECK;
 // Borrowed bytes; `release` may be NULL for bytes that outlive everything.
 FT_API ft_buffer *ft_buffer_borrow(void *data, size_t size_bytes,
                                    void (*release)(void *, void *, size_t), void *host,

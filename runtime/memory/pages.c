@@ -41,6 +41,15 @@ void *ft_pages_create(size_t size_bytes)
     return ft_alloc_aligned(size_bytes, PAGE_BYTES);
 }
 
+void *ft_pages_zero(size_t size_bytes)
+{
+    void *pages = ft_pages_create(size_bytes);
+
+    if (pages)
+        memset(pages, 0, size_bytes);
+    return pages;
+}
+
 void ft_pages_destroy(void *pages, size_t size_bytes)
 {
     (void)size_bytes;
@@ -166,6 +175,19 @@ void *ft_pages_create(size_t size_bytes)
         if (size_bytes >= HUGE_BYTES)
             madvise(pages, size_bytes, MADV_HUGEPAGE);
     }
+    ft_alloc_count(false);
+    return pages;
+}
+
+void *ft_pages_zero(size_t size_bytes)
+{
+    if (ft_alloc_must_fail())
+        return NULL;
+    void *pages =
+        mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED)
+        return NULL;
+    note_live(size_bytes, 0);
     ft_alloc_count(false);
     return pages;
 }

@@ -15,6 +15,8 @@ enum { FT_PAGES_MIN = 256 * 1024 };
 bool ft_pages_round(size_t *size_bytes);
 // `size_bytes` as ft_pages_round gave it. NULL without memory. Counted as one allocation.
 void *ft_pages_create(size_t size_bytes) FT_MUST_CHECK;
+// All zero. Fresh from the kernel, so a page takes memory only once it is written to.
+void *ft_pages_zero(size_t size_bytes) FT_MUST_CHECK;
 void ft_pages_destroy(void *pages, size_t size_bytes);
 void ft_pages_discard(void *pages, size_t size_bytes);  // The same, of pages that are read-only.
 // Moves pages rather than bytes. NULL without memory: the old block stays.

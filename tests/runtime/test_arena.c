@@ -133,6 +133,26 @@ TEST(buffers_charge_what_they_take)
     check_int_eq(told, 9);
 }
 
+// Also where a block comes from what was used before.
+TEST(buffers_of_zeros)
+{
+    ft_error err = FT_ERROR_INIT;
+    ft_account account;
+
+    ft_account_init(&account, 10 << 20);
+    for (size_t size = 100; size <= 3000000; size *= 30)
+        for (int round = 0; round < 2; round++) {
+            ft_buffer *buffer = ft_buffer_zero(&account, size, &err);
+            check_ok(buffer != NULL, &err);
+            check_int_eq(ft_account_used_bytes(&account), (int64_t)buffer->charged_bytes);
+            const char *data = buffer->data;
+            check_true(data[0] == 0 && memcmp(data, data + 1, size - 1) == 0);
+            memset(buffer->data, 'a', size);
+            ft_buffer_unref(buffer);
+        }
+    check_int_eq(ft_account_used_bytes(&account), 0);
+}
+
 TEST(buffers_without_memory)
 {
     for (size_t size = 100; size <= 3000000; size *= 30) {
