@@ -3,7 +3,7 @@
 // With a model `tokens` is i32[*]: the ids that the model was trained on, its special ones around
 // them. The longest text is what the model takes, unless `max_length` says otherwise; what is
 // beyond is cut (`truncation`). One copy of the vocabulary serves all threads; each has a cache of
-// words, 4 MiB at most.
+// words that grows to 4 MiB at most.
 //
 // `tokenize: words` needs no model: lower case, `.` and `,` deleted, cut at each space. `tokens` is
 // then string[*].

@@ -184,6 +184,7 @@ static bool add_long_word(ft_token_coder *coder, const word *one, ft_word_long *
     if (!split_word(coder, one, &ids, &count, err))
         return false;
     if (count <= FT_WORD_LONG_IDS) {
+        coder->cache.added++;
         memcpy(place->key, key, sizeof(key));
         memcpy(place->ids, ids, count * sizeof(*ids));
         place->count = (uint32_t)count;
@@ -206,7 +207,7 @@ static bool add_word(ft_token_coder *coder, const word *one, bool is_known, ft_e
         return add_long_word(coder, one, ft_word_cache_long(&coder->cache, bytes, one->size), err);
     if (!split_word(coder, one, &ids, &count, err))
         return false;
-    ft_word_cache_add_short(one->bucket, one->key, ids, count);
+    ft_word_cache_add_short(&coder->cache, one->bucket, one->key, ids, count);
     return true;
 }
 
@@ -329,6 +330,9 @@ static bool chunk_flush(ft_token_coder *coder, bool last, ft_error *err)
     uint64_t carry = 0;
     word words[64];
 
+    // Between two chunks, as the words of a block know their places.
+    if (FT_UNLIKELY(ft_word_cache_is_crowded(&coder->cache)))
+        ft_word_cache_grow(&coder->cache);
     for (size_t i = 0; i * 64 < end && coder->ids->count < coder->enough; i++) {
         uint64_t parts = text->word[i];
         uint64_t starts = text->single[i] | (parts & ~(parts << 1 | carry));

@@ -13,25 +13,64 @@ const uint64_t ft_word_masks[FT_WORD_SHORT + 1][2] = {
     MASKS(9), MASKS(10), MASKS(11), MASKS(12), MASKS(13), MASKS(14), MASKS(15), MASKS(16),
 };
 
-enum { CACHE_MAX_BITS = 22, CACHE_MIN_BITS = 14, CACHE_SHARE = 64 };
+enum { FIRST_BITS = 16, MOST_BITS = 22, LEAST_BITS = 14, SHARE = 64, GROWTH_BITS = 2 };
 
-bool ft_word_cache_init(ft_word_cache *cache, ft_account *account, ft_error *err)
+static bool make_tables(ft_word_cache *cache, ft_error *err)
 {
-    unsigned bits = CACHE_MAX_BITS;
+    size_t size = (size_t)1 << cache->size_bits;
 
-    while (account && bits > CACHE_MIN_BITS &&
-           INT64_C(1) << bits > account->limit_bytes / CACHE_SHARE)
-        bits--;
-    size_t size = (size_t)1 << bits;
-    cache->buffer = ft_buffer_create(account, size, err);
+    cache->buffer = ft_buffer_zero(cache->account, size, err);
     if (!cache->buffer)
         return false;
-    memset(cache->buffer->data, 0, size);
     cache->shorts = cache->buffer->data;
     cache->longs = (ft_word_long *)(void *)((char *)cache->buffer->data + size / 2);
     // Each half holds buckets and entries of 64 bytes.
-    cache->short_shift = cache->long_shift = 64 - (bits - 1 - 6);
+    cache->shift = 64 - (cache->size_bits - 1 - 6);
     return true;
+}
+
+bool ft_word_cache_init(ft_word_cache *cache, ft_account *account, ft_error *err)
+{
+    unsigned most = MOST_BITS;
+
+    while (account && most > LEAST_BITS && INT64_C(1) << most > account->limit_bytes / SHARE)
+        most--;
+    *cache = (ft_word_cache){
+        .account = account,
+        .size_bits = most < FIRST_BITS ? most : FIRST_BITS,
+        .size_bits_most = most,
+    };
+    return make_tables(cache, err);
+}
+
+void ft_word_cache_grow(ft_word_cache *cache)
+{
+    ft_word_cache old = *cache;
+    const size_t places = (size_t)1 << (64 - old.shift);
+    ft_error err = FT_ERROR_INIT;
+
+    cache->size_bits += GROWTH_BITS;
+    if (cache->size_bits > cache->size_bits_most)
+        cache->size_bits = cache->size_bits_most;
+    cache->added = 0;
+    if (!make_tables(cache, &err)) {
+        *cache = old;
+        cache->size_bits_most = old.size_bits;
+        return;
+    }
+    // Of a bucket the older one first, so that the order stays. Empty entries have no key.
+    for (size_t i = 2 * places; i-- > 0;) {
+        const ft_word_short *entry = &old.shorts[i];
+        ft_word_short *bucket = ft_word_cache_bucket(cache, entry->key);
+        if (entry->key[0] == 0)
+            continue;
+        bucket[1] = bucket[0];
+        bucket[0] = *entry;
+    }
+    for (size_t i = 0; i < places; i++)
+        if (old.longs[i].count > 0)
+            *ft_word_cache_long_at(cache, old.longs[i].key) = old.longs[i];
+    ft_buffer_unref(old.buffer);
 }
 
 void ft_word_cache_finish(ft_word_cache *cache)
@@ -40,9 +79,10 @@ void ft_word_cache_finish(ft_word_cache *cache)
     *cache = (ft_word_cache){0};
 }
 
-void ft_word_cache_add_short(ft_word_short *bucket, const uint64_t key[2], const int32_t *ids,
-                             size_t count)
+void ft_word_cache_add_short(ft_word_cache *cache, ft_word_short *bucket, const uint64_t key[2],
+                             const int32_t *ids, size_t count)
 {
+    cache->added++;
     bucket[1] = bucket[0];
     bucket[0] = (ft_word_short){.key = {key[0], key[1]}, .count = FT_WORD_MANY};
     if (count > FT_WORD_SHORT_IDS)

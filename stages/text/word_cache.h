@@ -4,8 +4,9 @@
 // Two tables, keys padded with zeros (no word has a NUL byte that is looked up here):
 //   short  keys to 16 bytes, to 3 ids, entries of 32 bytes, buckets of two in one cache line
 //   long   keys to 32 bytes, to 7 ids, entries of 64 bytes, one place each
-// A newcomer displaces what is in its place; nothing else is ever moved, so the size is fixed from
-// the start.
+// A newcomer displaces what is in its place. The tables begin small, so that few words stay in few
+// pages and in the nearest cache, and become four times as large when as many words have come as
+// there are buckets.
 #pragma once
 
 #include "runtime/memory/account.h"
@@ -33,14 +34,26 @@ typedef struct ft_word_long {
 
 typedef struct ft_word_cache {
     ft_buffer *buffer;
-    ft_word_short *shorts;             // [2 << short_bits]
-    ft_word_long *longs;               // [1 << long_bits]
-    unsigned short_shift, long_shift;  // 64 - bits.
+    ft_word_short *shorts;  // [2 << short_bits]
+    ft_word_long *longs;    // [1 << long_bits]
+    unsigned shift;         // 64 - bits: as many places are in each table.
+    unsigned size_bits, size_bits_most;
+    size_t added;  // Newcomers, since it has this size.
+    ft_account *account;
 } ft_word_cache;
 
-// At most 4 MiB, and at most a 64th of what the account allows, down to 16 KiB.
+// Grows up to 4 MiB, and to a 64th of what the account allows, down to 16 KiB.
 bool ft_word_cache_init(ft_word_cache *cache, ft_account *account, ft_error *err) FT_MUST_CHECK;
 void ft_word_cache_finish(ft_word_cache *cache);  // A zeroed one is fine.
+
+// Whether it would be better larger.
+static inline bool ft_word_cache_is_crowded(const ft_word_cache *cache)
+{
+    return cache->added >> (64 - cache->shift) && cache->size_bits < cache->size_bits_most;
+}
+
+// Makes it larger; what it holds goes to new places. Without memory it stays as it is, for good.
+void ft_word_cache_grow(ft_word_cache *cache);
 
 // [n] masks the first n bytes of 16.
 extern const uint64_t ft_word_masks[FT_WORD_SHORT + 1][2];
@@ -65,13 +78,13 @@ static inline uint64_t ft_word_mix(uint64_t a, uint64_t b)
 // The bucket of two for a key.
 static inline ft_word_short *ft_word_cache_bucket(const ft_word_cache *cache, const uint64_t key[2])
 {
-    return cache->shorts + 2 * (ft_word_mix(key[0], key[1]) >> cache->short_shift);
+    return cache->shorts + 2 * (ft_word_mix(key[0], key[1]) >> cache->shift);
 }
 
 // Makes `key` the newest of its bucket. With more ids than there is room for only `count` is kept:
 // FT_WORD_MANY.
-void ft_word_cache_add_short(ft_word_short *bucket, const uint64_t key[2], const int32_t *ids,
-                             size_t count);
+void ft_word_cache_add_short(ft_word_cache *cache, ft_word_short *bucket, const uint64_t key[2],
+                             const int32_t *ids, size_t count);
 
 // A word of at most 32 bytes, padded with zeros.
 static inline void ft_word_long_key(const uint8_t *word, size_t size, uint64_t out[4])
@@ -82,6 +95,12 @@ static inline void ft_word_long_key(const uint8_t *word, size_t size, uint64_t o
     ft_word_key(word + FT_WORD_SHORT, tail, out + 2);
 }
 
+static inline ft_word_long *ft_word_cache_long_at(const ft_word_cache *cache, const uint64_t key[4])
+{
+    return cache->longs +
+           (ft_word_mix(ft_word_mix(key[0], key[1]), ft_word_mix(key[2], key[3])) >> cache->shift);
+}
+
 // The place of a word of 17 to 32 bytes, or of a short one with many ids.
 static inline ft_word_long *ft_word_cache_long(const ft_word_cache *cache, const uint8_t *word,
                                                size_t size)
@@ -89,6 +108,5 @@ static inline ft_word_long *ft_word_cache_long(const ft_word_cache *cache, const
     uint64_t key[4];
 
     ft_word_long_key(word, size, key);
-    return cache->longs + (ft_word_mix(ft_word_mix(key[0], key[1]), ft_word_mix(key[2], key[3])) >>
-                           cache->long_shift);
+    return ft_word_cache_long_at(cache, key);
 }

@@ -331,6 +331,61 @@ TEST(wordpiece_memory_is_charged)
     ft_arena_destroy(arena);
 }
 
+// `count` words, one in four of them longer than 16 bytes, in an order that comes back to old ones.
+static void many_words(ft_text *out, int count)
+{
+    ft_text_init(out, (size_t)1 << 28);
+    for (int i = 0; i < count; i++)
+        ft_text_format(out, i % 4 ? "w%d " : "wonderfulwords%d ",
+                       (int)((i * INT64_C(7919)) % count));
+    for (int i = 0; i < count; i++)
+        ft_text_format(out, i % 4 ? "w%d " : "wonderfulwords%d ", i);
+}
+
+// The same words through a cache that grows, one that is too small for them, and one that wants to
+// grow and gets no memory.
+TEST(wordpiece_caches_of_all_sizes_agree)
+{
+    enum { WORDS = 60000 };
+    const int64_t limits[] = {INT64_C(4) << 30, INT64_C(16) << 20, INT64_C(32) << 20};
+    ft_arena *arena = ft_arena_create();
+    const ft_tokenizer *tokenizer = load(arena, same_vocabulary[0]);
+    ft_ids all[FT_COUNT_OF(limits)] = {{0}};
+    int64_t grown[FT_COUNT_OF(limits)];
+    ft_text words;
+
+    many_words(&words, WORDS);
+    for (size_t i = 0; i < FT_COUNT_OF(limits); i++) {
+        ft_error err = FT_ERROR_INIT;
+        ft_account account;
+        bool was_cut;
+        ft_account_init(&account, limits[i]);
+        ft_token_coder *coder =
+            ft_token_coder_create(tokenizer, (ft_token_settings){0}, &account, &err);
+        check_ok(coder != NULL, &err);
+        int64_t before = ft_account_used_bytes(&account);
+        check_true(before < 256 << 10);
+        // What is left is less than the next size of the cache.
+        int64_t taken = i == 2 ? limits[i] - before - (100 << 10) : 0;
+        check_ok(ft_account_charge(&account, taken, &err), &err);
+        check_ok(ft_token_coder_add(coder, ft_text_get(&words), &all[i], &was_cut, &err), &err);
+        ft_account_release(&account, taken);
+        grown[i] = ft_account_used_bytes(&account) - before;
+        ft_token_coder_destroy(coder);
+        check_int_eq(ft_account_used_bytes(&account), 0);
+        check_int_eq(all[i].count, all[0].count);
+        check_true(memcmp(ft_ids_data(&all[i]), ft_ids_data(&all[0]),
+                          all[0].count * sizeof(int32_t)) == 0);
+    }
+    check_true(grown[0] > 3 << 20);
+    check_true(grown[1] < 512 << 10);
+    check_true(grown[2] < 128 << 10);
+    for (size_t i = 0; i < FT_COUNT_OF(limits); i++)
+        ft_ids_finish(&all[i]);
+    ft_text_finish(&words);
+    ft_arena_destroy(arena);
+}
+
 enum { SCAN_BYTES = 700 };
 
 typedef struct scanned {
