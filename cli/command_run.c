@@ -10,6 +10,7 @@
 #include "cli/pull.h"
 #include "cli/report.h"
 #include "cli/report_locks.h"
+#include "runtime/memory/alloc.h"
 
 enum { PROCESSES_MAX = 256, MODEL_MISSING = 604, LOCKS_BYTES_MAX = 1 << 20 };
 
@@ -316,6 +317,7 @@ static int run_command(const ft_arguments *arguments)
     runner r = {.arguments = arguments};
     ft_error err = FT_ERROR_INIT;
 
+    ft_alloc_begin_passing();  // Until what stages load is loaded: ft_run_create.
     if (!read_arguments(&r, &err))
         return ft_command_fail(FT_EXIT_USAGE, &err);
     if (!read_pipeline(&r, &err))

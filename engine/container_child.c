@@ -459,6 +459,7 @@ bool ft_container_load(ft_run *run, const ft_chain *chain, const ft_plan_node **
                           .is_contained = true};
     bool before = ft_lease_create_merged(true), ok = true;
 
+    ft_alloc_begin_passing();
     for (size_t i = 0; ok && i < run->node_count; i++) {
         ft_node *node = &run->nodes[i];
         bool is_wanted = node->chain && (chain ? node->chain == chain : node->chain->is_shared);
@@ -471,6 +472,7 @@ bool ft_container_load(ft_run *run, const ft_chain *chain, const ft_plan_node **
             *out_node = node->plan;
     }
     ft_lease_create_merged(before);
+    ft_alloc_end_passing();
     return ok;
 }
 

@@ -92,6 +92,7 @@ static bool create_parts(ft_run *run, const ft_plan_node **out_node, ft_error *e
               ft_zygote_start(run, out_node, err) && ft_scheduler_init(run, err) &&
               load_stages(run, out_node, err);
     ft_lease_create_merged(before);
+    ft_alloc_end_passing();
     return ok;
 }
 

@@ -162,6 +162,38 @@ static void *raw_aligned(size_t size, size_t alignment)
 }
 #endif
 
+#ifndef FT_SANITIZED
+// mimalloc 2.1 calls it by another name.
+#if MI_MALLOC_VERSION < 210
+static const mi_option_t delay = mi_option_decommit_delay;
+#else
+static const mi_option_t delay = mi_option_purge_delay;
+#endif
+static long usual_delay_ms;
+static bool is_passing;
+#endif
+
+void ft_alloc_begin_passing(void)
+{
+#ifndef FT_SANITIZED
+    if (!is_passing)
+        usual_delay_ms = mi_option_get(delay);
+    is_passing = true;
+    mi_option_set(delay, 0);
+#endif
+}
+
+void ft_alloc_end_passing(void)
+{
+#ifndef FT_SANITIZED
+    if (!is_passing)
+        return;
+    is_passing = false;
+    mi_collect(true);
+    mi_option_set(delay, usual_delay_ms);
+#endif
+}
+
 // Size 0 takes one byte; nothing may pass PTRDIFF_MAX, as the C library has it.
 static bool may_alloc(size_t *size)
 {

@@ -18,6 +18,13 @@ FT_API void *ft_realloc(void *pointer, size_t size_bytes)
 FT_API void ft_free(void *pointer);  // NULL is fine; any of the above.
 FT_API char *ft_copy_text(const char *data, size_t size) FT_MUST_CHECK;  // NUL-terminated copy.
 
+// Around what needs much memory for a short time: pages go back to the system as soon as they are
+// free. Else the allocator keeps them for some milliseconds, and gives them back when the same
+// thread next allocates: never, when it sleeps from then on. Before other threads are started; an
+// end without a beginning does nothing.
+void ft_alloc_begin_passing(void);
+void ft_alloc_end_passing(void);
+
 typedef struct ft_alloc_stats {
     uint64_t allocations;  // Since the start, successful ones.
     int64_t live_blocks;   // Allocated and not freed: 0 at the end of a clean run.
