@@ -281,6 +281,18 @@ static void write_place(ft_watch *watch)
     add_number(watch->place, size, at->turn.place - 1);
 }
 
+// SCHED_IDLE has a fifth of the weight of nice 19 (3 of 1024 against 15: kernel/sched/sched.h), and
+// anybody may enter it (sched(7)); nice 19 is for where a filter of system calls refuses that.
+// Returns 0 or the error. Nothing is to be raised again: a thread that comes back ends.
+static int lower_priority(void)
+{
+    const struct sched_param none = {0};
+
+    if (sched_setscheduler(0, SCHED_IDLE, &none) == 0)
+        return 0;
+    return setpriority(PRIO_PROCESS, 0, NICE_LOWEST) == 0 ? 0 : errno;
+}
+
 // The thread demotes itself, so no other can be hit by mistake; an endless stage never gets to do
 // it by itself. Only what is safe in a handler: system calls, sem_post (signal-safety(7)), stores,
 // and backtrace, which is not on the list: its first call loads libgcc (backtrace(3)), and that is
@@ -297,8 +309,7 @@ static void on_signal(int number)
         errno = before;
         return;
     }
-    int failed = setpriority(PRIO_PROCESS, 0, NICE_LOWEST) == 0 ? 0 : errno;
-    ft_atomic_store(&watch->nice_errno, failed, FT_RELAXED);
+    ft_atomic_store(&watch->nice_errno, lower_priority(), FT_RELAXED);
     watch->frame_count = backtrace(watch->frames, FT_TRACE_FRAMES);
     write_place(watch);
     // Release pairs with the acquire of the monitor that waits for it.

@@ -22,10 +22,10 @@
 //
 // A thread that is left behind keeps its lease, its slot, its instance and its turn; a fresh thread
 // with a slot of its own takes its place, and its queue can be stolen from, as ever. It is demoted
-// to nice 19, which an ordinary user cannot undo: so when its stage returns it hands the turn over
-// with one push that takes no lock, rings the monitor and ends. Another worker finishes the turn.
-// The one exception: a stage that needs memory which is not there, or a source that emits, takes
-// the locks of that as everybody does.
+// to SCHED_IDLE, so it may be long without the processor: when its stage returns it hands the turn
+// over with one push that takes no lock, rings the monitor and ends. Another worker finishes the
+// turn. The one exception: a stage that needs memory which is not there, or a source that emits,
+// takes the locks of that as everybody does.
 //
 // From Go's sysmon and retake (runtime/proc.go), which can preempt; native code cannot be, so the
 // thread stays where it is and the processor goes on without it.
