@@ -54,6 +54,10 @@ typedef struct mc_target {
     bool is_huge;        // With --only alone: it takes more than an hour.
     uint32_t max_steps;  // In one execution; 0: 5000.
     int argument;        // mc_argument().
+    // The threads from this one on are alike (0: none are): run() does the same for all of them,
+    // and nothing tells them apart. So they begin in their order; any other is one of these with
+    // other names.
+    int alike;
 } mc_target;
 
 extern const mc_target mc_targets[];  // The last one has no name.

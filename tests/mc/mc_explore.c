@@ -187,12 +187,25 @@ static bool choose_thread(node *n)
     return false;
 }
 
+// Whether another one, which is like it, has to begin before it.
+static int begins_before(int thread)
+{
+    return mc->target->alike > 0 && thread > mc->target->alike ? thread - 1 : 0;
+}
+
+static bool may_begin(int thread)
+{
+    int other = begins_before(thread);
+
+    return other == 0 || mc->threads[other].has_begun;
+}
+
 static uint8_t enabled_threads(void)
 {
     unsigned enabled = 0;
 
     for (int i = 1; i <= mc->target->threads; i++)
-        if (mc_is_enabled(&mc->threads[i]))
+        if (mc_is_enabled(&mc->threads[i]) && may_begin(i))
             enabled |= bit(i);
     return (uint8_t)enabled;
 }
@@ -396,7 +409,14 @@ void mc_visible(const op *o)
         return;
     }
     give_way();
+    bool begins = !own->has_begun;
+    // As if the other one had started it: for the search, not for the memory model.
+    if (begins && begins_before(mc->self))
+        clock_join(&own->past, &mc->threads[begins_before(mc->self)].begun);
     mc_perform(own, o, &own->chosen);
+    own->has_begun = true;
+    if (begins)
+        own->begun = own->past;
     if (mc->options.trace) {
         char text[400];
         mc_describe(o, &own->chosen, own->result, text, sizeof(text));
@@ -433,6 +453,7 @@ static void reset(void)
         t->seen_count = 0;
         t->has_news = true;
         t->clock_calls = 0;
+        t->has_begun = false;
         t->trail = 1;
         t->last_trail = 0;
         memset(&t->clock, 0, sizeof(t->clock));

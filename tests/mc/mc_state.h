@@ -136,6 +136,8 @@ typedef struct thread {
     int seen_count;
     bool has_news;
     int64_t clock_calls;
+    bool has_begun;
+    vclock begun;  // The past of its first step.
     uint64_t trail, last_trail;
 } thread;
 

@@ -412,6 +412,16 @@ static void try_lock(int t)
     }
 }
 
+// By what each got from x, whoever it was.
+static void alike(int t)
+{
+    (void)t;
+    int first = ADD(x, 1, RLX), second = R(y, RLX);
+    ADD(y, 1, RLX);
+    r[first] = second;
+}
+
+#define ALIKE "000 001 002 010 011 012 020 021 100 101 102 110 120 200 201 210"
 #define L(name, threads, end, outcomes, why) \
     {#name, why, threads, setup_plain, name, end, outcomes, false, false, 0}
 
@@ -460,6 +470,9 @@ const mc_target mc_targets[] = {
     L(critical, 2, finish2, "12 21", "one at a time, no race"),
     L(handed, 2, finish2, "10", "the signal is not lost"),
     L(spin, 2, finish2, "10", "it ends, and the data is there"),
+    L(alike, 3, finish3, ALIKE, "loads that may be late"),
+    {"in_order", "the same, where they begin in order", 3, setup_plain, alike, finish3, ALIKE,
+     .alike = 1},
     L(try_lock, 2, finish2, "01 10 11", "one fails while the other has it"),
     {.name = NULL},
 };

@@ -109,6 +109,6 @@ const mc_target mc_targets[] = {
      .is_long = false},
     {"parking-two", "lock a | lock b | lock a, b", 3, setup, both, finish_both, .is_long = false},
     {"parking-4", "lock lock | lock | lock", 3, setup, twice_first, finish4, .is_long = true},
-    {"parking-3x2", "lock, twice each", 3, setup, twice_each, finish6, .is_huge = true},
+    {"parking-3x2", "lock, twice each", 3, setup, twice_each, finish6, .is_huge = true, .alike = 1},
     {.name = NULL},
 };
