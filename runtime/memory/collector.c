@@ -26,12 +26,12 @@
 #include "runtime/system/thread.h"
 
 enum {
-    BOUND = 1000,          // Objects of a subgraph at first; what is larger is put aside.
-    BOUND_STEP = 8,        // Then it grows by so much each time.
-    BATCH = 32768,         // Objects that wait for one grace period.
-    MANY = 1024,           // Candidates of one lease.
-    SHARE = 64,            // Noted candidates that are worth an assist,
-    SHARE_OBJECTS = 4096,  // which goes through so many objects at most, about.
+    BOUND = 1000,              // Objects of a subgraph at first; what is larger is put aside.
+    BOUND_STEP = 8,            // Then it grows by so much each time.
+    BATCH = 32768,             // Objects that wait for one grace period.
+    MANY = FT_BOUND(1024, 1),  // Candidates of one lease.
+    SHARE = FT_BOUND(64, 1),   // Noted candidates that are worth an assist,
+    SHARE_OBJECTS = 4096,      // which goes through so many objects at most, about.
     NICE = 5,
     PAUSE_MS = 50,
     PAUSE_MAX_MS = 500,

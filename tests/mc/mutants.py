@@ -329,6 +329,10 @@ mutant("collector", "a look is no longer wanted once it is over", COLLECTOR,
        "level what = (level)ft_atomic_load(&wanted, FT_SEQ_CST);", "collector-wanted",
        also=[("    is_looking = false;\n    done = serves;",
               "    is_looking = false;\n    ft_atomic_store(&wanted, NOTHING, FT_SEQ_CST);\n    done = serves;")])
+mutant("collector", "a list is taken by a load and a store", COLLECTOR,
+       "    return ft_atomic_exchange(list, NULL, FT_SEQ_CST);",
+       "    ft_cyclic *taken = ft_atomic_load(list, FT_SEQ_CST);\n"
+       "    ft_atomic_store(list, NULL, FT_SEQ_CST);\n    return taken;", "collector-two-looks")
 
 mutant("source", "a train has landed without order", SOURCES,
        "ft_atomic_sub(&node->source->in_flight, 1, FT_SEQ_CST);", "ft_atomic_sub(&node->source->in_flight, 1, FT_RELAXED);")

@@ -417,6 +417,19 @@ static void finish_wanted(void)
     finish();
 }
 
+// Its own lease does a share of the looking, twice: what it suspects first may be past then.
+static void assist(int thread)
+{
+    if (thread > 1) {
+        look_once();
+        return;
+    }
+    drop(things[0]);
+    ft_lease_turn_end();
+    if (mc_argument())
+        ft_lease_turn_end();
+}
+
 static void borrow(void)
 {
     ft_read_begin();
@@ -460,6 +473,11 @@ const mc_target mc_targets[] = {
      .is_long = false},
     {"collector-freed", "take out, drop, free | look", 2, setup_chain, take_and_free, finish_held,
      .is_long = false},
+    {"collector-assist", "drop, assist | look", 2, setup_pair, assist, finish, .is_long = false},
+    {"collector-assist-2", "drop, assist, assist | look", 2, setup_pair, assist, finish,
+     .is_long = true, .argument = 1},
+    {"collector-assist-3", "drop, assist | look | look", 3, setup_pair, assist, finish,
+     .is_long = true},
     {"collector-take-out-3", "take out, drop | look | look", 3, setup_pair, take_out, finish_taken,
      .is_long = true},
     {"collector-drop-out", "take out, drop, drop | look", 2, setup_pair, take_out, finish,
