@@ -44,6 +44,11 @@ static void finish4(void)
     finish_with(4, 0);
 }
 
+static void finish5(void)
+{
+    finish_with(5, 0);
+}
+
 static void finish6(void)
 {
     finish_with(6, 0);
@@ -81,6 +86,13 @@ static void twice_first(int thread)
         enter(0);
 }
 
+static void twice_but_first(int thread)
+{
+    enter(0);
+    if (thread > 1)
+        enter(0);
+}
+
 static void both(int thread)
 {
     if (thread < 3)
@@ -109,6 +121,8 @@ const mc_target mc_targets[] = {
      .is_long = false},
     {"parking-two", "lock a | lock b | lock a, b", 3, setup, both, finish_both, .is_long = false},
     {"parking-4", "lock lock | lock | lock", 3, setup, twice_first, finish4, .is_long = true},
+    {"parking-5", "lock | lock lock | lock lock", 3, setup, twice_but_first, finish5,
+     .is_long = true, .alike = 2},
     {"parking-3x2", "lock, twice each", 3, setup, twice_each, finish6, .is_huge = true, .alike = 1},
     {.name = NULL},
 };
