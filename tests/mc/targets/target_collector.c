@@ -362,7 +362,7 @@ static void take_and_free(int thread)
         return;
     }
     drop(put_in(things[0], 0, NULL));
-    ft_lease_turn_end();
+    ft_epoch_turn_end();
 }
 
 static void drop_first(void)
