@@ -11,10 +11,19 @@
 #include "cli/surroundings.h"
 
 static const char *const files[] = {
-    "texts-a.jsonl",     "texts-b.jsonl",      "more.jsonl",          "more-2.jsonl",
-    "more-3.jsonl",      "make.yaml",          "tokenize.yaml",       "embed.yaml",
-    "twice.yaml",        "infer.yaml",         "network.safetensors", "essay-tokens.yaml",
-    "essay-linear.yaml", "linear.safetensors", "essay-stack.yaml",    "essay-counter.yaml"};
+    "texts-a.jsonl",     "texts-b.jsonl",      "more.jsonl",          "make.yaml",
+    "tokenize.yaml",     "embed.yaml",         "twice.yaml",          "infer.yaml",
+    "essay-linear.yaml", "linear.safetensors", "network.safetensors", "essay-tokens.yaml",
+    "essay-stack.yaml",  "essay-counter.yaml"};
+
+// How often the longest text is there: one thread is to have more than two seconds of it, so that
+// the start of a run is little beside it.
+enum { MORE_NAMES = 9 };
+
+static void more_path(const ft_bench_scratch *scratch, int number, char *out, size_t room)
+{
+    snprintf(out, room, "%s/more-%d.jsonl", scratch->folder, number);
+}
 
 static bool put_file(const ft_bench_scratch *scratch, const char *name, const char *text,
                      ft_error *err)
@@ -43,15 +52,14 @@ static bool make_texts(ft_bench *bench, const ft_bench_scratch *scratch, const c
     return put_file(scratch, "make.yaml", text, err) && ft_process_run(&process, NULL, err);
 }
 
-// The same text under two more names: enough of it that the start of a run is little beside it.
+// The same text under more names.
 static bool repeat_more(const ft_bench_scratch *scratch, ft_error *err)
 {
-    static const char *const names[] = {"more-2.jsonl", "more-3.jsonl"};
     char from[128], to[128];
 
     snprintf(from, sizeof(from), "%s/more.jsonl", scratch->folder);
-    for (size_t i = 0; i < FT_COUNT_OF(names); i++) {
-        snprintf(to, sizeof(to), "%s/%s", scratch->folder, names[i]);
+    for (int i = 2; i <= MORE_NAMES; i++) {
+        more_path(scratch, i, to, sizeof(to));
         if (link(from, to) != 0)
             return ft_fail_errno(err, errno, "cannot write `%s`", to);
     }
@@ -174,6 +182,10 @@ void ft_bench_scratch_remove(const ft_bench_scratch *scratch)
 
     for (size_t i = 0; i < FT_COUNT_OF(files); i++) {
         snprintf(path, sizeof(path), "%s/%s", scratch->folder, files[i]);
+        unlink(path);
+    }
+    for (int i = 2; i <= MORE_NAMES; i++) {
+        more_path(scratch, i, path, sizeof(path));
         unlink(path);
     }
     rmdir(scratch->folder);
