@@ -32,8 +32,8 @@ static const ft_bench_load own_pair = {"count-own", 1, 100000000};
 static const ft_bench_load atomic_pair = {"count-atomic", 1, 20000000};
 static const ft_bench_load sharded = {"counter", 2, 50000000};
 static const ft_bench_load one_atomic = {"atomic", 2, 10000000};
-static const ft_bench_load hot_two = {"hot-key", 2, 20000000};
-static const ft_bench_load hot_one = {"hot-key", 1, 20000000};
+static const ft_bench_load hot_two = {"hot-key", 2, 200000000};
+static const ft_bench_load hot_one = {"hot-key", 1, 200000000};
 
 static ft_bench_side load_side(const char *name, const ft_bench_load *load)
 {
