@@ -67,6 +67,30 @@ static ft_task *receive(ft_node *node, ft_packet *packet)
     return NULL;
 }
 
+// Of tickets that nothing is left of a stage hears nothing, once it is open; so where its turns are
+// another thread's, which would have to be woken, whoever brings such a ticket passes it on. False:
+// the node's task has nothing to do any more.
+static bool pass_hollow(ft_worker *worker, ft_node *node)
+{
+    // The node is scheduled and nobody has its task but us, so the instance is still.
+    const ft_instance *instance = ft_atomic_load(&node->instances[0], FT_ACQUIRE);
+
+    if (node->chain || node->domain || !instance || !instance->is_open)
+        return true;
+    for (;;) {
+        ft_mutex_lock(&node->lock);
+        bool stopped = ft_run_is_stopped(node->run);
+        ft_packet *packet = !stopped && ft_inbox_is_hollow(node) ? ft_inbox_take(node) : NULL;
+        bool is_left = stopped || ft_inbox_is_ready(node);
+        node->scheduled = packet || is_left;
+        ft_mutex_unlock(&node->lock);
+        if (!packet)
+            return is_left;
+        ft_packet_turn turn = {.node = node, .first = packet, .ok = true, .err = FT_ERROR_INIT};
+        ft_packet_turn_finish(worker, &turn);
+    }
+}
+
 static void arrive(ft_worker *worker, const ft_edge *edge, ft_packet *packet)
 {
     ft_node *node = edge->to;
@@ -83,6 +107,8 @@ static void arrive(ft_worker *worker, const ft_edge *edge, ft_packet *packet)
         ft_mutex_lock(&node->lock);
         task = receive(node, packet);
         ft_mutex_unlock(&node->lock);
+        if (task == &node->serial_task && node->on_pool && !pass_hollow(worker, node))
+            task = NULL;
     }
     if (task)
         ft_dispatch(worker, task);

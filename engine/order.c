@@ -104,6 +104,20 @@ bool ft_inbox_is_ready(ft_node *node)
     return false;
 }
 
+bool ft_inbox_is_hollow(ft_node *node)
+{
+    if (!ft_inbox_is_ready(node))
+        return false;
+    uint32_t pieces = node->keeps_order ? node->lanes[node->lane].pieces : 1;
+    const ft_packet *at = node->first;
+
+    while (pieces > 0 && at->list.count == 0) {
+        at = next_of(at);
+        pieces--;
+    }
+    return pieces == 0;
+}
+
 ft_packet *ft_inbox_take(ft_node *node)
 {
     if (!ft_inbox_is_ready(node))

@@ -14,5 +14,7 @@ ft_packet *ft_inbox_take(ft_node *node);
 ft_packet *ft_inbox_complete(ft_node *node, ft_packet *packet);
 // Is ft_inbox_take going to give something?
 bool ft_inbox_is_ready(ft_node *node);
+// Is it going to give something, and is there no batch in it?
+bool ft_inbox_is_hollow(ft_node *node);
 // Takes whatever there is, for clearing up.
 ft_packet *ft_inbox_drop(ft_node *node);
