@@ -118,6 +118,16 @@ bool ft_source_any_ready(const ft_run *run)
     return false;
 }
 
+bool ft_source_any_running(const ft_run *run)
+{
+    for (size_t i = 0; i < run->source_count; i++)
+        // Relaxed: a hint.
+        if (!run->sources[i]->plan->blocks &&
+            ft_atomic_load(&run->sources[i]->source->state, FT_RELAXED) == FT_SOURCE_RUNNING)
+            return true;
+    return false;
+}
+
 void ft_source_poke(ft_run *run)
 {
     bool ready = false;

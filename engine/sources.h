@@ -8,6 +8,8 @@ void ft_source_finish(ft_node *node);
 // A source that may run and does not block, claimed for the caller; NULL when there is none.
 ft_task *ft_source_claim_any(ft_run *run);
 bool ft_source_any_ready(const ft_run *run);
+// Does a worker give a turn to one?
+bool ft_source_any_running(const ft_run *run);
 // Something changed that a source may have waited for.
 void ft_source_poke(ft_run *run);
 // Nothing else can go on: starts a source that was held back, if there is one.
