@@ -15,7 +15,7 @@ enum {
 
 extern const ft_command ft_command_bench, ft_command_check, ft_command_doctor, ft_command_explain,
     ft_command_graph, ft_command_new, ft_command_pull, ft_command_run, ft_command_stages,
-    ft_command_version;
+    ft_command_tokens, ft_command_version;
 
 // "ftpipe: message" and the hint, on stderr. Returns `status`.
 int ft_command_fail(int status, const ft_error *err);

@@ -14,9 +14,9 @@
 #include "cli/surroundings.h"
 
 static const ft_command *const commands[] = {
-    &ft_command_run,    &ft_command_check,   &ft_command_doctor, &ft_command_graph,
-    &ft_command_stages, &ft_command_explain, &ft_command_pull,   &ft_command_new,
-    &ft_command_bench,  &ft_command_version,
+    &ft_command_run,    &ft_command_check,   &ft_command_doctor,  &ft_command_graph,
+    &ft_command_stages, &ft_command_explain, &ft_command_pull,    &ft_command_new,
+    &ft_command_tokens, &ft_command_bench,   &ft_command_version,
 };
 
 int ft_command_fail(int status, const ft_error *err)

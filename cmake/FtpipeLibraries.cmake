@@ -1,10 +1,11 @@
-# What we stand on. Required: libyaml, mimalloc (not under sanitizers), Lua 5.4. Optional: zlib, zstd.
+# What we stand on. Required: libyaml, mimalloc (not under sanitizers), Lua 5.4. Optional: zlib, zstd, Oniguruma.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(LUA REQUIRED IMPORTED_TARGET lua5.4)
 pkg_check_modules(ZLIB IMPORTED_TARGET zlib)
 pkg_check_modules(ZSTD IMPORTED_TARGET libzstd)
+pkg_check_modules(ONIG IMPORTED_TARGET oniguruma)
 if(NOT FTPIPE_SANITIZE)
   find_package(mimalloc REQUIRED)
 endif()

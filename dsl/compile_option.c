@@ -177,7 +177,7 @@ static bool is_nested(const value *v)
            ft_option_find(v->entry->def->options, v->node->pairs[0].key->text);
 }
 
-// The main setting is known to the user by the stage's name: `limit`, not `count`.
+// The main setting is known to the user by the stage's name: `limit`, not `items`.
 static bool refuse_this(const value *v, const ft_error *err)
 {
     size_t length = strlen(v->option->name);

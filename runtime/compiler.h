@@ -47,6 +47,7 @@ __extension__ typedef unsigned __int128 ft_u128;
 // Index of the lowest set bit, and how many bits above the highest one; `x` must not be 0.
 #define FT_TRAILING_ZEROS_64(x) ((unsigned)__builtin_ctzll(x))
 #define FT_LEADING_ZEROS_64(x) ((unsigned)__builtin_clzll(x))
+#define FT_ONES_64(x) ((unsigned)__builtin_popcountll(x))
 
 // The full product of two 64-bit numbers; returns its low half.
 static inline uint64_t ft_mul_wide(uint64_t a, uint64_t b, uint64_t *out_high)

@@ -13,7 +13,7 @@
 #include "runtime/stage.h"
 
 typedef struct generate_config {
-    int64_t count;
+    int64_t items;
     ft_map fields;
     // Made by plan.
     ft_field_exprs made;
@@ -36,7 +36,7 @@ typedef struct fill_state {
 enum { BATCH_BYTES = 256 * 1024, BATCH_ITEMS_MIN = 16, BATCH_ITEMS_MAX = 8192, MEMORY_SHARE = 64 };
 
 static const ft_option options[] = {
-    FT_OPT_COUNT(generate_config, count, .is_main = true, .required = true, .max = INT64_MAX,
+    FT_OPT_COUNT(generate_config, items, .is_main = true, .required = true, .max = INT64_MAX,
                  .doc = "How many items."),
     FT_OPT_MAP(generate_config, fields,
                .doc = "Fields and their expressions; beside the usual functions there are `index` "
@@ -156,7 +156,7 @@ static bool generate_produce(ft_stage *self, bool *out_done, ft_error *err)
     const generate_config *config = self->config;
     generate_state *state = self->state;
     int64_t most = self->batch_items ? self->batch_items : config->batch_items;
-    int64_t left = config->count - state->next;
+    int64_t left = config->items - state->next;
     size_t count = (size_t)(left < most ? left : most);
 
     if (count == 0) {
@@ -175,7 +175,7 @@ static bool generate_produce(ft_stage *self, bool *out_done, ft_error *err)
         return false;
     }
     state->next += (int64_t)count;
-    ft_source_progress(self, (double)state->next / (double)config->count);
+    ft_source_progress(self, (double)state->next / (double)config->items);
     return ft_emit(self, batch, err);
 }
 

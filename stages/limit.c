@@ -2,7 +2,7 @@
 #include "runtime/stage.h"
 
 typedef struct limit_config {
-    int64_t count;
+    int64_t items;
 } limit_config;
 
 typedef struct limit_state {
@@ -10,7 +10,7 @@ typedef struct limit_state {
 } limit_state;
 
 static const ft_option options[] = {
-    FT_OPT_COUNT(limit_config, count, .is_main = true, .required = true, .max = INT64_MAX,
+    FT_OPT_COUNT(limit_config, items, .is_main = true, .required = true, .max = INT64_MAX,
                  .doc = "How many items pass."),
     FT_OPT_END,
 };
@@ -19,7 +19,7 @@ static bool limit_process(ft_stage *self, ft_batch **in, ft_error *err)
 {
     const limit_config *config = self->config;
     limit_state *state = self->state;
-    int64_t left = config->count - state->passed;
+    int64_t left = config->items - state->passed;
     int64_t count = (int64_t)(*in)->count;
 
     if (count < left) {

@@ -1,5 +1,8 @@
 // Every stage, sorted. One line here and one file beside it are all that a stage needs; CMake reads
 // this file too.
+FT_STAGE(chunk)
+FT_STAGE(count)
+FT_STAGE(detokenize)
 FT_STAGE(drop)
 FT_STAGE(embed)
 FT_STAGE(filter)

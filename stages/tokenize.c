@@ -9,11 +9,10 @@
 // then string[*].
 #include <string.h>
 
-#include "runtime/data/json.h"
 #include "runtime/memory/alloc.h"
-#include "runtime/stage.h"
 #include "stages/text/split_words.h"
-#include "stages/text/tokenizer.h"
+#include "stages/text/stage_text.h"
+#include "stages/text/text_encoder.h"
 
 enum { COUNTER_TOKENS, COUNTER_TRUNCATED };
 enum { LENGTH_MAX = 1 << 30, EXPECTED_IDS_MAX = 1 << 20, GIVE_BACK_BYTES = 1 << 16 };
@@ -22,22 +21,40 @@ enum { LENGTH_MAX = 1 << 30, EXPECTED_IDS_MAX = 1 << 20, GIVE_BACK_BYTES = 1 << 
 static const char *const truncation_choices[] = {"right", "left", "none", "error", NULL};
 static const char *const special_choices[] = {"parse", "text", "error", NULL};
 static const char *const literals[] = {"words", NULL};
+static const char *const unit_choices[] = {"bytes", "characters", NULL};
 static const char *const tokenize_counters[] = {"tokens", "truncated", NULL};
 
+// What `outputs` may name.
+enum { OFFSETS, WORD_IDS, TYPE_IDS, SPECIAL_MASK, OUTPUT_COUNT };
+static const char *const output_names[] = {"offsets", "word_ids", "type_ids", "special_mask", NULL};
+static const unsigned output_columns[OUTPUT_COUNT] = {
+    [OFFSETS] = FT_ENCODE_OFFSETS | FT_ENCODE_SEQUENCE,
+    [WORD_IDS] = FT_ENCODE_WORD_IDS,
+    [TYPE_IDS] = FT_ENCODE_TYPE_IDS,
+    [SPECIAL_MASK] = FT_ENCODE_SPECIAL_MASK,
+};
+
 typedef struct tokenize_config {
-    const char *model;
+    const char *model, *pair, *prompt;
+    ft_strings outputs;
+    int offset_unit;
     int64_t max_length;
     int truncation, special_tokens;
     bool add_special;
     // Found by `plan`:
     bool words;
-    size_t input, output;  // Columns.
+    size_t input, pair_input, output;  // Columns.
+    unsigned wanted;                   // Bit i: outputs[i] is a column.
+    size_t places[OUTPUT_COUNT];
     ft_token_settings settings;
 } tokenize_config;
 
 typedef struct tokenize_state {
-    ft_token_coder *coder;
-    ft_buffer *unescaped;  // A text that came as JSON.
+    ft_token_coder *coder;     // Where ids are all that is wanted,
+    ft_text_encoder *encoder;  // or this.
+    unsigned wanted;           // Of config->wanted, what is read downstream.
+    ft_buffer *unescaped[2];   // Texts that came as JSON.
+    ft_buffer *prompted;       // A text behind the prompt.
 } tokenize_state;
 
 // What is made of a batch.
@@ -45,14 +62,26 @@ typedef struct made {
     uint32_t *kept;    // Items that did not fail.
     int32_t *offsets;  // [kept + 1]
     size_t count;
-    ft_column column;
+    ft_column column, further[OUTPUT_COUNT];
 } made;
 
 static const ft_option tokenize_options[] = {
-    FT_OPT_MODEL(tokenize_config, model, .is_main = true, .required = true, .choices = literals,
-                 .doc = "A tokenizer.json or vocab.txt, a folder that holds one, or a name in the "
-                        "model store; or "
-                        "`words`."),
+    FT_OPT_MODEL(
+        tokenize_config, model, .is_main = true, .required = true, .choices = literals,
+        .doc = "A tokenizer.json, SentencePiece .model, .tiktoken or vocab.txt, a folder that "
+               "holds one, or a name in the model store; or `words`."),
+    FT_OPT_FIELD(tokenize_config, pair,
+                 .doc = "The field with the second text of each item, for models that take two."),
+    FT_OPT_STRING(tokenize_config, prompt,
+                  .doc = "A text that is put before each text, such as `query: `."),
+    FT_OPT_STRINGS(tokenize_config, outputs,
+                   .doc = "Fields that are made beside the ids, one element for each id: "
+                          "`offsets`, where in the text it stands (start and end; 0, 0 for special "
+                          "tokens and those of the prompt); `word_ids`, the word it is part of "
+                          "(-1: none); `type_ids`; `special_mask`, 1 for the model's special "
+                          "tokens."),
+    FT_OPT_CHOICE(tokenize_config, offset_unit, unit_choices, .fallback = "bytes",
+                  .doc = "What offsets count: bytes of UTF-8, or characters (code points)."),
     FT_OPT_INT(tokenize_config, max_length, .min = 1, .max = LENGTH_MAX,
                .doc = "Most tokens of one text, special ones included; else what the model takes."),
     FT_OPT_CHOICE(tokenize_config, truncation, truncation_choices, .fallback = "right",
@@ -80,6 +109,14 @@ static bool check_words_options(const tokenize_config *config, ft_error *err)
         option = "truncation";
     else if (config->special_tokens != FT_SPECIAL_PARSE)
         option = "special_tokens";
+    else if (config->pair)
+        option = "pair";
+    else if (config->prompt)
+        option = "prompt";
+    else if (config->outputs.count > 0)
+        option = "outputs";
+    else if (config->offset_unit != 0)
+        option = "offset_unit";
     if (!option)
         return true;
     ft_fail(err, FT_ERROR_USAGE, "`%s` says nothing of `tokenize: words`", option);
@@ -99,12 +136,41 @@ static bool plan_model(ft_stage_plan *plan, tokenize_config *config, ft_error *e
         .special_tokens = (ft_special_tokens)config->special_tokens,
         .add_special = config->add_special,
     };
-    size_t special = config->add_special ? info.special_count : 0;
+    size_t special = config->pair ? info.pair_special_count : info.special_count;
+    special = config->add_special ? special : 0;
     if (config->max_length > 0 && (size_t)config->max_length < special) {
         ft_fail(err, FT_ERROR_USAGE, "%lld tokens a text leave no room for the %zu special ones",
                 (long long)config->max_length, special);
         ft_hint(err, "Raise `max_length`, or set `add_special: false`.");
         return ft_error_at(err, "max_length", 0, 0);
+    }
+    return true;
+}
+
+static bool plan_outputs(ft_stage_plan *plan, tokenize_config *c, ft_error *err)
+{
+    if (!ft_stage_read_names(&c->outputs, "outputs", output_names, &c->wanted, err))
+        return false;
+    if (c->offset_unit != 0 && !(c->wanted >> OFFSETS & 1)) {
+        ft_fail(err, FT_ERROR_USAGE, "`offset_unit` says nothing where no offsets are made");
+        ft_hint(err, "Set `outputs: offsets`, or leave it out.");
+        return ft_error_at(err, "offset_unit", 0, 0);
+    }
+    for (size_t i = 0; i < OUTPUT_COUNT; i++) {
+        ft_type type = FT_TYPE_IDS;
+        if (!(c->wanted >> i & 1))
+            continue;
+        if (plan->to && strcmp(plan->to, output_names[i]) == 0) {
+            ft_fail(err, FT_ERROR_USAGE, "`%s` is one of `outputs`, and the ids go there too",
+                    plan->to);
+            return ft_error_at(err, "to", 0, 0);
+        }
+        if (i == OFFSETS) {
+            type.rank = 1;
+            type.shape[0] = 2;
+        }
+        if (!ft_plan_add(plan, output_names[i], type, &c->places[i], err))
+            return false;
     }
     return true;
 }
@@ -120,18 +186,10 @@ static bool tokenize_plan(ft_stage_plan *plan, void *config, ft_error *err)
         return false;
     if (!ft_plan_read(plan, plan->from ? "from" : NULL, from, FT_TYPE(STRING), &c->input, err))
         return false;
-    return ft_plan_add(plan, to, c->words ? FT_TYPE_LIST(STRING) : FT_TYPE_IDS, &c->output, err);
-}
-
-static bool tokenize_load_model(ft_stage_load *load, const void *host, void **out, ft_error *err)
-{
-    const tokenize_config *config = host;
-    const ft_tokenizer *tokenizer;
-
-    if (!ft_tokenizer_load(config->model, load->arena, &tokenizer, err))
+    if (c->pair && !ft_plan_read(plan, "pair", c->pair, FT_TYPE(STRING), &c->pair_input, err))
         return false;
-    memcpy(out, &tokenizer, sizeof(tokenizer));
-    return true;
+    return ft_plan_add(plan, to, c->words ? FT_TYPE_LIST(STRING) : FT_TYPE_IDS, &c->output, err) &&
+           plan_outputs(plan, c, err);
 }
 
 static bool tokenize_load(ft_stage_load *load, const void *config, void **out_shared, ft_error *err)
@@ -139,12 +197,22 @@ static bool tokenize_load(ft_stage_load *load, const void *config, void **out_sh
     const tokenize_config *c = config;
 
     *out_shared = NULL;
-    if (c->words)
-        return true;
-    const char *key = ft_arena_format(load->arena, "tokenizer %s", c->model);
-    if (!key)
-        return ft_fail_nomem(err, strlen(c->model));
-    return ft_load_share(load, key, tokenize_load_model, c, out_shared, err);
+    return c->words || ft_stage_load_tokenizer(load, c->model, out_shared, err);
+}
+
+static bool open_encoder(ft_stage *self, ft_error *err)
+{
+    const tokenize_config *config = self->config;
+    tokenize_state *state = self->state;
+    ft_encode_settings settings = {.add_special = config->add_special,
+                                   .max_length = config->settings.max_length,
+                                   .truncation = config->settings.truncation};
+
+    for (size_t i = 0; i < OUTPUT_COUNT; i++)
+        settings.columns |= state->wanted >> i & 1 ? output_columns[i] : 0;
+    state->encoder = ft_text_encoder_create(self->shared, settings, config->settings.special_tokens,
+                                            config->pair != NULL, self->account, err);
+    return state->encoder != NULL;
 }
 
 static bool tokenize_open(ft_stage *self, ft_error *err)
@@ -154,6 +222,11 @@ static bool tokenize_open(ft_stage *self, ft_error *err)
 
     if (config->words)
         return true;
+    for (size_t i = 0; i < OUTPUT_COUNT; i++)
+        if ((config->wanted >> i & 1) && self->live[config->places[i]])
+            state->wanted |= 1u << i;
+    if (state->wanted || config->pair)
+        return open_encoder(self, err);
     state->coder = ft_token_coder_create(self->shared, config->settings, self->account, err);
     return state->coder != NULL;
 }
@@ -163,61 +236,106 @@ static void tokenize_close(ft_stage *self)
     tokenize_state *state = self->state;
 
     ft_token_coder_destroy(state->coder);
-    ft_buffer_unref(state->unescaped);
+    ft_text_encoder_destroy(state->encoder);
+    ft_buffer_unref(state->unescaped[0]);
+    ft_buffer_unref(state->unescaped[1]);
+    ft_buffer_unref(state->prompted);
+}
+
+// ---- offsets ----
+
+// A place in a text, and how many characters begin before it.
+typedef struct cursor {
+    ft_slice text;
+    size_t at, characters;
+} cursor;
+
+static bool begins_character(char byte)
+{
+    return ((unsigned char)byte & 0xc0) != 0x80;
+}
+
+// The character at or around byte `at`. From where the cursor is: offsets hardly move.
+static int32_t count_characters(cursor *c, size_t at)
+{
+    for (; c->at < at; c->at++)
+        c->characters += begins_character(c->text.data[c->at]);
+    for (; c->at > at; c->at--)
+        c->characters -= begins_character(c->text.data[c->at - 1]);
+    bool inside = at < c->text.size && !begins_character(c->text.data[at]);
+    return (int32_t)(c->characters - inside);
+}
+
+// The offsets of one item, whose ids begin at `from`: without the prompt, in what was asked for.
+static void settle_offsets(const tokenize_config *config, const ft_slice texts[2],
+                           const ft_encodings *all, size_t from)
+{
+    size_t prompt = config->prompt ? strlen(config->prompt) : 0;
+    cursor cursors[2] = {{.text = texts[0]}, {.text = texts[1]}};
+    const int32_t *sequence = ft_ids_data(&all->sequence);
+    int32_t *offsets = ft_ids_data(&all->offsets);
+
+    if (prompt == 0 && config->offset_unit == 0)
+        return;
+    for (size_t i = 2 * from; i < all->offsets.count; i++) {
+        int32_t which = sequence[i / 2];
+        if (which == 0)
+            offsets[i] = (size_t)offsets[i] > prompt ? offsets[i] - (int32_t)prompt : 0;
+        if (which >= 0 && config->offset_unit != 0)
+            offsets[i] = count_characters(&cursors[which], (size_t)offsets[i]);
+    }
 }
 
 // ---- run ----
 
-// The text of an item whose type was not known before: a JSON string.
-static bool unescape_item(ft_stage *self, ft_slice json, ft_slice *out, ft_error *why)
+// The texts of an item; `texts[2]` is the first one with the prompt before it.
+static bool find_texts(ft_stage *self, const ft_batch *in, size_t item, ft_slice texts[3],
+                       ft_error *why)
 {
+    const tokenize_config *config = self->config;
     tokenize_state *state = self->state;
+    size_t prompt = config->prompt ? strlen(config->prompt) : 0;
 
-    if (json.size < 2 || json.data[0] != '"')
-        return ft_fail(why, FT_ERROR_DATA, "the field is not a text");
-    if (!state->unescaped || state->unescaped->size_bytes < json.size) {
-        ft_buffer_unref(ft_take(&state->unescaped));
-        state->unescaped = ft_buffer_create(self->account, json.size, why);
-        if (!state->unescaped)
-            return false;
-    }
-    out->data = state->unescaped->data;
-    return ft_json_unescape((ft_slice){json.data + 1, json.size - 2}, state->unescaped->data,
-                            &out->size, why);
-}
-
-static bool item_text(ft_stage *self, const ft_column *column, size_t item, ft_slice *out,
-                      ft_error *why)
-{
-    if (ft_column_is_null(column, item))
-        return ft_fail(why, FT_ERROR_DATA, "the item has no text");
-    *out = ft_column_text(column, item);
-    return column->type.kind != FT_KIND_ANY || unescape_item(self, *out, out, why);
-}
-
-// An item that failed for its own sake is told and left out; else the run fails.
-static bool leave_out(ft_stage *self, const ft_batch *in, size_t item, const ft_error *why,
-                      ft_error *err)
-{
-    if (why->code != FT_ERROR_DATA) {
-        *err = *why;
+    if (!ft_stage_text(self, &state->unescaped[0], &in->columns[config->input], item, &texts[0],
+                       why) ||
+        (config->pair && !ft_stage_text(self, &state->unescaped[1],
+                                        &in->columns[config->pair_input], item, &texts[1], why)))
         return false;
-    }
-    return ft_item_fail(self, in, item, why, err);
+    texts[2] = texts[0];
+    if (prompt == 0)
+        return true;
+    if (!ft_stage_room(self, &state->prompted, prompt + texts[0].size, why))
+        return false;
+    char *bytes = state->prompted->data;
+    memcpy(bytes, config->prompt, prompt);
+    if (texts[0].size > 0)
+        memcpy(bytes + prompt, texts[0].data, texts[0].size);
+    texts[2] = (ft_slice){bytes, prompt + texts[0].size};
+    return true;
 }
 
-static bool add_item_ids(ft_stage *self, const ft_column *column, size_t item, ft_ids *ids,
-                         ft_error *why)
+static bool add_item(ft_stage *self, const ft_batch *in, size_t item, ft_encodings *all,
+                     ft_error *why)
 {
+    const tokenize_config *config = self->config;
     tokenize_state *state = self->state;
-    size_t before = ids->count;
-    ft_slice text;
+    size_t before = all->ids.count;
+    ft_slice texts[3] = {0};
     bool was_cut;
 
-    if (!item_text(self, column, item, &text, why) ||
-        !ft_token_coder_add(state->coder, text, ids, &was_cut, why))
+    if (!find_texts(self, in, item, texts, why))
         return false;
-    ft_count(self, COUNTER_TOKENS, ids->count - before);
+    if (state->coder) {
+        if (!ft_token_coder_add(state->coder, texts[2], &all->ids, &was_cut, why))
+            return false;
+    } else {
+        if (!ft_text_encoder_add(state->encoder, texts[2], config->pair ? &texts[1] : NULL, all,
+                                 &was_cut, why))
+            return false;
+        if (state->wanted >> OFFSETS & 1)
+            settle_offsets(config, texts, all, before);
+    }
+    ft_count(self, COUNTER_TOKENS, all->ids.count - before);
     ft_count(self, COUNTER_TRUNCATED, was_cut);
     return true;
 }
@@ -255,28 +373,62 @@ static bool give_back(ft_buffer *buffer, size_t used_bytes, ft_error *err)
            ft_buffer_resize(buffer, used_bytes, err);
 }
 
+// A column of lists of what was made: as many in each item as there are ids.
+static bool take_column(ft_ids *numbers, int64_t width, ft_tensor **out, ft_error *err)
+{
+    const int64_t shape[2] = {(int64_t)numbers->count / width, width};
+    size_t rank = width > 1 ? 2 : 1;
+
+    if (!give_back(numbers->buffer, numbers->count * sizeof(int32_t), err))
+        return false;
+    *out = numbers->buffer ? ft_tensor_view(numbers->buffer, 0, FT_DTYPE_I32, rank, shape, err)
+                           : ft_tensor_create(NULL, FT_DTYPE_I32, rank, shape, err);
+    return *out != NULL;
+}
+
+static bool take_columns(ft_stage *self, ft_encodings *all, made *out, ft_error *err)
+{
+    const tokenize_config *config = self->config;
+    const tokenize_state *state = self->state;
+    ft_ids *const sources[OUTPUT_COUNT] = {
+        [OFFSETS] = &all->offsets,
+        [WORD_IDS] = &all->word_ids,
+        [TYPE_IDS] = &all->type_ids,
+        [SPECIAL_MASK] = &all->special,
+    };
+
+    for (size_t i = 0; i < OUTPUT_COUNT; i++) {
+        if (!(config->wanted >> i & 1))
+            continue;
+        out->further[i].type = self->output->fields[config->places[i]].type;
+        if ((state->wanted >> i & 1) &&
+            !take_column(sources[i], i == OFFSETS ? 2 : 1, &out->further[i].values, err))
+            return false;
+    }
+    return take_column(&all->ids, 1, &out->column.values, err);
+}
+
 static bool make_ids(ft_stage *self, const ft_batch *in, made *out, ft_error *err)
 {
-    const ft_column *column = &in->columns[((const tokenize_config *)self->config)->input];
-    ft_ids ids = {.account = self->account};
+    const tokenize_state *state = self->state;
+    ft_encodings all;
 
-    bool ok = ft_ids_reserve(&ids, expected_ids(self->config, in), err);
+    ft_encodings_init(&all, self->account);
+    bool ok = !state->coder || ft_ids_reserve(&all.ids, expected_ids(self->config, in), err);
     for (size_t i = 0; ok && i < in->count; i++) {
         ft_error why = FT_ERROR_INIT;
         if (ft_is_cancelled(self)) {
             ok = ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
-        } else if (!add_item_ids(self, column, i, &ids, &why)) {
-            ok = leave_out(self, in, i, &why, err);
+        } else if (!add_item(self, in, i, &all, &why)) {
+            ok = ft_stage_leave_out(self, in, i, &why, err);
         } else {
             out->kept[out->count++] = (uint32_t)i;
-            out->offsets[out->count] = (int32_t)ids.count;
+            out->offsets[out->count] = (int32_t)all.ids.count;
         }
     }
-    ok = ok && give_back(ids.buffer, ids.count * sizeof(int32_t), err);
-    if (ok)
-        out->column.values = number_tensor(&ids.buffer, ids.count, FT_DTYPE_I32, err);
-    ft_ids_finish(&ids);
-    return ok && out->column.values;
+    ok = ok && take_columns(self, &all, out, err);
+    ft_encodings_finish(&all);
+    return ok;
 }
 
 // Room for the words of the batch: exactly as many as there are, and the bytes that they may take.
@@ -308,14 +460,15 @@ static bool split_items(ft_stage *self, const ft_batch *in, ft_word_sink *sink, 
                         ft_error *err)
 {
     const tokenize_config *config = self->config;
+    tokenize_state *state = self->state;
     const ft_column *column = &in->columns[config->input];
     ft_split_ascii *const split = ft_split_ascii_choose();
 
     for (size_t i = 0; i < in->count; i++) {
         ft_error why = FT_ERROR_INIT;
         ft_slice text;
-        if (!item_text(self, column, i, &text, &why)) {
-            if (!leave_out(self, in, i, &why, err))
+        if (!ft_stage_text(self, &state->unescaped[0], column, i, &text, &why)) {
+            if (!ft_stage_leave_out(self, in, i, &why, err))
                 return false;
             continue;
         }
@@ -356,17 +509,12 @@ static bool send(ft_stage *self, ft_batch **in, made *out, ft_error *err)
     const tokenize_config *config = self->config;
     ft_batch *batch;
 
-    if (out->count == (*in)->count)
-        batch = ft_take(in);
-    else
-        batch = ft_batch_select(*in, out->kept, out->count, err);
-    if (!batch)
+    if (!ft_stage_keep(self, in, out->kept, out->count, &batch, err))
         return false;
-    if (!ft_batch_make_writable(&batch, self->output_width, err)) {
-        ft_batch_unref(batch);
-        return false;
-    }
     ft_batch_set(batch, config->output, &out->column);
+    for (size_t i = 0; i < OUTPUT_COUNT; i++)
+        if (config->wanted >> i & 1)
+            ft_batch_set(batch, config->places[i], &out->further[i]);
     return ft_emit(self, batch, err);
 }
 
@@ -386,6 +534,9 @@ static bool make(ft_stage *self, const ft_batch *in, made *out, ft_error *err)
     if (ok)
         out->column.offsets = number_tensor(&offsets, out->count + 1, FT_DTYPE_I32, err);
     ft_buffer_unref(offsets);
+    for (size_t i = 0; out->column.offsets && i < OUTPUT_COUNT; i++)
+        if (out->further[i].values)
+            out->further[i].offsets = ft_tensor_ref(out->column.offsets);
     return ok && out->column.offsets;
 }
 
@@ -395,6 +546,8 @@ static bool tokenize_process(ft_stage *self, ft_batch **in, ft_error *err)
 
     bool ok = make(self, *in, &out, err) && (out.count == 0 || send(self, in, &out, err));
     ft_column_finish(&out.column);
+    for (size_t i = 0; i < OUTPUT_COUNT; i++)
+        ft_column_finish(&out.further[i]);
     ft_free(out.kept);
     return ok;
 }

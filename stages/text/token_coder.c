@@ -1,90 +1,33 @@
-// Text to ids.
+// Text to ids: added tokens, then the fast path that fits the tokenizer or the interpreter, special
+// ids around, cut to a length.
 //
-//   text -> raw added tokens cut out -> [normalised ones cut out] -> chunks of marked text -> words
-//   -> cache or tries -> ids
-//
-// A chunk holds CHUNK bytes of normalised text and grows only for a word that is longer than half
-// of it, which max_input_chars_per_word allows only in odd tokenizers. So memory does not depend on
-// the text, but for tokenizers that have added tokens with `normalized: true`: those are looked for
-// in the normalised text, which is then made as a whole.
-#include "stages/text/tokenizer.h"
-
+// Memory does not depend on the text, but for tokenizers that have added tokens with `normalized:
+// true` (those are looked for in the normalised text, which is then made as a whole) and for those
+// that the interpreter runs.
 #include <string.h>
 
 #include "runtime/memory/alloc.h"
+#include "stages/text/bert_coder.h"
+#include "stages/text/byte_coder.h"
+#include "stages/text/interpreter.h"
+#include "stages/text/normalize.h"
+#include "stages/text/space_coder.h"
 #include "stages/text/tokenizer_parts.h"
-#include "stages/text/word_cache.h"
-
-// One block of 64 bytes gives at most 64 words; BLOCK_IDS ids are reserved for it, four being
-// written at a time.
-enum { CHUNK = 16384, BLOCK_IDS = 64 * FT_WORD_SHORT_IDS + 8, SEEN_MAX = 63 };
-enum { GROWTH_IDS_MAX = 1 << 22 };
 
 struct ft_token_coder {
     const ft_tokenizer *tokenizer;
     ft_token_settings settings;
     ft_account *account;
-    ft_ascii_scan *scan;
-    ft_word_cache cache;
-    ft_buffer *chunk;  // Of `text`: bytes, then the two rows of bits.
-    ft_marked_text text;
-    ft_bert bert;
-    ft_ids *ids;    // Of the text at work.
-    size_t enough;  // Stop at so many ids; SIZE_MAX: never.
+    // One of these is there:
+    ft_bert_coder *bert;
+    ft_byte_coder *bytes;
+    ft_space_coder *spaced;
+    ft_interpreter *interpreter;
+    ft_tokens tokens;        // Of the interpreter.
+    ft_aligned part, spare;  // Of the bytes' path, where it has to normalise.
+    ft_ids *ids;             // Of the text at work.
+    size_t enough;           // Stop at so many ids; SIZE_MAX: never.
 };
-
-void ft_ids_finish(ft_ids *ids)
-{
-    ft_buffer_unref(ids->buffer);
-    ids->buffer = NULL;
-    ids->count = 0;
-}
-
-bool ft_ids_reserve(ft_ids *ids, size_t more, ft_error *err)
-{
-    size_t wanted, bytes;
-    size_t have = ids->buffer ? ids->buffer->size_bytes / sizeof(int32_t) : 0;
-
-    if (FT_ADD_OVERFLOWS(ids->count, more, &wanted) || wanted > INT32_MAX)
-        return ft_fail(err, FT_ERROR_LIMIT, "more than %d ids in a batch", INT32_MAX);
-    if (wanted <= have)
-        return true;
-    // By half, but not so much that the slack of a long text counts.
-    size_t step = have / 2 < GROWTH_IDS_MAX ? have / 2 : GROWTH_IDS_MAX;
-    wanted = wanted > have + step ? wanted : have + step;
-    bytes = wanted * sizeof(int32_t);
-    if (ids->buffer)
-        return ft_buffer_resize(ids->buffer, bytes, err);
-    ids->buffer = ft_buffer_create(ids->account, bytes, err);
-    return ids->buffer != NULL;
-}
-
-// Gives the chunk room for `capacity` bytes (a multiple of 64); keeps what is written.
-static bool chunk_grow(ft_token_coder *coder, size_t capacity, ft_error *err)
-{
-    size_t words = capacity / 64 + 2, bits_bytes, size;
-
-    if (FT_MUL_OVERFLOWS(words, 2 * sizeof(uint64_t), &bits_bytes) ||
-        FT_ADD_OVERFLOWS(capacity + 64, bits_bytes, &size))
-        return ft_fail_nomem(err, capacity);
-    ft_buffer *buffer = ft_buffer_create(coder->account, size, err);
-    if (!buffer)
-        return false;
-    ft_marked_text grown = {.bytes = buffer->data, .at = coder->text.at, .capacity = capacity};
-    grown.word = (uint64_t *)(void *)(grown.bytes + capacity + 64);
-    grown.single = grown.word + words;
-    memset(grown.bytes, 0, size);
-    if (coder->chunk) {
-        size_t old_words = coder->text.capacity / 64 + 2;
-        memcpy(grown.bytes, coder->text.bytes, coder->text.at);
-        memcpy(grown.word, coder->text.word, old_words * sizeof(uint64_t));
-        memcpy(grown.single, coder->text.single, old_words * sizeof(uint64_t));
-    }
-    ft_buffer_unref(coder->chunk);
-    coder->chunk = buffer;
-    coder->text = grown;
-    return true;
-}
 
 ft_token_coder *ft_token_coder_create(const ft_tokenizer *tokenizer, ft_token_settings settings,
                                       ft_account *account, ft_error *err)
@@ -103,12 +46,20 @@ ft_token_coder *ft_token_coder_create(const ft_tokenizer *tokenizer, ft_token_se
     }
     coder->tokenizer = tokenizer;
     coder->settings = settings;
-    coder->account = account;
-    coder->scan = ft_ascii_scan_choose();
-    if (!ft_word_cache_init(&coder->cache, account, err) || !chunk_grow(coder, CHUNK, err)) {
-        ft_token_coder_destroy(coder);
-        return NULL;
-    }
+    coder->account = coder->tokens.account = account;
+    coder->part.account = coder->spare.account = account;
+    if (tokenizer->is_bert)
+        coder->bert = ft_bert_coder_create(tokenizer->is_bert, account, err);
+    else if (tokenizer->grammar)
+        coder->bytes = ft_byte_coder_create(tokenizer->model, tokenizer->grammar, account, err);
+    else if (tokenizer->is_spaced)
+        coder->spaced =
+            ft_space_coder_create(&tokenizer->definition, tokenizer->model, account, err);
+    else
+        coder->interpreter =
+            ft_interpreter_create(tokenizer, settings.special_tokens, account, err);
+    if (!coder->bert && !coder->bytes && !coder->spaced && !coder->interpreter)
+        ft_token_coder_destroy(ft_take(&coder));
     return coder;
 }
 
@@ -116,275 +67,22 @@ void ft_token_coder_destroy(ft_token_coder *coder)
 {
     if (!coder)
         return;
-    ft_word_cache_finish(&coder->cache);
-    ft_buffer_unref(coder->chunk);
+    ft_bert_coder_destroy(coder->bert);
+    ft_byte_coder_destroy(coder->bytes);
+    ft_space_coder_destroy(coder->spaced);
+    ft_aligned_finish(&coder->part);
+    ft_aligned_finish(&coder->spare);
+    ft_interpreter_destroy(coder->interpreter);
+    ft_tokens_finish(&coder->tokens);
     ft_free(coder);
 }
 
-// The end of the word at `from`; `end` is where the marks end.
-static size_t word_end(const ft_marked_text *text, size_t from, size_t end)
-{
-    while (from < end) {
-        uint64_t bits = ~(text->word[from / 64] >> (from % 64));
-        size_t left = 64 - from % 64;
-        size_t run = bits ? FT_TRAILING_ZEROS_64(bits) : 64;
-        if (run < left)
-            return from + run;
-        from += left;
-    }
-    return end;
-}
-
-// A word of one block, with the place where its ids may be: all places of a block are asked for
-// before the first is looked at, so that the waits for memory overlap.
-typedef struct word {
-    uint64_t key[2];
-    union {
-        ft_word_short *bucket;  // size <= FT_WORD_SHORT
-        ft_word_long *place;    // size <= FT_WORD_LONG
-    };
-    size_t from, size;
-} word;
-
-static void add_ids(ft_ids *ids, const int32_t *from, size_t count)
-{
-    memcpy(ft_ids_data(ids) + ids->count, from, count * sizeof(*from));
-    ids->count += count;
-}
-
-// Splits a word by the model. `*out_ids` points to the ids, which have been added.
-static bool split_word(ft_token_coder *coder, const word *one, const int32_t **out_ids,
-                       size_t *out_count, ft_error *err)
-{
-    ft_ids *ids = coder->ids;
-
-    if (!ft_ids_reserve(ids, one->size + BLOCK_IDS, err))
-        return false;
-    int32_t *out = ft_ids_data(ids) + ids->count;
-    *out_count =
-        ft_wordpiece_split(&coder->tokenizer->model, coder->text.bytes + one->from, one->size, out);
-    *out_ids = out;
-    ids->count += *out_count;
-    return true;
-}
-
-// A word of 17 to 32 bytes, or a shorter one of more than three ids.
-static bool add_long_word(ft_token_coder *coder, const word *one, ft_word_long *place,
-                          ft_error *err)
-{
-    uint64_t key[4];
-    const int32_t *ids;
-    size_t count;
-
-    ft_word_long_key(coder->text.bytes + one->from, one->size, key);
-    if (place->count > 0 && memcmp(place->key, key, sizeof(key)) == 0) {
-        add_ids(coder->ids, place->ids, place->count);
-        return true;
-    }
-    if (!split_word(coder, one, &ids, &count, err))
-        return false;
-    if (count <= FT_WORD_LONG_IDS) {
-        coder->cache.added++;
-        memcpy(place->key, key, sizeof(key));
-        memcpy(place->ids, ids, count * sizeof(*ids));
-        place->count = (uint32_t)count;
-    }
-    return true;
-}
-
-// A word that is not in the table of short words, or is there as one of many ids.
-static bool add_word(ft_token_coder *coder, const word *one, bool is_known, ft_error *err)
-{
-    const uint8_t *bytes = coder->text.bytes + one->from;
-    const int32_t *ids;
-    size_t count;
-
-    if (one->size > FT_WORD_LONG || coder->bert.wrote_nul)
-        return split_word(coder, one, &ids, &count, err);
-    if (one->size > FT_WORD_SHORT)
-        return add_long_word(coder, one, one->place, err);
-    if (is_known)
-        return add_long_word(coder, one, ft_word_cache_long(&coder->cache, bytes, one->size), err);
-    if (!split_word(coder, one, &ids, &count, err))
-        return false;
-    ft_word_cache_add_short(&coder->cache, one->bucket, one->key, ids, count);
-    return true;
-}
-
-static bool is_key(const ft_word_short *entry, const uint64_t key[2])
-{
-    return ((entry->key[0] ^ key[0]) | (entry->key[1] ^ key[1])) == 0;
-}
-
-// Fills `words` with those that begin in block `index` at the bits of `starts`; asks for their
-// places.
-static size_t find_words(const ft_token_coder *coder, size_t index, uint64_t starts, size_t end,
-                         word words[64])
-{
-    const ft_marked_text *text = &coder->text;
-    const uint64_t bits = text->word[index], next = text->word[index + 1],
-                   single = text->single[index];
-    size_t count = 0;
-
-    for (; starts; starts &= starts - 1) {
-        word *one = &words[count++];
-        unsigned bit = FT_TRAILING_ZEROS_64(starts);
-        uint64_t run = bits >> bit | next << 1 << (63 - bit);
-        one->from = index * 64 + bit;
-        one->size = FT_TRAILING_ZEROS_64(~run | UINT64_C(1) << SEEN_MAX) + (single >> bit & 1);
-        const uint8_t *bytes = text->bytes + one->from;
-        if (FT_LIKELY(one->size <= FT_WORD_SHORT)) {
-            ft_word_key(bytes, one->size, one->key);
-            one->bucket = ft_word_cache_bucket(&coder->cache, one->key);
-            FT_PREFETCH(one->bucket);
-            continue;
-        }
-        if (one->size == SEEN_MAX)
-            one->size = word_end(text, one->from, end) - one->from;
-        if (one->size <= FT_WORD_LONG) {
-            one->place = ft_word_cache_long(&coder->cache, bytes, one->size);
-            FT_PREFETCH(one->place);
-        }
-    }
-    return count;
-}
-
-// Ids of the words of a block.
-static bool add_words(ft_token_coder *coder, const word *words, size_t count, ft_error *err)
-{
-    // A padded key cannot tell "a" from "a" and a NUL.
-    const size_t short_max = coder->bert.wrote_nul ? 0 : FT_WORD_SHORT;
-
-    if (!ft_ids_reserve(coder->ids, BLOCK_IDS, err))
-        return false;
-    int32_t *out = ft_ids_data(coder->ids) + coder->ids->count;
-    for (size_t i = 0; i < count; i++) {
-        const word *one = &words[i];
-        bool is_known = false;
-        if (FT_LIKELY(one->size <= short_max)) {
-            const ft_word_short *entry = one->bucket;
-            is_known = is_key(entry, one->key) || is_key(++entry, one->key);
-            if (FT_LIKELY(is_known && entry->count <= FT_WORD_SHORT_IDS)) {
-                // Four are written, `count` stay.
-                memcpy(out, entry->ids, 4 * sizeof(*out));
-                out += entry->count;
-                continue;
-            }
-        }
-        coder->ids->count = (size_t)(out - ft_ids_data(coder->ids));
-        if (!add_word(coder, one, is_known, err) || !ft_ids_reserve(coder->ids, BLOCK_IDS, err))
-            return false;
-        out = ft_ids_data(coder->ids) + coder->ids->count;
-    }
-    coder->ids->count = (size_t)(out - ft_ids_data(coder->ids));
-    return true;
-}
-
-// Where the word begins that reaches to the end of the marks; the end when none does.
-static size_t open_word_start(const ft_marked_text *text)
-{
-    size_t at = text->at;
-
-    while (at > 0) {
-        unsigned last = (unsigned)((at - 1) % 64);
-        uint64_t gaps = ~(text->word[(at - 1) / 64] << (63 - last));
-        size_t run = gaps ? FT_LEADING_ZEROS_64(gaps) : 64;
-        if (run <= last)
-            return at - run;
-        at -= last + 1;
-    }
-    return 0;
-}
-
-// Moves the open word [from, at) to the front, as much of it as can still matter.
-static bool keep_open_word(ft_token_coder *coder, size_t from, ft_error *err)
-{
-    ft_marked_text *text = &coder->text;
-    size_t size = text->at - from;
-    size_t max_chars = coder->tokenizer->model.max_chars;
-
-    memmove(text->bytes, text->bytes + from, size);
-    if (size > text->capacity / 2) {
-        // Of a word that is unknown for its length, so much stays that it is too long.
-        size_t chars = 0, at = 0;
-        while (at < size && chars <= max_chars) {
-            chars += (text->bytes[at] & 0xc0) != 0x80;
-            at++;
-        }
-        size = at;
-    }
-    text->at = 0;
-    text->word[0] = text->single[0] = 0;
-    while (text->at < size) {
-        size_t count = size - text->at < 64 ? size - text->at : 64;
-        ft_marked_put(text, count == 64 ? ~UINT64_C(0) : (UINT64_C(1) << count) - 1, 0, count);
-    }
-    return size <= text->capacity / 2 || chunk_grow(coder, text->capacity * 2, err);
-}
-
-// Ids of all words in the chunk; unless it is the last, one that may go on is kept.
-static bool chunk_flush(ft_token_coder *coder, bool last, ft_error *err)
-{
-    ft_marked_text *text = &coder->text;
-    size_t end = last ? text->at : open_word_start(text);
-    uint64_t carry = 0;
-    word words[64];
-
-    // Between two chunks, as the words of a block know their places.
-    if (FT_UNLIKELY(ft_word_cache_is_crowded(&coder->cache)))
-        ft_word_cache_grow(&coder->cache);
-    for (size_t i = 0; i * 64 < end && coder->ids->count < coder->enough; i++) {
-        uint64_t parts = text->word[i];
-        uint64_t starts = text->single[i] | (parts & ~(parts << 1 | carry));
-        carry = parts >> 63;
-        if (end - i * 64 < 64)
-            starts &= (UINT64_C(1) << (end - i * 64)) - 1;
-        size_t count = find_words(coder, i, starts, text->at, words);
-        if (!add_words(coder, words, count, err))
-            return false;
-    }
-    if (!last)
-        return keep_open_word(coder, end, err);
-    text->at = 0;
-    text->word[0] = text->single[0] = 0;
-    return true;
-}
-
-// Ids of text without added tokens.
-static bool add_plain(ft_token_coder *coder, ft_bert_rules rules, ft_slice part, ft_error *err)
-{
-    const uint8_t *in = (const uint8_t *)part.data;
-    ft_marked_text *text = &coder->text;
-    ft_bert *bert = &coder->bert;
-    size_t at = 0;
-
-    bert->rules = rules;
-    bert->out = text;
-    while (at < part.size && coder->ids->count < coder->enough) {
-        if (text->capacity - text->at < ft_bert_room(bert) && !chunk_flush(coder, false, err))
-            return false;
-        if (bert->held_count == 0)
-            at += coder->scan(text, in + at, part.size - at, rules.lowercase);
-        if (at < part.size)
-            at += ft_bert_take(bert, in + at, part.size - at);
-    }
-    if (text->capacity - text->at < ft_bert_room(bert) && !chunk_flush(coder, false, err))
-        return false;
-    ft_bert_flush(bert);
-    return chunk_flush(coder, true, err);
-}
+// ---- BERT ----
 
 static bool add_token(ft_token_coder *coder, const ft_added_token *token, ft_error *err)
 {
-    if (token->special && coder->settings.special_tokens == FT_SPECIAL_ERROR) {
-        ft_fail(err, FT_ERROR_DATA, "the text holds the special token `%.*s`",
-                (int)token->content.size, token->content.data);
-        ft_hint(
-            err,
-            "Set `special_tokens: text` to take it as text, or `parse` to take it as the token.");
-        return false;
-    }
-    if (!ft_ids_reserve(coder->ids, 1, err))
+    if (!ft_added_token_allow(token, coder->settings.special_tokens, err) ||
+        !ft_ids_reserve(coder->ids, 1, err))
         return false;
     ft_ids_data(coder->ids)[coder->ids->count++] = token->id;
     return true;
@@ -393,27 +91,30 @@ static bool add_token(ft_token_coder *coder, const ft_added_token *token, ft_err
 // Ids of text in which normalised added tokens are to be found.
 static bool add_normalized(ft_token_coder *coder, ft_slice part, ft_error *err)
 {
+    const ft_tokenizer *tokenizer = coder->tokenizer;
     size_t size = 0;
     ft_buffer *buffer = ft_buffer_create(coder->account, part.size + 8 * FT_BERT_ROOM, err);
 
     if (!buffer)
         return false;
-    bool done = ft_bert_normalize(&coder->bert, coder->tokenizer->rules, part, buffer, &size, err);
-    ft_added_walk walk = {.set = &coder->tokenizer->added_normalized,
+    bool done = ft_bert_normalize(ft_bert_coder_bert(coder->bert), tokenizer->bert_rules, part,
+                                  buffer, &size, err);
+    ft_added_walk walk = {.set = &tokenizer->added_normalized,
                           .text = {buffer->data, size},
                           .skip_special = coder->settings.special_tokens == FT_SPECIAL_TEXT};
     const ft_added_token *token;
     ft_slice before;
     while (done && coder->ids->count < coder->enough && ft_added_next(&walk, &before, &token)) {
         // It is normalised already: only cut into words.
-        done = add_plain(coder, (ft_bert_rules){false}, before, err) &&
+        done = ft_bert_coder_add(coder->bert, (ft_bert_rules){false}, before, coder->enough,
+                                 coder->ids, err) &&
                (!token || add_token(coder, token, err));
     }
     ft_buffer_unref(buffer);
     return done;
 }
 
-static bool add_text(ft_token_coder *coder, ft_slice text, ft_error *err)
+static bool add_bert(ft_token_coder *coder, ft_slice text, ft_error *err)
 {
     const ft_tokenizer *tokenizer = coder->tokenizer;
     ft_added_walk walk = {.set = &tokenizer->added,
@@ -426,7 +127,8 @@ static bool add_text(ft_token_coder *coder, ft_slice text, ft_error *err)
         if (before.size > 0) {
             bool done = tokenizer->added_normalized.count > 0
                             ? add_normalized(coder, before, err)
-                            : add_plain(coder, tokenizer->rules, before, err);
+                            : ft_bert_coder_add(coder->bert, tokenizer->bert_rules, before,
+                                                coder->enough, coder->ids, err);
             if (!done)
                 return false;
         }
@@ -434,6 +136,87 @@ static bool add_text(ft_token_coder *coder, ft_slice text, ft_error *err)
             return false;
     }
     return true;
+}
+
+// ---- byte-level BPE, and words with SentencePiece's sign ----
+
+static bool normalize_part(ft_token_coder *coder, ft_slice *part, ft_error *err)
+{
+    const ft_definition *definition = &coder->tokenizer->definition;
+
+    if (coder->spaced)
+        return ft_space_coder_normalize(coder->spaced, *part, part, err);
+    if (definition->normalize_count == 0)
+        return true;
+    if (!ft_aligned_set(&coder->part, *part, 0, err) ||
+        !ft_normalize(definition->normalize, definition->normalize_count, &coder->part,
+                      &coder->spare, err))
+        return false;
+    *part = (ft_slice){(const char *)coder->part.bytes, coder->part.size};
+    return true;
+}
+
+// Ids of text without raw added tokens.
+static bool add_part(ft_token_coder *coder, ft_slice part, ft_error *err)
+{
+    ft_added_walk walk = {.set = &coder->tokenizer->added_normalized,
+                          .skip_special = coder->settings.special_tokens == FT_SPECIAL_TEXT};
+    const ft_added_token *token;
+    ft_slice before;
+
+    if (!normalize_part(coder, &part, err))
+        return false;
+    walk.text = part;
+    while (coder->ids->count < coder->enough && ft_added_next(&walk, &before, &token)) {
+        bool done = coder->spaced
+                        ? ft_space_coder_add(coder->spaced, before, coder->enough, coder->ids, err)
+                        : ft_byte_coder_add(coder->bytes, before, coder->enough, coder->ids, err);
+        if (!done || (token && !add_token(coder, token, err)))
+            return false;
+    }
+    return true;
+}
+
+static bool add_parts(ft_token_coder *coder, ft_slice text, ft_error *err)
+{
+    ft_added_walk walk = {.set = &coder->tokenizer->added,
+                          .text = text,
+                          .skip_special = coder->settings.special_tokens == FT_SPECIAL_TEXT};
+    const ft_added_token *token;
+    ft_slice before;
+
+    while (coder->ids->count < coder->enough && ft_added_next(&walk, &before, &token)) {
+        if ((before.size > 0 && !add_part(coder, before, err)) ||
+            (token && !add_token(coder, token, err)))
+            return false;
+    }
+    return true;
+}
+
+// ---- any other ----
+
+static bool add_interpreted(ft_token_coder *coder, ft_slice text, ft_error *err)
+{
+    ft_ids *ids = coder->ids;
+    size_t enough = coder->enough == SIZE_MAX ? SIZE_MAX : coder->enough - ids->count;
+
+    coder->tokens.count = 0;
+    if (!ft_interpreter_add(coder->interpreter, text, false, enough, &coder->tokens, err) ||
+        !ft_ids_reserve(ids, coder->tokens.count, err))
+        return false;
+    const ft_token *tokens = ft_tokens_data(&coder->tokens);
+    for (size_t i = 0; i < coder->tokens.count; i++)
+        ft_ids_data(ids)[ids->count++] = tokens[i].id;
+    return true;
+}
+
+// ---- all of it ----
+
+static bool add_text(ft_token_coder *coder, ft_slice text, ft_error *err)
+{
+    if (coder->bert)
+        return add_bert(coder, text, err);
+    return coder->interpreter ? add_interpreted(coder, text, err) : add_parts(coder, text, err);
 }
 
 // Cuts what was added behind `start` to `budget` ids.
@@ -495,10 +278,6 @@ bool ft_token_coder_add(ft_token_coder *coder, ft_slice text, ft_ids *ids, bool 
     size_t start = ids->count;
 
     coder->ids = ids;
-    coder->text.at = 0;
-    coder->text.word[0] = coder->text.single[0] = 0;
-    coder->bert.held_count = 0;
-    coder->bert.wrote_nul = false;
     *out_cut = false;
     if (add_all(coder, text, out_cut, err))
         return true;

@@ -81,7 +81,7 @@ static bool find_length(ft_tokenizer_info *info, ft_arena *arena, ft_error *err)
 
 static bool find_file(const char *path, ft_arena *arena, const char **out, ft_error *err)
 {
-    static const char *const names[] = {"tokenizer.json", "vocab.txt"};
+    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "vocab.txt"};
     ft_file_kind kind = ft_file_find(path);
 
     *out = path;
@@ -97,7 +97,7 @@ static bool find_file(const char *path, ft_arena *arena, const char **out, ft_er
             return true;
     }
     ft_tokenizer_fault(err, path, NULL, "no tokenizer in this folder");
-    ft_hint(err, "A tokenizer.json or a vocab.txt is read.");
+    ft_hint(err, "A tokenizer.json, a tokenizer.model or a vocab.txt is read.");
     return false;
 }
 
@@ -112,50 +112,80 @@ static bool is_json(const char *path, ft_slice text)
            (trimmed.size > 0 && trimmed.data[0] == '{');
 }
 
-static bool read_file(ft_tokenizer *tokenizer, bool with_vocabulary, ft_arena *scratch,
-                      ft_arena *arena, ft_error *err)
+// Of files that are not JSON, by the ends of their names.
+static const struct {
+    const char *ending;
+    bool (*read)(const ft_definition_reader *r, ft_slice text, ft_error *err);
+} formats[] = {
+    {".txt", ft_definition_read_vocab},
+    {".model", ft_definition_read_sentencepiece},
+    {".tiktoken", ft_definition_read_tiktoken},
+};
+
+static bool read_file(const ft_definition_reader *r, ft_error *err)
 {
-    const char *path = tokenizer->info.path;
     ft_slice text;
 
-    if (!ft_file_read(path, scratch, FT_TOKENIZER_FILE_MAX, &text, err)) {
+    if (!ft_file_read(r->path, r->scratch, FT_TOKENIZER_FILE_MAX, &text, err)) {
         err->number = err->number ? err->number : FT_TOKENIZER_ERROR;
         return false;
     }
-    if (is_json(path, text)) {
-        if (ft_tokenizer_read_json(tokenizer, text, with_vocabulary, scratch, arena, err))
+    if (is_json(r->path, text)) {
+        if (ft_definition_read_json(r, text, err))
             return true;
         // What the JSON reader finds fault with knows no file yet.
         if (err->number == 0 && err->code == FT_ERROR_DATA) {
-            ft_error_while(err, "reading `%s`", path);
+            ft_error_while(err, "reading `%s`", r->path);
             err->number = FT_TOKENIZER_ERROR;
         }
         return false;
     }
-    if (ft_slice_ends_with(ft_slice_of(path), FT_SLICE(".txt")))
-        return ft_tokenizer_read_vocab(tokenizer, text, with_vocabulary, scratch, arena, err);
-    ft_tokenizer_fault(err, path, NULL, "not a tokenizer that this version reads");
-    ft_hint(err, "A tokenizer.json or a vocab.txt is read, or a folder that holds one.");
+    for (size_t i = 0; i < FT_COUNT_OF(formats); i++) {
+        if (ft_slice_ends_with(ft_slice_of(r->path), ft_slice_of(formats[i].ending)))
+            return formats[i].read(r, text, err);
+    }
+    ft_tokenizer_fault(err, r->path, NULL, "not a tokenizer that this version reads");
+    ft_hint(err,
+            "A tokenizer.json, a SentencePiece .model, a .tiktoken or a vocab.txt is read, or a "
+            "folder that holds one.");
     return false;
+}
+
+static size_t count_special(const ft_template_part *parts, size_t count)
+{
+    size_t special = 0;
+
+    for (size_t i = 0; i < count; i++)
+        special += parts[i].kind == FT_PART_SPECIAL;
+    return special;
 }
 
 static bool read_tokenizer(const char *path, bool with_vocabulary, ft_arena *arena,
                            ft_tokenizer **out, ft_error *err)
 {
-    static const int32_t none[1] = {0};
     ft_tokenizer *tokenizer = ft_arena_zero(arena, 1, sizeof(*tokenizer));
     const char *own_path = ft_arena_text(arena, ft_slice_of(path));
     ft_arena *scratch = ft_arena_create();
 
     bool done = tokenizer && own_path && scratch ? true : ft_fail_nomem(err, sizeof(*tokenizer));
-    if (done) {
-        tokenizer->before = tokenizer->after = none;
-        done = find_file(own_path, arena, &tokenizer->info.path, err) &&
-               read_file(tokenizer, with_vocabulary, scratch, arena, err) &&
-               find_length(&tokenizer->info, scratch, err);
+    if (done && find_file(own_path, arena, &tokenizer->info.path, err)) {
+        ft_definition_reader r = {.path = tokenizer->info.path,
+                                  .with_vocabulary = with_vocabulary,
+                                  .scratch = scratch,
+                                  .arena = arena,
+                                  .out = &tokenizer->definition};
+        done = read_file(&r, err) && find_length(&tokenizer->info, scratch, err) &&
+               (!with_vocabulary || ft_tokenizer_compile(tokenizer, arena, err));
+    } else {
+        done = false;
     }
     if (done) {
-        tokenizer->info.special_count = tokenizer->before_count + tokenizer->after_count;
+        const ft_post_definition *post = &tokenizer->definition.post;
+        tokenizer->info.special_count = count_special(post->single, post->single_count);
+        tokenizer->info.pair_special_count = count_special(post->pair, post->pair_count);
+        // They are in the scratch arena, and compiled into the model.
+        tokenizer->definition.model.pieces = NULL;
+        tokenizer->definition.model.merges = NULL;
         *out = tokenizer;
     }
     if (scratch)

@@ -11,7 +11,7 @@
 #pragma once
 
 #include "runtime/memory/arena.h"
-#include "runtime/memory/buffer.h"
+#include "stages/text/ids.h"
 
 typedef struct ft_tokenizer ft_tokenizer;
 
@@ -20,7 +20,8 @@ typedef struct ft_tokenizer_info {
     const char *path;      // The file that is read.
     size_t max_length;     // Ids of one text that the model takes, special ones included; 0 when
                            // nothing says.
-    size_t special_count;  // Ids that are added to one text.
+    size_t special_count;  // Ids that are added to one text,
+    size_t pair_special_count;  // and to two.
 } ft_tokenizer_info;
 
 // `path` is a tokenizer.json, a vocab.txt, or a folder that holds one (the .json is preferred).
@@ -32,6 +33,15 @@ bool ft_tokenizer_describe(const char *path, ft_arena *arena, ft_tokenizer_info 
 bool ft_tokenizer_load(const char *path, ft_arena *arena, const ft_tokenizer **out,
                        ft_error *err) FT_MUST_CHECK;
 const ft_tokenizer_info *ft_tokenizer_get_info(const ft_tokenizer *tokenizer);
+// The text of a token, as the vocabulary spells it; data NULL when there is none with that id.
+ft_slice ft_tokenizer_token_text(const ft_tokenizer *tokenizer, int32_t id);
+
+struct ft_decoder;
+// Ids back to text; those that no token has are left out. `*out` lives until the decoder is used
+// again.
+bool ft_tokenizer_decode(const ft_tokenizer *tokenizer, struct ft_decoder *decoder,
+                         const int32_t *ids, size_t count, bool skip_special, ft_slice *out,
+                         ft_error *err) FT_MUST_CHECK;
 
 typedef enum ft_truncation {
     FT_TRUNCATE_RIGHT,  // Keeps the first ids.
@@ -53,21 +63,6 @@ typedef struct ft_token_settings {
     ft_special_tokens special_tokens;
     bool add_special;  // The tokenizer's own around each text: [CLS] ... [SEP].
 } ft_token_settings;
-
-// Ids that grow; memory is charged to the account.
-typedef struct ft_ids {
-    ft_buffer *buffer;
-    size_t count;
-    ft_account *account;  // May be NULL.
-} ft_ids;
-
-static inline int32_t *ft_ids_data(const ft_ids *ids)
-{
-    return ids->buffer ? ids->buffer->data : NULL;
-}
-// Room for `more` ids behind those there are.
-bool ft_ids_reserve(ft_ids *ids, size_t more, ft_error *err) FT_MUST_CHECK;
-void ft_ids_finish(ft_ids *ids);  // A zeroed one is fine.
 
 typedef struct ft_token_coder ft_token_coder;
 

@@ -57,10 +57,67 @@ static int compare_keys(const void *left, const void *right)
     return (a->value > b->value) - (a->value < b->value);
 }
 
+// A key's head and where it stands.
+typedef struct head {
+    uint64_t head;
+    uint64_t place;
+} head;
+
+enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS };
+
+static void sort_digit(const head *from, head *to, size_t count, unsigned shift)
+{
+    uint32_t starts[DIGITS] = {0}, sum = 0;
+
+    for (size_t i = 0; i < count; i++)
+        starts[from[i].head >> shift & (DIGITS - 1)]++;
+    for (size_t i = 0; i < DIGITS; i++) {
+        uint32_t here = starts[i];
+        starts[i] = sum;
+        sum += here;
+    }
+    for (size_t i = 0; i < count; i++)
+        to[starts[from[i].head >> shift & (DIGITS - 1)]++] = from[i];
+}
+
+// By heads, digit by digit from the last; then runs of equal heads by comparing.
+static void sort_by_heads(ft_trie_key *keys, ft_trie_key *copy, head *heads, head *other,
+                          size_t count)
+{
+    memcpy(copy, keys, count * sizeof(*keys));
+    for (size_t i = 0; i < count; i++)
+        heads[i] = (head){keys[i].head, i};
+    for (unsigned shift = 0; shift < 64; shift += DIGIT_BITS) {
+        sort_digit(heads, other, count, shift);
+        head *swapped = heads;
+        heads = other;
+        other = swapped;
+    }
+    for (size_t i = 0; i < count; i++)
+        keys[i] = copy[heads[i].place];
+    for (size_t from = 0, to; from < count; from = to) {
+        for (to = from + 1; to < count && keys[to].head == keys[from].head;)
+            to++;
+        if (to - from > 1)
+            qsort(keys + from, to - from, sizeof(*keys), compare_keys);
+    }
+}
+
 void ft_trie_sort(ft_trie_key *keys, size_t count)
 {
-    if (count > 1)
-        qsort(keys, count, sizeof(*keys), compare_keys);
+    enum { FEW = 4096 };
+    const size_t each = sizeof(*keys) + 2 * sizeof(head);
+    ft_trie_key *memory = NULL;
+
+    if (count >= FEW && count < UINT32_MAX)
+        memory = ft_alloc_array(count, each);
+    if (memory) {
+        head *heads = (head *)(void *)(memory + count);
+        sort_by_heads(keys, memory, heads, heads + count, count);
+    } else if (count > 1) {
+        qsort(keys, count, sizeof(*keys), compare_keys);  // Without memory too.
+    }
+    ft_free(memory);
 }
 
 // Makes room for one more of `size_bytes`; false without memory.
@@ -174,9 +231,14 @@ static bool place(builder *b, int32_t node, const uint8_t *bytes, size_t count)
     return true;
 }
 
+// Keys are walked in their order, their texts lie anywhere: so the head is the one to ask.
 static uint8_t key_byte(const builder *b, uint32_t key, uint32_t depth)
 {
-    return (uint8_t)b->keys[key].text.data[depth];
+    const ft_trie_key *one = &b->keys[key];
+
+    if (depth < sizeof(one->head))
+        return (uint8_t)(one->head >> (56 - 8 * depth));
+    return (uint8_t)one->text.data[depth];
 }
 
 static bool expand(builder *b, task one)
@@ -232,6 +294,9 @@ bool ft_trie_build(const ft_trie_key *keys, size_t count, ft_arena *arena, ft_tr
     builder b = {.keys = keys};
     ft_trie_node *nodes = NULL;
 
+    // What most vocabularies need, so that few blocks are moved; without it, it grows from nothing.
+    b.nodes = count < UINT32_MAX / 4 ? ft_alloc_array(4 * count + BLOCK, sizeof(*b.nodes)) : NULL;
+    b.capacity = b.nodes ? 4 * count + BLOCK : 0;
     if (count < UINT32_MAX && build(&b, count))
         nodes = ft_arena_aligned(arena, b.count * sizeof(*nodes), 64);
     if (nodes) {

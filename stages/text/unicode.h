@@ -1,6 +1,6 @@
 // What a code point is and what it becomes, as the reference tokenizers have it (Unicode 8
-// categories, Unicode 9 decompositions, the newest letter case). Tables: unicode_tables.h, made by
-// tools/make_unicode_tables.py.
+// categories, Unicode 9 normal forms, Unicode 17 grapheme clusters, the newest letter case).
+// Tables: unicode_tables.h, made by tools/make_unicode_tables.py.
 #pragma once
 
 #include "runtime/slice.h"
@@ -42,6 +42,79 @@ static inline const ft_code_point *ft_unicode_get(uint32_t c)
 
     return &ft_unicode_records[ft_unicode_blocks[block * FT_UNICODE_BLOCK + c % FT_UNICODE_BLOCK]];
 }
+
+// Sets of code points, of which a step of normalisation asks where its work begins. Outside of a
+// form's set are the letters that the form leaves alone whatever stands before and behind them: all
+// classes 0, no decomposition, nothing that joins what is before.
+typedef enum ft_unicode_set {
+    FT_UNICODE_NFC,
+    FT_UNICODE_NFD,
+    FT_UNICODE_NFKC,
+    FT_UNICODE_NFKD,
+    FT_UNICODE_MARKS,  // Category M, of Unicode 9.
+    FT_UNICODE_CASE,   // Changed by lower case.
+    FT_UNICODE_FORMS,  // Has an ft_unicode_form.
+    FT_UNICODE_SETS,
+} ft_unicode_set;
+
+typedef struct ft_unicode_set_block {
+    uint64_t in[FT_UNICODE_SETS];  // A bit for each code point of the block.
+    uint64_t form_at;              // How many forms there are before this block.
+} ft_unicode_set_block;
+
+extern const ft_unicode_set_block ft_unicode_set_blocks[];
+extern const uint16_t ft_unicode_set_block_of[];
+
+static inline bool ft_unicode_in(ft_unicode_set set, uint32_t c)
+{
+    const ft_unicode_set_block *block =
+        &ft_unicode_set_blocks[ft_unicode_set_block_of[c / FT_UNICODE_BLOCK]];
+
+    return block->in[set] >> c % FT_UNICODE_BLOCK & 1;
+}
+
+typedef struct ft_unicode_form {
+    uint16_t canonical_at, compatible_at;       // Full decompositions, in the pool.
+    uint16_t pair_at;                           // The first of those that begin with it.
+    uint8_t canonical_count, compatible_count;  // 0: none.
+    uint8_t pair_count;
+    uint8_t combining_class;
+} ft_unicode_form;
+
+// NULL for what has no class, no decomposition and begins no pair; and for Hangul.
+const ft_unicode_form *ft_unicode_form_of(uint32_t c);
+// The full decomposition, canonical or compatible, in the pool or, of Hangul, in `hangul`; returns
+// how many code points: 0 when it has none.
+size_t ft_unicode_parts(uint32_t c, bool compatible, uint32_t hangul[3], const uint32_t **out);
+// What the two become, 0 when they stay two.
+uint32_t ft_unicode_compose(uint32_t first, uint32_t second);
+
+// How a code point takes part in grapheme clusters: a class (Unicode Standard Annex 29, table 2)
+// and its part in Indic conjuncts.
+enum {
+    FT_GRAPHEME_OTHER,
+    FT_GRAPHEME_CR,
+    FT_GRAPHEME_LF,
+    FT_GRAPHEME_CONTROL,
+    FT_GRAPHEME_EXTEND,
+    FT_GRAPHEME_ZWJ,
+    FT_GRAPHEME_SPACING_MARK,
+    FT_GRAPHEME_PREPEND,
+    FT_GRAPHEME_L,
+    FT_GRAPHEME_V,
+    FT_GRAPHEME_T,
+    FT_GRAPHEME_LV,
+    FT_GRAPHEME_LVT,
+    FT_GRAPHEME_REGIONAL,
+    FT_GRAPHEME_PICTOGRAPHIC,
+    FT_GRAPHEME_INCB_CONSONANT,
+    FT_GRAPHEME_CLASS = 15,  // Mask.
+    FT_GRAPHEME_LINKER = 16,
+    FT_GRAPHEME_INCB_EXTEND = 32,
+};
+
+// Where the extended grapheme cluster ends that begins at `at` of valid UTF-8 (`at` < size).
+size_t ft_unicode_cluster_end(const uint8_t *text, size_t size, size_t at);
 
 // Decodes the code point at `*at` of valid UTF-8 and moves behind it. Inline: once a character.
 static inline uint32_t ft_unicode_next(const uint8_t *text, size_t *at)

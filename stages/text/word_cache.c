@@ -13,7 +13,14 @@ const uint64_t ft_word_masks[FT_WORD_SHORT + 1][2] = {
     MASKS(9), MASKS(10), MASKS(11), MASKS(12), MASKS(13), MASKS(14), MASKS(15), MASKS(16),
 };
 
-enum { FIRST_BITS = 16, MOST_BITS = 22, LEAST_BITS = 14, SHARE = 64, GROWTH_BITS = 2 };
+enum {
+    FIRST_BITS = 16,
+    MOST_BITS = 22,
+    LEAST_BITS = 14,
+    LARGEST_BITS = 30,
+    SHARE = 64,
+    GROWTH_BITS = 2
+};
 
 static bool make_tables(ft_word_cache *cache, ft_error *err)
 {
@@ -29,10 +36,14 @@ static bool make_tables(ft_word_cache *cache, ft_error *err)
     return true;
 }
 
-bool ft_word_cache_init(ft_word_cache *cache, ft_account *account, ft_error *err)
+bool ft_word_cache_init(ft_word_cache *cache, size_t max_bytes, ft_account *account, ft_error *err)
 {
     unsigned most = MOST_BITS;
 
+    while (max_bytes > 0 && most > LEAST_BITS && (size_t)1 << most > max_bytes)
+        most--;
+    while (max_bytes > 0 && most < LARGEST_BITS && (size_t)2 << most <= max_bytes)
+        most++;
     while (account && most > LEAST_BITS && INT64_C(1) << most > account->limit_bytes / SHARE)
         most--;
     *cache = (ft_word_cache){

@@ -42,8 +42,9 @@ typedef struct ft_word_cache {
     ft_account *account;
 } ft_word_cache;
 
-// Grows up to 4 MiB, and to a 64th of what the account allows, down to 16 KiB.
-bool ft_word_cache_init(ft_word_cache *cache, ft_account *account, ft_error *err) FT_MUST_CHECK;
+// Grows up to `max_bytes` (0: 4 MiB), and to a 64th of what the account allows, down to 16 KiB.
+bool ft_word_cache_init(ft_word_cache *cache, size_t max_bytes, ft_account *account,
+                        ft_error *err) FT_MUST_CHECK;
 void ft_word_cache_finish(ft_word_cache *cache);  // A zeroed one is fine.
 
 // Whether it would be better larger.

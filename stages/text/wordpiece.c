@@ -3,7 +3,8 @@
 // one walk.
 #include "stages/text/wordpiece.h"
 
-size_t ft_wordpiece_split(const ft_wordpiece *model, const uint8_t *word, size_t size, int32_t *out)
+size_t ft_wordpiece_split(const ft_wordpiece *model, const uint8_t *word, size_t size, int32_t *out,
+                          uint32_t *ends)
 {
     const ft_trie *trie = &model->words;
     size_t count = 0, at = 0;
@@ -16,12 +17,16 @@ size_t ft_wordpiece_split(const ft_wordpiece *model, const uint8_t *word, size_t
         int32_t id = ft_trie_longest(trie, word + at, size - at, &matched);
         if (matched == 0)
             break;
-        out[count++] = id;
         at += matched;
+        if (ends)
+            ends[count] = (uint32_t)at;
+        out[count++] = id;
         trie = &model->pieces;
     }
     if (at == size)
         return count;
     out[0] = model->unknown;
+    if (ends)
+        ends[0] = (uint32_t)size;
     return 1;
 }

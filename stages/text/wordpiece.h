@@ -11,7 +11,7 @@ typedef struct ft_wordpiece {
     size_t max_chars;  // Longer words, in code points, are unknown.
 } ft_wordpiece;
 
-// Ids of one word of valid UTF-8 (not empty) into `out`, which has room for `size` of them. Returns
-// how many.
-size_t ft_wordpiece_split(const ft_wordpiece *model, const uint8_t *word, size_t size,
-                          int32_t *out);
+// Ids of one word of valid UTF-8 (not empty) into `out`, which has room for `size` of them, and
+// where each ends, in bytes; `ends` may be NULL. Returns how many.
+size_t ft_wordpiece_split(const ft_wordpiece *model, const uint8_t *word, size_t size, int32_t *out,
+                          uint32_t *ends);

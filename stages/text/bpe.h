@@ -1,0 +1,153 @@
+// Byte pair encoding: a word is its characters (or bytes), and of all neighbours that may merge
+// those of the lowest rank do, the leftmost first, until none may.
+//
+// Sennrich, Haddow, Birch: Neural Machine Translation of Rare Words with Subword Units, 2016.
+#pragma once
+
+#include "stages/text/token_sink.h"
+#include "stages/text/vocabulary.h"
+
+// What stands in a word while it is merged: ids, and behind FT_BPE_PHANTOM the characters that only
+// occur in pieces and are none. Merges by text need those, since two of them may be a piece.
+enum { FT_BPE_PHANTOM = FT_VOCAB_ID_MAX + 1 };
+#define FT_BPE_NOTHING UINT32_MAX  // No symbol; no rank.
+
+typedef struct ft_bpe_cell {
+    uint32_t rank;  // FT_BPE_NOTHING: the two do not merge.
+    uint32_t merged;
+} ft_bpe_cell;
+
+typedef struct ft_bpe_pair {
+    uint64_t key;  // Left symbol in the upper half, right in the lower; UINT64_MAX: nothing here.
+    ft_bpe_cell cell;
+} ft_bpe_pair;
+
+typedef struct ft_bpe_char {
+    uint32_t code_point;  // UINT32_MAX: nothing is here.
+    uint32_t symbol;
+} ft_bpe_char;
+
+// Symbols of characters.
+typedef struct ft_bpe_chars {
+    uint32_t ascii[128];
+    const ft_bpe_char *others;  // [1 << (32 - shift)]
+    unsigned shift;
+} ft_bpe_chars;
+
+// A whole word of at most FT_BPE_WORD bytes, padded with zeros; its size and FT_BPE_MARK in the
+// last byte.
+enum { FT_BPE_WORD = 15, FT_BPE_MARK = 128 };
+typedef struct ft_bpe_word {
+    uint64_t key[2];  // [1] is 0: nothing is here.
+    int32_t id;
+} ft_bpe_word;
+
+typedef struct ft_bpe {
+    const ft_vocab *vocab;
+    const ft_bpe_pair *pairs;  // [1 << (64 - pair_shift)]
+    unsigned pair_shift;
+    // Characters in the middle, with the prefix in front (1), with the suffix behind (2), both.
+    const ft_bpe_chars *chars[4];
+    ft_slice prefix, suffix;
+    int32_t unknown;
+    int32_t byte_tokens[256];  // <0x00> to <0xFF>; -1: not there.
+    bool fuse_unknown, byte_fallback, ignore_merges;
+    bool by_text;       // Merges are found by the joined text: unknown characters stay to the end.
+    bool is_bytes;      // Pieces are bytes, not text.
+    bool takes_bytes;   // Every byte is a symbol: words may be given as bytes, by the following.
+    bool unique_sizes;  // An id has one size in bytes, raw_sizes[record].
+    uint32_t byte_symbols[256];
+    const ft_bpe_cell *byte_cells;  // [256 * 256]
+    const uint32_t *raw_sizes;
+    const ft_bpe_word *words;  // [1 << (64 - word_shift)]: pieces that are a token when they are
+                               // a word.
+    unsigned word_shift;
+} ft_bpe;
+
+// `vocab` holds the pieces of the definition.
+bool ft_bpe_build(const ft_model_definition *definition, const ft_vocab *vocab, const char *path,
+                  ft_arena *arena, ft_bpe *out, ft_error *err) FT_MUST_CHECK;
+// The most tokens that a word of `size` bytes may give.
+size_t ft_bpe_room(const ft_bpe *bpe, size_t size);
+bool ft_bpe_split(const ft_bpe *bpe, ft_slice word, ft_model_work *work, ft_token_sink *sink,
+                  ft_error *err) FT_MUST_CHECK;
+// A model that takes_bytes.
+bool ft_bpe_split_bytes(const ft_bpe *bpe, ft_slice word, ft_model_work *work, ft_token_sink *sink,
+                        ft_error *err) FT_MUST_CHECK;
+// Merges at most FT_BPE_SHORT bytes; returns how many symbols are left.
+enum { FT_BPE_SHORT = 64 };
+size_t ft_bpe_merge_bytes(const ft_bpe *bpe, const uint8_t *bytes, size_t size,
+                          uint32_t symbols[FT_BPE_SHORT]);
+
+// The letter that stands for a byte in the vocabularies of GPT-2 and after, and back (-1: none).
+uint32_t ft_bpe_letter(uint8_t byte);
+int ft_bpe_byte(uint32_t letter);
+
+// The key of a word of at most FT_BPE_WORD bytes; 16 may be read.
+static inline void ft_bpe_word_key(const uint8_t *word, size_t size, uint64_t out[2])
+{
+    static const uint64_t masks[9] = {
+        0,
+        0xff,
+        0xffff,
+        0xffffff,
+        0xffffffff,
+        0xffffffffff,
+        0xffffffffffff,
+        0xffffffffffffff,
+        0xffffffffffffffff,
+    };
+    __builtin_memcpy(out, word, 16);
+    out[0] &= masks[size < 8 ? size : 8];
+    out[1] &= masks[size < 8 ? 0 : size - 8];
+    out[1] |= (uint64_t)size << 56;
+}
+
+static inline uint64_t ft_bpe_word_hash(const uint64_t key[2])
+{
+    uint64_t high;
+    uint64_t low = ft_mul_wide(key[0] ^ UINT64_C(0xa0761d6478bd642f),
+                               key[1] ^ UINT64_C(0xe7037ed1a0b428db), &high);
+
+    return (low ^ high) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static inline void ft_bpe_ask_word(const ft_bpe *bpe, const uint64_t key[2])
+{
+    FT_PREFETCH(&bpe->words[ft_bpe_word_hash(key) >> bpe->word_shift]);
+}
+
+// The id of a whole word, -1 when it is none.
+static inline int32_t ft_bpe_find_word(const ft_bpe *bpe, const uint64_t key[2])
+{
+    const size_t mask = ((size_t)1 << (64 - bpe->word_shift)) - 1;
+
+    for (size_t at = (size_t)(ft_bpe_word_hash(key) >> bpe->word_shift);; at = (at + 1) & mask) {
+        const ft_bpe_word *word = &bpe->words[at];
+        if (word->key[0] == key[0] && word->key[1] == key[1])
+            return word->id;
+        if (word->key[1] == 0)
+            return -1;
+    }
+}
+
+static inline size_t ft_bpe_pair_place(uint64_t key, unsigned shift)
+{
+    key *= UINT64_C(0x9e3779b97f4a7c15);
+    key ^= key >> 32;
+    return (size_t)(key * UINT64_C(0xe7037ed1a0b428db) >> shift);
+}
+
+static inline ft_bpe_cell ft_bpe_look(const ft_bpe *bpe, uint32_t left, uint32_t right)
+{
+    const uint64_t key = (uint64_t)left << 32 | right;
+    const size_t mask = ((size_t)1 << (64 - bpe->pair_shift)) - 1;
+
+    for (size_t at = ft_bpe_pair_place(key, bpe->pair_shift);; at = (at + 1) & mask) {
+        const ft_bpe_pair *pair = &bpe->pairs[at];
+        if (pair->key == key)
+            return pair->cell;
+        if (pair->key == UINT64_MAX)
+            return (ft_bpe_cell){FT_BPE_NOTHING, FT_BPE_NOTHING};
+    }
+}

@@ -1,0 +1,186 @@
+// Reads the blob, checks every unit once, so that a walk needs no checks.
+#include "stages/text/charsmap.h"
+
+#include <string.h>
+
+#include "stages/text/base64.h"
+
+enum { BLOCK = 256, HEAD_BYTES = sizeof(uint32_t) };
+static const uint32_t VALUE = UINT32_C(1) << 31;
+
+static uint32_t label_of(uint32_t unit)
+{
+    return unit & (VALUE | 0xff);  // Of a value unit no byte.
+}
+
+static bool has_value(uint32_t unit)
+{
+    return unit >> 8 & 1;
+}
+
+static uint32_t offset_of(uint32_t unit)
+{
+    return unit >> 10 << ((unit >> 9 & 1) * 8);
+}
+
+// Where a step from unit `at` may lead, and the text that its value names, are there.
+static bool check_unit(const ft_charsmap *map, size_t at, const char *path, const char *place,
+                       ft_error *err)
+{
+    uint32_t unit = map->units[at];
+    size_t to = at ^ offset_of(unit);
+
+    if (unit & VALUE)
+        return true;
+    if ((to | (BLOCK - 1)) >= map->count)
+        return ft_fail(err, FT_ERROR_DATA, "%s: %s: unit %zu of its trie leads to unit %zu of %zu",
+                       path, place, at, to, map->count);
+    if (!has_value(unit))
+        return true;
+    size_t text = map->units[to] & ~VALUE;
+    if (!(map->units[to] & VALUE))
+        return ft_fail(err, FT_ERROR_DATA, "%s: %s: unit %zu of its trie has no value at unit %zu",
+                       path, place, at, to);
+    if (text > map->pool_size || (map->pool[text] & 0xc0) == 0x80)
+        return ft_fail(err, FT_ERROR_DATA,
+                       "%s: %s: unit %zu of its trie names the text at byte %zu of %zu, where "
+                       "none begins",
+                       path, place, at, text, map->pool_size);
+    return true;
+}
+
+// The child of the node whose children are around `base`; `*base` becomes its own.
+static bool step(const ft_charsmap *map, size_t *base, uint8_t byte, uint32_t *out_unit)
+{
+    size_t child = *base ^ byte;
+    uint32_t unit = map->units[child];
+
+    if (byte == 0 || label_of(unit) != byte)
+        return false;
+    *base = child ^ offset_of(unit);
+    *out_unit = unit;
+    return true;
+}
+
+static void find_plain(ft_charsmap *map)
+{
+    for (unsigned c = 0; c < sizeof(map->is_plain); c++) {
+        size_t base = offset_of(map->units[0]), below;
+        uint32_t unit;
+        map->is_plain[c] = true;
+        if (!step(map, &base, (uint8_t)c, &unit))
+            continue;
+        map->is_plain[c] = !has_value(unit);
+        for (unsigned next = 0; next < sizeof(map->is_plain); next++) {
+            below = base;
+            if (step(map, &below, (uint8_t)next, &unit))
+                map->is_plain[c] = false;
+        }
+    }
+    map->keeps_letters = true;
+    for (unsigned c = '!'; c <= '~'; c++)
+        map->keeps_letters &= map->is_plain[c];
+}
+
+static uint32_t read_u32(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
+           (uint32_t)bytes[3] << 24;
+}
+
+bool ft_charsmap_parse(ft_slice blob, const char *path, const char *place, ft_arena *arena,
+                       const ft_charsmap **out, ft_error *err)
+{
+    const uint8_t *bytes = (const uint8_t *)blob.data;
+
+    if (blob.size < HEAD_BYTES)
+        return ft_fail(err, FT_ERROR_DATA, "%s: %s has %zu bytes: the size of its trie is cut off",
+                       path, place, blob.size);
+    size_t trie_bytes = read_u32(bytes);
+    if (trie_bytes > blob.size - HEAD_BYTES)
+        return ft_fail(err, FT_ERROR_DATA, "%s: %s: a trie of %zu bytes where %zu are left", path,
+                       place, trie_bytes, blob.size - HEAD_BYTES);
+    if (trie_bytes == 0 || trie_bytes % (BLOCK * sizeof(uint32_t)) != 0)
+        return ft_fail(err, FT_ERROR_DATA,
+                       "%s: %s: a trie of %zu bytes, not of whole blocks of 256 units", path, place,
+                       trie_bytes);
+    ft_slice texts = {blob.data + HEAD_BYTES + trie_bytes, blob.size - HEAD_BYTES - trie_bytes};
+    size_t valid = ft_utf8_valid_prefix(texts);
+    if (valid != texts.size)
+        return ft_fail(err, FT_ERROR_DATA, "%s: %s: byte %zu of its texts is not UTF-8", path,
+                       place, valid);
+    ft_charsmap *map = ft_arena_zero(arena, 1, sizeof(*map));
+    uint32_t *units = ft_arena_alloc(arena, trie_bytes);
+    char *pool = ft_arena_text(arena, texts);
+    if (!map || !units || !pool)
+        return ft_fail_nomem(err, blob.size);
+    *map = (ft_charsmap){.units = units,
+                         .count = trie_bytes / sizeof(*units),
+                         .pool = (const uint8_t *)pool,
+                         .pool_size = texts.size};
+    for (size_t i = 0; i < map->count; i++)
+        units[i] = read_u32(bytes + HEAD_BYTES + i * sizeof(*units));
+    for (size_t i = 0; i < map->count; i++) {
+        if (!check_unit(map, i, path, place, err))
+            return false;
+    }
+    if (units[0] & VALUE)
+        return ft_fail(err, FT_ERROR_DATA, "%s: %s: the root of its trie is a value", path, place);
+    find_plain(map);
+    *out = map;
+    return true;
+}
+
+bool ft_charsmap_parse_base64(ft_slice text, const char *path, const char *place, ft_arena *arena,
+                              const ft_charsmap **out, ft_error *err)
+{
+    uint8_t *blob = ft_arena_alloc(arena, text.size / 4 * 3 + 1);
+    size_t size, at;
+
+    if (!blob)
+        return ft_fail_nomem(err, text.size);
+    if (!ft_base64_decode(text, blob, &size, &at))
+        return ft_fail(err, FT_ERROR_DATA, "%s: %s: %s at letter %zu of %zu", path, place,
+                       at == text.size ? "base64 that is cut off" : "no base64", at, text.size);
+    return ft_charsmap_parse((ft_slice){(const char *)blob, size}, path, place, arena, out, err);
+}
+
+static void get_text(const ft_charsmap *map, size_t base, ft_slice *out)
+{
+    const char *text = (const char *)map->pool + (map->units[base] & ~VALUE);
+
+    *out = (ft_slice){text, strlen(text)};
+}
+
+size_t ft_charsmap_shortest(const ft_charsmap *map, const uint8_t *key, size_t size,
+                            ft_slice *out_becomes)
+{
+    size_t base = offset_of(map->units[0]);
+    uint32_t unit;
+
+    for (size_t i = 0; i < size && step(map, &base, key[i], &unit); i++) {
+        if (has_value(unit)) {
+            get_text(map, base, out_becomes);
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+size_t ft_charsmap_longest(const ft_charsmap *map, const uint8_t *key, size_t size,
+                           ft_slice *out_becomes)
+{
+    size_t base = offset_of(map->units[0]), value_base = 0, longest = 0;
+    uint32_t unit;
+
+    for (size_t i = 0; i < size && step(map, &base, key[i], &unit); i++) {
+        // A rule that ends inside of a character is none: the rest would be no text.
+        if (has_value(unit) && (i + 1 == size || (key[i + 1] & 0xc0) != 0x80)) {
+            value_base = base;
+            longest = i + 1;
+        }
+    }
+    if (longest > 0)
+        get_text(map, value_base, out_becomes);
+    return longest;
+}

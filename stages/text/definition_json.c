@@ -1,0 +1,95 @@
+// tokenizer.json, version 1.0: https://huggingface.co/docs/tokenizers says what its parts do.
+//
+// One pass notes where the members are (they come in any order); then each is read: the vocabulary
+// and the merges by the pull reader, all else as a small tree. What this version does not know is
+// refused with its name and its place.
+#include <string.h>
+
+#include "stages/text/definition_read.h"
+
+enum {
+    MEMBER_VERSION,
+    MEMBER_NORMALIZER,
+    MEMBER_PRE,
+    MEMBER_POST,
+    MEMBER_DECODER,
+    MEMBER_ADDED,
+    MEMBER_MODEL,
+    MEMBER_COUNT
+};
+static const char *const member_names[MEMBER_COUNT] = {
+    "version", "normalizer", "pre_tokenizer", "post_processor", "decoder", "added_tokens", "model"};
+
+static bool read_added_token(const ft_component *c, ft_added_token *token, ft_error *err)
+{
+    return ft_member_text(c, "content", FT_MEMBER_REQUIRED, &token->content, err) &&
+           ft_member_id(c->reader, ft_member(c, "id"), c->place, &token->id, err) &&
+           ft_member_bool(c, "single_word", FT_MEMBER_REQUIRED, &token->single_word, err) &&
+           ft_member_bool(c, "lstrip", FT_MEMBER_REQUIRED, &token->lstrip, err) &&
+           ft_member_bool(c, "rstrip", FT_MEMBER_REQUIRED, &token->rstrip, err) &&
+           ft_member_bool(c, "normalized", FT_MEMBER_REQUIRED, &token->normalized, err) &&
+           ft_member_bool(c, "special", FT_MEMBER_REQUIRED, &token->special, err);
+}
+
+static bool read_added(const ft_definition_reader *r, ft_slice text, ft_error *err)
+{
+    const char *place = member_names[MEMBER_ADDED];
+    ft_json_node *list;
+
+    if (!ft_json_parse(text, r->scratch, &list, err))
+        return false;
+    if (list->kind != FT_JSON_ARRAY)
+        return ft_tokenizer_fault(err, r->path, place, "not a list");
+    ft_added_token *tokens = ft_arena_zero(r->arena, list->count + 1, sizeof(*tokens));
+    if (!tokens)
+        return ft_fail_nomem(err, list->count * sizeof(*tokens));
+    for (size_t i = 0; i < list->count; i++) {
+        const ft_component c = {r, &list->children[i], place};
+        if (!read_added_token(&c, &tokens[i], err))
+            return false;
+    }
+    r->out->added = tokens;
+    r->out->added_count = list->count;
+    return true;
+}
+
+static bool check_version(const ft_definition_reader *r, ft_slice version, ft_error *err)
+{
+    if (version.size == 0 || ft_slice_is(version, "\"1.0\""))
+        return true;
+    ft_tokenizer_fault(err, r->path, "version",
+                       "the version %.*s, which this version does not read",
+                       (int)(version.size < 60 ? version.size : 60), version.data);
+    ft_hint(err, "Files of version \"1.0\" are read.");
+    return false;
+}
+
+bool ft_definition_read_json(const ft_definition_reader *r, ft_slice text, ft_error *err)
+{
+    // The model first: its name says most of what a tokenizer is.
+    static bool (*const read[MEMBER_COUNT])(const ft_definition_reader *, const ft_json_node *,
+                                            ft_error *) = {
+        [MEMBER_NORMALIZER] = ft_definition_read_normalizer,
+        [MEMBER_PRE] = ft_definition_read_pre_tokenizer,
+        [MEMBER_POST] = ft_definition_read_post_processor,
+        [MEMBER_DECODER] = ft_definition_read_decoder,
+    };
+    ft_slice members[MEMBER_COUNT];
+
+    if (!ft_definition_note_members(r, text, NULL, member_names, MEMBER_COUNT, members, err) ||
+        !check_version(r, members[MEMBER_VERSION], err))
+        return false;
+    if (members[MEMBER_MODEL].size == 0)
+        return ft_tokenizer_fault(err, r->path, "model", "missing");
+    r->out->path = r->path;
+    if (!ft_definition_read_model(r, members[MEMBER_MODEL], err))
+        return false;
+    for (int i = 0; i < MEMBER_COUNT; i++) {
+        ft_json_node *node;
+        if (!read[i] || members[i].size == 0)
+            continue;
+        if (!ft_json_parse(members[i], r->scratch, &node, err) || !read[i](r, node, err))
+            return false;
+    }
+    return members[MEMBER_ADDED].size == 0 || read_added(r, members[MEMBER_ADDED], err);
+}

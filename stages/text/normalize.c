@@ -1,0 +1,341 @@
+// The steps that take a text character by character, and the order of all of them.
+//
+// Each looks first for where it has something to do: most texts go through most steps untouched.
+#include "stages/text/normalize.h"
+
+#include "stages/text/byte_level.h"
+#include "stages/text/normalize_steps.h"
+#include "stages/text/pattern.h"
+
+enum { DROPPED = UINT32_MAX, SPACE_LIKE_FIRST = 0x200b, SPACE_LIKE_LAST = 0x200f };
+
+// What the reference's clean_text makes of a character.
+static inline uint32_t clean(uint32_t c)
+{
+    unsigned flags = ft_unicode_get(c)->flags;
+
+    return flags & FT_UNICODE_CONTROL ? DROPPED : flags & FT_UNICODE_WHITE ? ' ' : c;
+}
+
+static inline uint32_t nmt(uint32_t c)
+{
+    switch (c) {
+    case '\t':
+    case '\n':
+    case '\f':
+    case '\r':
+    case 0x1680:
+    case 0x2028:
+    case 0x2029:
+    case 0x2581:
+    case 0xfeff:
+    case 0xfffd:
+        return ' ';
+    case 0x7f:
+    case 0x8f:
+    case 0x9f:
+        return DROPPED;
+    default:
+        if (c >= SPACE_LIKE_FIRST && c <= SPACE_LIKE_LAST)
+            return ' ';
+        return c > 0 && c < 0x20 ? DROPPED : c;
+    }
+}
+
+static inline uint32_t drop_marks(uint32_t c)
+{
+    return ft_unicode_in(FT_UNICODE_MARKS, c) ? DROPPED : c;
+}
+
+// BERT's marks are those of category Mn, of Unicode 8.
+static inline uint32_t drop_accents(uint32_t c)
+{
+    return ft_unicode_get(c)->flags & FT_UNICODE_MARK ? DROPPED : c;
+}
+
+// The eight bytes are printable ASCII, which no filter touches.
+static inline bool is_printable(const uint8_t *bytes)
+{
+    static const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t word;
+
+    memcpy(&word, bytes, sizeof(word));
+    return !((word | (word - ones * 0x20) | (word + ones)) & (ones * 0x80));
+}
+
+// Drops characters and makes others spaces, in place: the rest keeps its spans. Inline for each
+// `becomes`.
+FT_ALWAYS_INLINE void filter(ft_aligned *text, uint32_t (*becomes)(uint32_t))
+{
+    uint8_t *bytes = text->bytes;
+    size_t out = 0;
+
+    for (size_t at = 0; at < text->size;) {
+        size_t start = at, width = sizeof(uint64_t);
+        if (at + width <= text->size && is_printable(bytes + at)) {
+            at += width;
+        } else {
+            uint32_t c = ft_unicode_next(bytes, &at), now = becomes(c);
+            width = at - start;
+            if (now == DROPPED)
+                continue;
+            if (now != c) {
+                bytes[start] = (uint8_t)now;
+                width = 1;
+            }
+        }
+        if (out != start) {
+            memmove(bytes + out, bytes + start, width);
+            if (text->has_spans)
+                memmove(text->spans + out, text->spans + start, width * sizeof(ft_span));
+        }
+        out += width;
+    }
+    text->size = out;
+}
+
+static bool pad_chinese(ft_aligned *text, ft_aligned *spare, ft_error *err)
+{
+    enum { PADDED_BYTES = 6 };
+    ft_rewrite rewrite;
+    size_t at = 0, kept = 0;
+
+    ft_rewrite_begin(&rewrite, text, spare);
+    while (at < text->size) {
+        size_t start = at;
+        uint32_t c = ft_unicode_next(text->bytes, &at);
+        if (c < 0x80 || !(ft_unicode_get(c)->flags & FT_UNICODE_CJK))
+            continue;
+        if (!ft_rewrite_room(&rewrite, start - kept + PADDED_BYTES, err))
+            return false;
+        rewrite.at = kept;
+        ft_rewrite_keep(&rewrite, start);
+        ft_rewrite_put(&rewrite, ' ', FT_CHANGE_REPLACES);
+        ft_rewrite_put(&rewrite, c, FT_CHANGE_ADDS);
+        ft_rewrite_put(&rewrite, ' ', FT_CHANGE_ADDS);
+        kept = at;
+    }
+    if (kept == 0)
+        return true;
+    if (!ft_rewrite_room(&rewrite, text->size - kept, err))
+        return false;
+    rewrite.at = kept;
+    ft_rewrite_keep(&rewrite, text->size);
+    ft_aligned_swap(text, spare);
+    return true;
+}
+
+// Lowers ASCII in place; returns where the first other character begins that changes.
+static size_t lower_ascii(ft_aligned *text)
+{
+    uint8_t *bytes = text->bytes;
+    size_t at = 0;
+
+    while (at < text->size) {
+        uint8_t byte = bytes[at];
+        if (byte < 0x80) {
+            bytes[at++] = (uint8_t)(byte + ((byte >= 'A' && byte <= 'Z') ? 'a' - 'A' : 0));
+            continue;
+        }
+        size_t start = at;
+        if (ft_unicode_in(FT_UNICODE_CASE, ft_unicode_next(bytes, &at)))
+            return start;
+    }
+    return at;
+}
+
+static bool lower(ft_aligned *text, ft_aligned *spare, ft_error *err)
+{
+    size_t at = lower_ascii(text), grown;
+    ft_rewrite rewrite;
+
+    if (at == text->size)
+        return true;
+    // Two bytes may become three, never one two.
+    if (FT_ADD_OVERFLOWS(text->size, text->size / 2 + 2, &grown) ||
+        !ft_aligned_reserve(spare, grown, err))
+        return false;
+    ft_rewrite_begin(&rewrite, text, spare);
+    ft_rewrite_keep(&rewrite, at);
+    while (at < text->size) {
+        uint32_t c = ft_unicode_next(text->bytes, &at);
+        const ft_code_point *record = ft_unicode_get(c);
+        if (record->flags & FT_UNICODE_LOWERS_TO_MANY) {
+            ft_rewrite_put(&rewrite, 'i', FT_CHANGE_REPLACES);
+            ft_rewrite_put(&rewrite, 0x0307, FT_CHANGE_ADDS);
+        } else {
+            ft_rewrite_put(&rewrite, (uint32_t)((int32_t)c + record->lower), FT_CHANGE_REPLACES);
+        }
+    }
+    ft_aligned_swap(text, spare);
+    return true;
+}
+
+static bool bert(ft_bert_rules rules, ft_aligned *text, ft_aligned *spare, ft_error *err)
+{
+    if (rules.clean_text)
+        filter(text, clean);
+    if (rules.handle_chinese_chars && !pad_chinese(text, spare, err))
+        return false;
+    if (rules.strip_accents) {
+        if (!ft_normalize_form(FT_UNICODE_NFD, text, spare, err))
+            return false;
+        filter(text, drop_accents);
+    }
+    return !rules.lowercase || lower(text, spare, err);
+}
+
+static void strip(bool left, bool right, ft_aligned *text)
+{
+    size_t from = 0, to = text->size;
+
+    while (left && from < to) {
+        size_t next = from;
+        if (!(ft_unicode_get(ft_unicode_next(text->bytes, &next))->flags & FT_UNICODE_WHITE))
+            break;
+        from = next;
+    }
+    while (right && to > from) {
+        size_t before = to;
+        if (!(ft_unicode_get(ft_unicode_previous(text->bytes, &before))->flags & FT_UNICODE_WHITE))
+            break;
+        to = before;
+    }
+    text->size = to - from;
+    if (from == 0)
+        return;
+    memmove(text->bytes, text->bytes + from, text->size);
+    if (text->has_spans)
+        memmove(text->spans, text->spans + from, text->size * sizeof(ft_span));
+}
+
+// What is put has the span of the end of what it stands for.
+static bool replace(const ft_pattern *pattern, ft_slice content, ft_aligned *text,
+                    ft_aligned *spare, ft_error *err)
+{
+    ft_slice bytes = {(const char *)text->bytes, text->size};
+    ft_matches matches = {0};
+    ft_rewrite rewrite;
+    bool found = text->size > 0, is_changed = false;
+    size_t start, end;
+
+    ft_rewrite_begin(&rewrite, text, spare);
+    while (found) {
+        if (!ft_pattern_step(pattern, bytes, &matches, &found, &start, &end, err))
+            return false;
+        if (!found)
+            break;
+        if (!ft_rewrite_room(&rewrite, start - rewrite.at + content.size, err))
+            return false;
+        ft_rewrite_keep(&rewrite, start);
+        rewrite.at = end;
+        ft_span origin = {0};
+        if (text->has_spans)
+            origin = ft_rewrite_span(&rewrite, FT_CHANGE_ADDS);
+        ft_aligned_put(spare, (const uint8_t *)content.data, content.size, origin);
+        is_changed = true;
+    }
+    if (!is_changed)
+        return true;
+    if (!ft_rewrite_room(&rewrite, text->size - rewrite.at, err))
+        return false;
+    ft_rewrite_keep(&rewrite, text->size);
+    ft_aligned_swap(text, spare);
+    return true;
+}
+
+static bool prepend(ft_slice content, ft_aligned *text, ft_error *err)
+{
+    size_t size;
+
+    if (text->size == 0)
+        return true;
+    if (FT_ADD_OVERFLOWS(text->size, content.size, &size))
+        size = SIZE_MAX;
+    if (!ft_aligned_reserve(text, size, err))
+        return false;
+    memmove(text->bytes + content.size, text->bytes, text->size);
+    if (content.size > 0)
+        memcpy(text->bytes, content.data, content.size);
+    if (text->has_spans) {
+        ft_span first = text->spans[0];
+        memmove(text->spans + content.size, text->spans, text->size * sizeof(ft_span));
+        for (size_t i = 0; i < content.size; i++)
+            text->spans[i] = first;
+        size_t width = 0;
+        ft_unicode_next(text->bytes, &width);
+        // The first character is what the reference adds then.
+        for (size_t i = 0; content.size == 0 && i < width; i++)
+            text->spans[i] = (ft_span){text->start, text->start};
+    }
+    text->size = size;
+    return true;
+}
+
+static bool byte_level(ft_aligned *text, ft_aligned *spare, ft_error *err)
+{
+    size_t size = text->size;
+
+    if (!ft_aligned_reserve(spare, 2 * size + 1, err))
+        return false;
+    spare->start = text->start;
+    spare->size = ft_byte_letters_put(text->bytes, size, spare->bytes);
+    if (text->has_spans) {
+        size_t out = 0;
+        for (size_t i = 0; i < size; i++) {
+            for (unsigned n = ft_byte_letters[text->bytes[i]].size; n > 0; n--)
+                spare->spans[out++] = text->spans[i];
+        }
+    }
+    ft_aligned_swap(text, spare);
+    return true;
+}
+
+static bool run_step(const ft_normalize_step *step, ft_aligned *text, ft_aligned *spare,
+                     ft_error *err)
+{
+    switch (step->kind) {
+    case FT_NORMALIZE_BERT:
+        return bert(step->bert, text, spare, err);
+    case FT_NORMALIZE_STRIP:
+        strip(step->strip.left, step->strip.right, text);
+        return true;
+    case FT_NORMALIZE_STRIP_ACCENTS:
+        filter(text, drop_marks);
+        return true;
+    case FT_NORMALIZE_NFC:
+        return ft_normalize_form(FT_UNICODE_NFC, text, spare, err);
+    case FT_NORMALIZE_NFD:
+        return ft_normalize_form(FT_UNICODE_NFD, text, spare, err);
+    case FT_NORMALIZE_NFKC:
+        return ft_normalize_form(FT_UNICODE_NFKC, text, spare, err);
+    case FT_NORMALIZE_NFKD:
+        return ft_normalize_form(FT_UNICODE_NFKD, text, spare, err);
+    case FT_NORMALIZE_LOWERCASE:
+        return lower(text, spare, err);
+    case FT_NORMALIZE_NMT:
+        filter(text, nmt);
+        return true;
+    case FT_NORMALIZE_PRECOMPILED:
+        return ft_normalize_precompiled(step->charsmap, text, spare, err);
+    case FT_NORMALIZE_REPLACE:
+        return replace(step->replace.pattern, step->replace.content, text, spare, err);
+    case FT_NORMALIZE_PREPEND:
+        return prepend(step->prepend, text, err);
+    case FT_NORMALIZE_BYTE_LEVEL:
+        return byte_level(text, spare, err);
+    case FT_NORMALIZE_SENTENCEPIECE:
+        return ft_normalize_sentencepiece(step, text, spare, err);
+    }
+    FT_ASSERT(false);
+}
+
+bool ft_normalize(const ft_normalize_step *steps, size_t count, ft_aligned *text, ft_aligned *spare,
+                  ft_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!run_step(&steps[i], text, spare, err))
+            return false;
+    }
+    return true;
+}

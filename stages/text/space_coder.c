@@ -1,0 +1,215 @@
+// Words are found byte by byte: only a space, a control or a lead byte of U+2581 and of white space
+// beyond ASCII stops the scan. Words are copied into a block, their sign in front, and a block of
+// them is looked up at a time.
+#include "stages/text/space_coder.h"
+
+#include <string.h>
+
+#include "runtime/memory/alloc.h"
+#include "stages/text/normalize.h"
+#include "stages/text/unicode.h"
+
+#define SIGN FT_SLICE("\xe2\x96\x81")
+enum { SIGN_BYTES = 3, BLOCK_WORDS = 64, BLOCK_BYTES = 4096, SLACK = 64, CACHE_BYTES = 1 << 24 };
+
+struct ft_space_coder {
+    const ft_definition *definition;
+    const ft_token_model *model;
+    ft_account *account;
+    ft_space_rule rule;
+    ft_model_scratch *scratch;
+    ft_aligned text, spare;
+    bool stops[256];  // Bytes at which a word may end.
+    // The words at work, one behind the other.
+    ft_buffer *block;
+    uint32_t ends[BLOCK_WORDS];
+    size_t count, size;
+};
+
+static bool is_metaspace(const ft_pre_step *step)
+{
+    return step->kind == FT_PRE_METASPACE && step->metaspace.split &&
+           step->metaspace.scheme == FT_PREPEND_ALWAYS &&
+           ft_slice_equal(step->metaspace.replacement, SIGN);
+}
+
+ft_space_rule ft_space_rule_of(const ft_definition *definition, const ft_token_model *model)
+{
+    const ft_pre_step *pre = definition->pre;
+
+    if (definition->pre_count == 2 && pre[0].kind == FT_PRE_WHITESPACE_SPLIT &&
+        is_metaspace(&pre[1]))
+        return FT_SPACES_WHITE;
+    if (definition->pre_count == 1 && is_metaspace(&pre[0]))
+        return FT_SPACES_EACH;
+    return definition->pre_count == 0 && ft_token_model_begins_at(model, SIGN) ? FT_SPACES_RUNS
+                                                                               : FT_SPACES_NONE;
+}
+
+ft_space_coder *ft_space_coder_create(const ft_definition *definition, const ft_token_model *model,
+                                      ft_account *account, ft_error *err)
+{
+    ft_space_coder *coder = ft_alloc_zero(1, sizeof(*coder));
+
+    if (!coder) {
+        ft_fail_nomem(err, sizeof(*coder));
+        return NULL;
+    }
+    coder->definition = definition;
+    coder->model = model;
+    coder->account = coder->text.account = coder->spare.account = account;
+    coder->rule = ft_space_rule_of(definition, model);
+    coder->stops[0xe2] = true;  // Of the sign, and of white space.
+    if (coder->rule == FT_SPACES_EACH)
+        coder->stops[' '] = true;
+    for (unsigned byte = 0; coder->rule == FT_SPACES_WHITE && byte < 256; byte++)
+        coder->stops[byte] |= byte <= ' ' || byte == 0xc2 || byte == 0xe1 || byte == 0xe3;
+    coder->scratch = ft_model_scratch_create(model, CACHE_BYTES, account, err);
+    coder->block = coder->scratch ? ft_buffer_create(account, BLOCK_BYTES, err) : NULL;
+    if (!coder->block)
+        ft_space_coder_destroy(ft_take(&coder));
+    return coder;
+}
+
+void ft_space_coder_destroy(ft_space_coder *coder)
+{
+    if (!coder)
+        return;
+    ft_model_scratch_destroy(coder->scratch);
+    ft_aligned_finish(&coder->text);
+    ft_aligned_finish(&coder->spare);
+    ft_buffer_unref(coder->block);
+    ft_free(coder);
+}
+
+bool ft_space_coder_normalize(ft_space_coder *coder, ft_slice part, ft_slice *out, ft_error *err)
+{
+    const ft_definition *definition = coder->definition;
+
+    if (!ft_aligned_set(&coder->text, part, 0, err) ||
+        !ft_normalize(definition->normalize, definition->normalize_count, &coder->text,
+                      &coder->spare, err))
+        return false;
+    *out = (ft_slice){(const char *)coder->text.bytes, coder->text.size};
+    return true;
+}
+
+// Ids of the words of the block.
+static bool flush(ft_space_coder *coder, ft_ids *ids, ft_error *err)
+{
+    size_t count, room = ft_token_model_room(coder->model, coder->size);
+    const ft_slice words = {coder->block->data, coder->size};
+
+    if (!ft_ids_reserve(ids, room, err) ||
+        !ft_token_model_words(coder->model, coder->scratch, words, coder->ends, coder->count,
+                              ft_ids_data(ids) + ids->count, room, &count, err))
+        return false;
+    ids->count += count;
+    coder->count = coder->size = 0;
+    return true;
+}
+
+static bool make_room(ft_space_coder *coder, size_t size, ft_ids *ids, ft_error *err)
+{
+    if ((coder->count == BLOCK_WORDS || coder->size + size + SLACK > coder->block->size_bytes) &&
+        !flush(coder, ids, err))
+        return false;
+    if (size + SLACK <= coder->block->size_bytes)
+        return true;
+    ft_buffer *larger = ft_buffer_create(coder->account, size + SLACK, err);
+    if (!larger)
+        return false;
+    ft_buffer_unref(coder->block);
+    coder->block = larger;
+    return true;
+}
+
+static bool add_word(ft_space_coder *coder, bool sign, ft_slice word, ft_ids *ids, ft_error *err)
+{
+    size_t size = word.size + (sign ? SIGN_BYTES : 0);
+
+    if (size > UINT32_MAX / 8)
+        return ft_fail(err, FT_ERROR_LIMIT, "a word of %zu bytes", size);
+    if (!make_room(coder, size, ids, err))
+        return false;
+    char *to = (char *)coder->block->data + coder->size;
+    if (sign)
+        memcpy(to, SIGN.data, SIGN_BYTES);
+    memcpy(to + size - word.size, word.data, word.size);
+    coder->size += size;
+    coder->ends[coder->count++] = (uint32_t)coder->size;
+    return true;
+}
+
+static bool is_sign(const uint8_t *bytes)
+{
+    return bytes[0] == 0xe2 && bytes[1] == 0x96 && bytes[2] == 0x81;
+}
+
+// How many bytes of white space stand at `at`; 0: none.
+static size_t white_at(const ft_space_coder *coder, const uint8_t *bytes, size_t at)
+{
+    size_t end = at;
+
+    if (coder->rule == FT_SPACES_EACH)
+        return bytes[at] == ' ';
+    if (coder->rule == FT_SPACES_RUNS)
+        return 0;
+    return ft_unicode_get(ft_unicode_next(bytes, &end))->flags & FT_UNICODE_WHITE ? end - at : 0;
+}
+
+// A word ends at `at`: white space, or a sign with which the next one begins. In RUNS the signs of
+// a run stay together.
+static bool ends_at(const ft_space_coder *coder, const uint8_t *bytes, size_t from, size_t at,
+                    size_t *out_white)
+{
+    *out_white = white_at(coder, bytes, at);
+    if (*out_white > 0)
+        return true;
+    if (at == from || !is_sign(bytes + at))
+        return false;
+    return coder->rule != FT_SPACES_RUNS ||
+           !(at >= from + SIGN_BYTES && is_sign(bytes + at - SIGN_BYTES));
+}
+
+// `was_space`: a space of the text stands before it, which is its sign.
+static bool add_part(ft_space_coder *coder, ft_slice word, bool was_space, ft_ids *ids,
+                     ft_error *err)
+{
+    bool has_sign = word.size >= SIGN_BYTES && is_sign((const uint8_t *)word.data);
+
+    if (coder->rule == FT_SPACES_RUNS || (has_sign && !was_space))
+        return word.size == 0 || add_word(coder, false, word, ids, err);
+    // A space before a sign is a word of its own.
+    if (has_sign)
+        return add_word(coder, true, (ft_slice){word.data, 0}, ids, err) &&
+               add_word(coder, false, word, ids, err);
+    return (word.size == 0 && !was_space) || add_word(coder, true, word, ids, err);
+}
+
+bool ft_space_coder_add(ft_space_coder *coder, ft_slice text, size_t enough, ft_ids *ids,
+                        ft_error *err)
+{
+    const uint8_t *bytes = (const uint8_t *)text.data;
+    size_t from = 0, at = 0;
+    bool was_space = false;
+
+    coder->count = coder->size = 0;
+    while (at < text.size && ids->count < enough) {
+        size_t white = 0;
+        while (at < text.size && !coder->stops[bytes[at]])
+            at++;
+        if (at < text.size && !ends_at(coder, bytes, from, at, &white)) {
+            at++;
+            continue;
+        }
+        if (!add_part(coder, (ft_slice){text.data + from, at - from}, was_space, ids, err))
+            return false;
+        was_space = coder->rule == FT_SPACES_EACH && white > 0;
+        at += white;
+        from = at;
+    }
+    // What is left behind the last end; a space at the very end is a word too.
+    return add_part(coder, (ft_slice){text.data + from, at - from}, was_space, ids, err) &&
+           flush(coder, ids, err);
+}

@@ -1,0 +1,33 @@
+// The fast path for the tokenizers of SentencePiece's family: normalised text is cut into words at
+// white space or at its sign U+2581, and each word goes through the cache of the model. Words that
+// come again, which most do, cost one look.
+#pragma once
+
+#include "stages/text/aligned.h"
+#include "stages/text/definition.h"
+#include "stages/text/ids.h"
+#include "stages/text/token_model.h"
+
+typedef enum ft_space_rule {
+    FT_SPACES_NONE,   // This path does not fit.
+    FT_SPACES_WHITE,  // WhitespaceSplit, then Metaspace: a word is what stands between white space.
+    FT_SPACES_EACH,   // Metaspace alone: a word at each space.
+    FT_SPACES_RUNS,   // No pre-tokenizer, and a BPE model none of whose tokens goes on from other
+                      // characters to the sign: what stands before a sign cannot merge with it.
+} ft_space_rule;
+
+ft_space_rule ft_space_rule_of(const ft_definition *definition, const ft_token_model *model);
+
+typedef struct ft_space_coder ft_space_coder;
+
+// Scratch memory of one instance, charged to `account` (may be NULL).
+ft_space_coder *ft_space_coder_create(const ft_definition *definition, const ft_token_model *model,
+                                      ft_account *account, ft_error *err);
+void ft_space_coder_destroy(ft_space_coder *coder);
+// Normalises a part of a text; what comes back lives until the next call.
+bool ft_space_coder_normalize(ft_space_coder *coder, ft_slice part, ft_slice *out,
+                              ft_error *err) FT_MUST_CHECK;
+// Adds the ids of normalised text without added tokens; stops when `ids` has `enough`. 64 bytes
+// behind the text may be read.
+bool ft_space_coder_add(ft_space_coder *coder, ft_slice text, size_t enough, ft_ids *ids,
+                        ft_error *err) FT_MUST_CHECK;

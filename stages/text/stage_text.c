@@ -1,0 +1,162 @@
+// Texts of items as they come, whether their type was known before or not.
+#include "stages/text/stage_text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/data/json.h"
+#include "runtime/memory/alloc.h"
+
+enum { LIST_BYTES = 128 };  // Names in a message.
+
+static bool create_tokenizer(ft_stage_load *load, const void *host, void **out, ft_error *err)
+{
+    const ft_tokenizer *tokenizer;
+
+    if (!ft_tokenizer_load(host, load->arena, &tokenizer, err))
+        return false;
+    memcpy(out, &tokenizer, sizeof(tokenizer));
+    return true;
+}
+
+bool ft_stage_load_tokenizer(ft_stage_load *load, const char *path, void **out, ft_error *err)
+{
+    const char *key = ft_arena_format(load->arena, "tokenizer %s", path);
+
+    if (!key)
+        return ft_fail_nomem(err, strlen(path));
+    return ft_load_share(load, key, create_tokenizer, path, out, err);
+}
+
+bool ft_stage_room(ft_stage *self, ft_buffer **buffer, size_t bytes, ft_error *err)
+{
+    if (*buffer && (*buffer)->size_bytes >= bytes)
+        return true;
+    ft_buffer_unref(ft_take(buffer));
+    *buffer = ft_buffer_create(self->account, bytes, err);
+    return *buffer != NULL;
+}
+
+static bool unescape(ft_stage *self, ft_buffer **unescaped, ft_slice json, ft_slice *out,
+                     ft_error *why)
+{
+    if (json.size < 2 || json.data[0] != '"')
+        return ft_fail(why, FT_ERROR_DATA, "the field is not a text");
+    if (!ft_stage_room(self, unescaped, json.size, why))
+        return false;
+    out->data = (*unescaped)->data;
+    return ft_json_unescape((ft_slice){json.data + 1, json.size - 2}, (*unescaped)->data,
+                            &out->size, why);
+}
+
+bool ft_stage_text(ft_stage *self, ft_buffer **unescaped, const ft_column *column, size_t item,
+                   ft_slice *out, ft_error *why)
+{
+    if (ft_column_is_null(column, item))
+        return ft_fail(why, FT_ERROR_DATA, "the item has no text");
+    *out = ft_column_text(column, item);
+    return column->type.kind != FT_KIND_ANY || unescape(self, unescaped, *out, out, why);
+}
+
+bool ft_stage_leave_out(ft_stage *self, const ft_batch *in, size_t item, const ft_error *why,
+                        ft_error *err)
+{
+    if (why->code != FT_ERROR_DATA) {
+        *err = *why;
+        return false;
+    }
+    return ft_item_fail(self, in, item, why, err);
+}
+
+static bool refuse_name(const char *name, const char *option, const char *const *names,
+                        ft_error *err)
+{
+    const char *nearest = ft_nearest(ft_slice_of(name), names);
+    char list[LIST_BYTES] = "";
+    size_t size = 0;
+
+    for (size_t i = 0; names[i] && size < sizeof(list); i++)
+        size += (size_t)snprintf(list + size, sizeof(list) - size, "%s%s", i ? ", " : "", names[i]);
+    ft_fail(err, FT_ERROR_USAGE, "`%s` has no `%s`", option, name);
+    if (nearest)
+        ft_hint(err, "Did you mean `%s`?", nearest);
+    ft_hint(err, "There is %s.", list);
+    return ft_error_at(err, option, 0, 0);
+}
+
+bool ft_stage_read_names(const ft_strings *given, const char *option, const char *const *names,
+                         unsigned *out, ft_error *err)
+{
+    *out = 0;
+    for (size_t i = 0; i < given->count; i++) {
+        const char *name = given->items[i];
+        unsigned bit = 1;
+        size_t at = 0;
+        for (; names[at] && strcmp(names[at], name) != 0; at++)
+            bit <<= 1;
+        if (!names[at])
+            return refuse_name(name, option, names, err);
+        if (*out & bit) {
+            ft_fail(err, FT_ERROR_USAGE, "`%s` is there twice", name);
+            return ft_error_at(err, option, 0, 0);
+        }
+        *out |= bit;
+    }
+    return true;
+}
+
+// ---- a new column ----
+
+bool ft_stage_keep(ft_stage *self, ft_batch **in, const uint32_t *kept, size_t count,
+                   ft_batch **out, ft_error *err)
+{
+    ft_batch *batch = count == (*in)->count ? ft_take(in) : ft_batch_select(*in, kept, count, err);
+
+    if (!batch)
+        return false;
+    if (!ft_batch_make_writable(&batch, self->output_width, err)) {
+        ft_batch_unref(batch);
+        return false;
+    }
+    *out = batch;
+    return true;
+}
+
+static bool add_items(ft_stage *self, const ft_batch *in, ft_stage_add *add, ft_builder *out,
+                      uint32_t *kept, ft_error *err)
+{
+    for (size_t i = 0; i < in->count; i++) {
+        ft_error why = FT_ERROR_INIT;
+        if (ft_is_cancelled(self))
+            return ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
+        if (add(self, in, i, out, &why))
+            kept[out->count - 1] = (uint32_t)i;
+        else if (!ft_stage_leave_out(self, in, i, &why, err))
+            return false;
+    }
+    return true;
+}
+
+bool ft_stage_add_column(ft_stage *self, ft_batch **in, size_t output, ft_stage_add *add,
+                         ft_error *err)
+{
+    size_t items = (*in)->count;
+    uint32_t *kept = ft_alloc_array(items, sizeof(*kept));
+    ft_builder builder = {0};
+    ft_column column = {0};
+    ft_batch *batch = NULL;
+
+    bool ok = kept ? true : ft_fail_nomem(err, items * sizeof(*kept));
+    ok = ok &&
+         ft_builder_init(&builder, self->output->fields[output].type, self->account, items, 0,
+                         err) &&
+         add_items(self, *in, add, &builder, kept, err);
+    size_t count = builder.count;
+    if (ok && count > 0 && ft_builder_take(&builder, &column, err) &&
+        ft_stage_keep(self, in, kept, count, &batch, err))
+        ft_batch_set(batch, output, &column);
+    ft_column_finish(&column);
+    ft_builder_finish(&builder);
+    ft_free(kept);
+    return ok && (count == 0 || (batch && ft_emit(self, batch, err)));
+}

@@ -1,0 +1,477 @@
+// One word through the model that the vocabulary is of, by the cache where only ids are asked for.
+//
+// Cache keys are words of up to 15 (31) bytes, padded with zeros, their size in the last byte, so
+// that a word may hold NUL bytes. Words that are given as bytes and words that are given as letters
+// differ in the top bit of the size.
+#include "stages/text/token_model.h"
+
+#include <string.h>
+
+#include "runtime/memory/alloc.h"
+#include "stages/text/bpe.h"
+#include "stages/text/tokenizer_parts.h"
+#include "stages/text/unigram.h"
+#include "stages/text/word_cache.h"
+#include "stages/text/wordpiece.h"
+
+enum { KEY_SHORT = FT_WORD_SHORT - 1, KEY_LONG = FT_WORD_LONG - 1, KEY_BYTES = FT_BPE_MARK };
+
+struct ft_token_model {
+    ft_model_kind kind;
+    int32_t unknown;
+    bool is_joining;  // BPE: something else than merges joins, ends or begins words.
+    ft_vocab vocab;
+    union {
+        ft_wordpiece wordpiece;
+        ft_bpe bpe;
+        ft_unigram unigram;
+    };
+};
+
+struct ft_model_scratch {
+    ft_word_cache cache;
+    ft_model_work work;
+    ft_account *account;
+};
+
+static bool build_wordpiece(ft_token_model *model, const ft_model_definition *d, ft_arena *arena,
+                            ft_error *err)
+{
+    ft_trie_key *words = ft_alloc_array(2 * d->piece_count + 1, sizeof(*words));
+    ft_trie_key *rests = words + d->piece_count;
+    size_t word_count = 0, rest_count = 0;
+
+    if (!words)
+        return ft_fail_nomem(err, 2 * d->piece_count * sizeof(*words));
+    for (size_t i = 0; i < d->piece_count; i++) {
+        ft_slice text = d->pieces[i].text;
+        if (model->vocab.records[i].id < 0)
+            continue;
+        words[word_count++] = ft_trie_make_key(text, d->pieces[i].id);
+        if (ft_slice_starts_with(text, d->prefix)) {
+            ft_slice rest = {text.data + d->prefix.size, text.size - d->prefix.size};
+            rests[rest_count++] = ft_trie_make_key(rest, d->pieces[i].id);
+        }
+    }
+    ft_trie_sort(words, word_count);
+    ft_trie_sort(rests, rest_count);
+    model->wordpiece = (ft_wordpiece){.unknown = d->unknown, .max_chars = d->max_chars};
+    bool built = ft_trie_build(words, word_count, arena, &model->wordpiece.words, err) &&
+                 ft_trie_build(rests, rest_count, arena, &model->wordpiece.pieces, err);
+    ft_free(words);
+    return built;
+}
+
+bool ft_token_model_build(const ft_model_definition *definition, const char *path, ft_arena *arena,
+                          const ft_token_model **out, ft_error *err)
+{
+    ft_token_model *model = ft_arena_zero(arena, 1, sizeof(*model));
+
+    if (!model)
+        return ft_fail_nomem(err, sizeof(*model));
+    model->kind = definition->kind;
+    model->unknown = definition->unknown;
+    model->is_joining = definition->ignore_merges || definition->prefix.size > 0 ||
+                        definition->suffix.size > 0 || definition->is_bytes;
+    *out = model;
+    if (definition->unknown > FT_VOCAB_ID_MAX)
+        return ft_tokenizer_fault(err, path, "model",
+                                  "the unknown token has the id %d; ids are 0 "
+                                  "to %d",
+                                  definition->unknown, FT_VOCAB_ID_MAX);
+    if (!ft_vocab_build(definition->pieces, definition->piece_count,
+                        definition->kind == FT_MODEL_UNIGRAM ? FT_VOCAB_KEEP : FT_VOCAB_FORGET,
+                        path, arena, &model->vocab, err))
+        return false;
+    switch (definition->kind) {
+    case FT_MODEL_WORDPIECE:
+        return build_wordpiece(model, definition, arena, err);
+    case FT_MODEL_BPE:
+        return ft_bpe_build(definition, &model->vocab, path, arena, &model->bpe, err);
+    case FT_MODEL_UNIGRAM:
+        return ft_unigram_build(definition, &model->vocab, arena, &model->unigram, err);
+    case FT_MODEL_WORDLEVEL:
+        return true;
+    }
+    return false;
+}
+
+ft_model_scratch *ft_model_scratch_create(const ft_token_model *model, size_t cache_bytes,
+                                          ft_account *account, ft_error *err)
+{
+    ft_model_scratch *scratch = ft_alloc_zero(1, sizeof(*scratch));
+
+    (void)model;
+    if (!scratch) {
+        ft_fail_nomem(err, sizeof(*scratch));
+        return NULL;
+    }
+    scratch->account = scratch->work.account = account;
+    if (!ft_word_cache_init(&scratch->cache, cache_bytes, account, err)) {
+        ft_free(scratch);
+        return NULL;
+    }
+    return scratch;
+}
+
+void ft_model_scratch_destroy(ft_model_scratch *scratch)
+{
+    if (!scratch)
+        return;
+    ft_word_cache_finish(&scratch->cache);
+    ft_buffer_unref(scratch->work.buffer);
+    ft_free(scratch);
+}
+
+size_t ft_token_model_room(const ft_token_model *model, size_t size)
+{
+    return model->kind == FT_MODEL_BPE ? ft_bpe_room(&model->bpe, size) : size;
+}
+
+static bool no_unknown(ft_slice word, ft_error *err)
+{
+    ft_slice shown = ft_shown(word);
+
+    return ft_fail(err, FT_ERROR_DATA,
+                   "`%.*s` is not in the vocabulary, which has no unknown token", (int)shown.size,
+                   shown.data);
+}
+
+static bool split_wordpiece(const ft_token_model *model, ft_slice word, ft_model_work *work,
+                            ft_token_sink *sink, ft_error *err)
+{
+    enum { SHORT = 64 };
+    int32_t short_ids[SHORT], *ids = short_ids;
+    uint32_t short_ends[SHORT], *ends = short_ends;
+
+    if (word.size > UINT32_MAX / 8)
+        return ft_fail(err, FT_ERROR_LIMIT, "a word of %zu bytes", word.size);
+    if (word.size > SHORT) {
+        ids = ft_model_work_get(work, word.size * (sizeof(*ids) + sizeof(*ends)), err);
+        if (!ids)
+            return false;
+        ends = (uint32_t *)(void *)(ids + word.size);
+    }
+    size_t count =
+        ft_wordpiece_split(&model->wordpiece, (const uint8_t *)word.data, word.size, ids, ends);
+    bool done = ids[0] >= 0 || no_unknown(word, err);
+    for (size_t i = 0; i < count && done; i++)
+        ft_token_sink_put(sink, ids[i], i > 0 ? ends[i - 1] : 0, ends[i]);
+    ft_model_work_trim(work);
+    return done;
+}
+
+static bool split_word(const ft_token_model *model, ft_slice word, ft_token_sink *sink,
+                       ft_error *err)
+{
+    int32_t id = ft_vocab_find(&model->vocab, word);
+
+    id = id < 0 ? model->unknown : id;
+    if (id < 0)
+        return no_unknown(word, err);
+    ft_token_sink_put(sink, id, 0, word.size);
+    return true;
+}
+
+static bool check_room(const ft_token_sink *sink, size_t *out_count, ft_error *err)
+{
+    *out_count = sink->count;
+    return sink->count <= sink->room ||
+           ft_fail(err, FT_ERROR_LIMIT, "a word gives %zu tokens, and there is room for %zu",
+                   sink->count, sink->room);
+}
+
+static bool split(const ft_token_model *model, ft_model_scratch *scratch, ft_slice word,
+                  ft_token_sink sink, size_t *out_count, ft_error *err)
+{
+    ft_model_work *work = &scratch->work;
+    bool done = false;
+
+    switch (model->kind) {
+    case FT_MODEL_WORDPIECE:
+        done = split_wordpiece(model, word, work, &sink, err);
+        break;
+    case FT_MODEL_BPE:
+        done = ft_bpe_split(&model->bpe, word, work, &sink, err);
+        break;
+    case FT_MODEL_UNIGRAM:
+        done = ft_unigram_split(&model->unigram, word, work, &sink, err);
+        break;
+    case FT_MODEL_WORDLEVEL:
+        done = split_word(model, word, &sink, err);
+        break;
+    }
+    return done && check_room(&sink, out_count, err);
+}
+
+bool ft_token_model_split(const ft_token_model *model, ft_model_scratch *scratch, ft_slice word,
+                          ft_model_token *out, size_t room, size_t *out_count, ft_error *err)
+{
+    return split(model, scratch, word, (ft_token_sink){.tokens = out, .room = room}, out_count,
+                 err);
+}
+
+bool ft_token_model_takes_bytes(const ft_token_model *model)
+{
+    return model->kind == FT_MODEL_BPE && model->bpe.takes_bytes;
+}
+
+// A word of at most 31 bytes that is not in the cache: its ids into `out` and into the cache.
+typedef bool split_function(const ft_token_model *model, ft_model_scratch *scratch, ft_slice word,
+                            int32_t *out, size_t room, size_t *out_count, ft_error *err);
+
+static bool split_ids(const ft_token_model *model, ft_model_scratch *scratch, ft_slice word,
+                      int32_t *out, size_t room, size_t *out_count, ft_error *err)
+{
+    return split(model, scratch, word, (ft_token_sink){.ids = out, .room = room}, out_count, err);
+}
+
+static bool split_byte_ids(const ft_token_model *model, ft_model_scratch *scratch, ft_slice word,
+                           int32_t *out, size_t room, size_t *out_count, ft_error *err)
+{
+    const ft_bpe *bpe = &model->bpe;
+    ft_token_sink sink = {.ids = out, .room = room};
+
+    // What is no whole word has been looked for by then, and every byte is a token's.
+    if (word.size <= KEY_SHORT && word.size <= room && bpe->unique_sizes) {
+        uint64_t key[2];
+        uint32_t symbols[FT_BPE_SHORT];
+        const uint8_t *bytes = (const uint8_t *)word.data;
+        ft_bpe_word_key(bytes, word.size, key);
+        key[1] |= (uint64_t)KEY_BYTES << 56;
+        int32_t whole = ft_bpe_find_word(bpe, key);
+        size_t count = 1;
+        if (whole >= 0)
+            out[0] = whole;
+        else
+            count = ft_bpe_merge_bytes(bpe, bytes, word.size, symbols);
+        for (size_t i = 0; i < count && whole < 0; i++)
+            out[i] = (int32_t)symbols[i];
+        *out_count = count;
+        return true;
+    }
+    return ft_bpe_split_bytes(bpe, word, &scratch->work, &sink, err) &&
+           check_room(&sink, out_count, err);
+}
+
+static bool copy_ids(const int32_t *ids, size_t count, int32_t *out, size_t room, size_t *out_count,
+                     ft_error *err)
+{
+    ft_token_sink sink = {.count = count, .room = room};
+
+    if (!check_room(&sink, out_count, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        out[i] = ids[i];
+    return true;
+}
+
+// By the table of longer words: of 16 to 31 bytes, or of more ids than the other has room for.
+static bool long_ids(const ft_token_model *model, ft_model_scratch *scratch, ft_slice word,
+                     size_t mark, split_function *miss, int32_t *out, size_t room,
+                     size_t *out_count, ft_error *err)
+{
+    uint64_t key[4];
+
+    ft_word_long_key((const uint8_t *)word.data, word.size, key);
+    key[3] |= (uint64_t)(word.size | mark) << 56;
+    ft_word_long *place = ft_word_cache_long_at(&scratch->cache, key);
+    if (place->count > 0 && memcmp(place->key, key, sizeof(key)) == 0)
+        return copy_ids(place->ids, place->count, out, room, out_count, err);
+    if (!miss(model, scratch, word, out, room, out_count, err))
+        return false;
+    if (*out_count > 0 && *out_count <= FT_WORD_LONG_IDS) {
+        scratch->cache.added++;
+        memcpy(place->key, key, sizeof(key));
+        memcpy(place->ids, out, *out_count * sizeof(*out));
+        place->count = (uint32_t)*out_count;
+    }
+    return true;
+}
+
+static inline bool holds(const ft_word_short *entry, const uint64_t key[2])
+{
+    return ((entry->key[0] ^ key[0]) | (entry->key[1] ^ key[1])) == 0;
+}
+
+FT_ALWAYS_INLINE bool short_ids(const ft_token_model *model, ft_model_scratch *scratch,
+                                ft_slice word, const uint64_t key[2], ft_word_short *bucket,
+                                size_t mark, split_function *miss, int32_t *out, size_t room,
+                                size_t *out_count, ft_error *err)
+{
+    const ft_word_short *entry = holds(&bucket[0], key) ? &bucket[0] : &bucket[1];
+    bool known = holds(entry, key);
+
+    if (FT_LIKELY(known && entry->count != FT_WORD_MANY))
+        return copy_ids(entry->ids, entry->count, out, room, out_count, err);
+    if (known)
+        return long_ids(model, scratch, word, mark, miss, out, room, out_count, err);
+    if (!miss(model, scratch, word, out, room, out_count, err))
+        return false;
+    ft_word_cache_add_short(&scratch->cache, bucket, key, out, *out_count);
+    return true;
+}
+
+FT_ALWAYS_INLINE bool cached_ids(const ft_token_model *model, ft_model_scratch *scratch,
+                                 ft_slice word, size_t mark, split_function *miss, int32_t *out,
+                                 size_t room, size_t *out_count, ft_error *err)
+{
+    uint64_t key[2];
+
+    if (word.size > KEY_LONG)
+        return miss(model, scratch, word, out, room, out_count, err);
+    if (word.size > KEY_SHORT)
+        return long_ids(model, scratch, word, mark, miss, out, room, out_count, err);
+    ft_bpe_word_key((const uint8_t *)word.data, word.size, key);
+    key[1] |= (uint64_t)mark << 56;
+    return short_ids(model, scratch, word, key, ft_word_cache_bucket(&scratch->cache, key), mark,
+                     miss, out, room, out_count, err);
+}
+
+// Only between words, or blocks of them: places move.
+static inline void grow_cache(ft_model_scratch *scratch)
+{
+    if (FT_UNLIKELY(ft_word_cache_is_crowded(&scratch->cache)))
+        ft_word_cache_grow(&scratch->cache);
+}
+
+bool ft_token_model_ids(const ft_token_model *model, ft_model_scratch *scratch, ft_slice word,
+                        int32_t *out, size_t room, size_t *out_count, ft_error *err)
+{
+    grow_cache(scratch);
+    return cached_ids(model, scratch, word, 0, split_ids, out, room, out_count, err);
+}
+
+bool ft_token_model_byte_ids(const ft_token_model *model, ft_model_scratch *scratch, ft_slice word,
+                             int32_t *out, size_t room, size_t *out_count, ft_error *err)
+{
+    grow_cache(scratch);
+    return cached_ids(model, scratch, word, KEY_BYTES, split_byte_ids, out, room, out_count, err);
+}
+
+// What is known of a word of a block before it is looked up.
+typedef struct pending {
+    uint64_t key[2];
+    ft_word_short *bucket;
+    ft_slice word;
+} pending;
+
+FT_ALWAYS_INLINE bool words_ids(const ft_token_model *model, ft_model_scratch *scratch,
+                                ft_slice text, const uint32_t *ends, size_t count, size_t mark,
+                                split_function *miss, int32_t *out, size_t room, size_t *out_count,
+                                ft_error *err)
+{
+    enum { BLOCK = 32 };
+    pending block[BLOCK];
+    size_t total = 0, start = 0;
+
+    for (size_t from = 0; from < count; from += BLOCK) {
+        size_t size = count - from < BLOCK ? count - from : BLOCK;
+        grow_cache(scratch);
+        for (size_t i = 0; i < size; i++) {
+            pending *one = &block[i];
+            one->word = (ft_slice){text.data + start, ends[from + i] - start};
+            start = ends[from + i];
+            if (FT_UNLIKELY(one->word.size > KEY_SHORT))
+                continue;
+            ft_bpe_word_key((const uint8_t *)one->word.data, one->word.size, one->key);
+            one->key[1] |= (uint64_t)mark << 56;
+            one->bucket = ft_word_cache_bucket(&scratch->cache, one->key);
+            FT_PREFETCH(one->bucket);
+        }
+        for (size_t i = 0; mark == KEY_BYTES && i < size; i++) {
+            const pending *one = &block[i];
+            if (one->word.size <= KEY_SHORT && !holds(&one->bucket[0], one->key) &&
+                !holds(&one->bucket[1], one->key))
+                ft_bpe_ask_word(&model->bpe, one->key);
+        }
+        for (size_t i = 0; i < size; i++) {
+            pending *one = &block[i];
+            size_t added;
+            bool done = FT_LIKELY(one->word.size <= KEY_SHORT)
+                            ? short_ids(model, scratch, one->word, one->key, one->bucket, mark,
+                                        miss, out + total, room - total, &added, err)
+                            : cached_ids(model, scratch, one->word, mark, miss, out + total,
+                                         room - total, &added, err);
+            if (!done)
+                return false;
+            total += added;
+        }
+    }
+    *out_count = total;
+    return true;
+}
+
+bool ft_token_model_words(const ft_token_model *model, ft_model_scratch *scratch, ft_slice text,
+                          const uint32_t *ends, size_t count, int32_t *out, size_t room,
+                          size_t *out_count, ft_error *err)
+{
+    return words_ids(model, scratch, text, ends, count, 0, split_ids, out, room, out_count, err);
+}
+
+bool ft_token_model_byte_words(const ft_token_model *model, ft_model_scratch *scratch,
+                               ft_slice text, const uint32_t *ends, size_t count, int32_t *out,
+                               size_t room, size_t *out_count, ft_error *err)
+{
+    return words_ids(model, scratch, text, ends, count, KEY_BYTES, split_byte_ids, out, room,
+                     out_count, err);
+}
+
+// Ids by the cache; the place of each follows from its size.
+bool ft_token_model_byte_split(const ft_token_model *model, ft_model_scratch *scratch,
+                               ft_slice word, ft_model_token *out, size_t room, size_t *out_count,
+                               ft_error *err)
+{
+    const ft_bpe *bpe = &model->bpe;
+    int32_t ids[KEY_LONG];
+    uint32_t at = 0;
+
+    if (word.size > KEY_LONG || word.size > room || !bpe->unique_sizes) {
+        ft_token_sink sink = {.tokens = out, .room = room};
+        return ft_bpe_split_bytes(bpe, word, &scratch->work, &sink, err) &&
+               check_room(&sink, out_count, err);
+    }
+    if (!ft_token_model_byte_ids(model, scratch, word, ids, KEY_LONG, out_count, err))
+        return false;
+    for (size_t i = 0; i < *out_count; i++) {
+        uint32_t end = at + bpe->raw_sizes[ft_vocab_record_of(&model->vocab, ids[i])];
+        out[i] = (ft_model_token){.id = ids[i], .start = at, .end = end};
+        at = end;
+    }
+    return true;
+}
+
+bool ft_token_model_begins_at(const ft_token_model *model, ft_slice sign)
+{
+    if (model->kind != FT_MODEL_BPE || model->is_joining || ft_vocab_find(&model->vocab, sign) < 0)
+        return false;
+    for (size_t i = 0; i < model->vocab.count; i++) {
+        const ft_vocab_record *record = &model->vocab.records[i];
+        const char *text = model->vocab.texts + record->offset;
+        bool other = false;  // Something else came before.
+        for (size_t at = 0; record->id >= 0 && at < record->size;) {
+            bool is_sign =
+                record->size - at >= sign.size && memcmp(text + at, sign.data, sign.size) == 0;
+            if (is_sign && other)
+                return false;
+            other |= !is_sign;
+            at += is_sign ? sign.size : 1;
+        }
+    }
+    return true;
+}
+
+const ft_wordpiece *ft_token_model_wordpiece(const ft_token_model *model)
+{
+    return model->kind == FT_MODEL_WORDPIECE ? &model->wordpiece : NULL;
+}
+
+int32_t ft_token_model_find(const ft_token_model *model, ft_slice text)
+{
+    return ft_vocab_find(&model->vocab, text);
+}
+
+ft_slice ft_token_model_text(const ft_token_model *model, int32_t id)
+{
+    return ft_vocab_text(&model->vocab, id);
+}
