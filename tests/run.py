@@ -119,6 +119,7 @@ def steps(long):
     all_rooms = ["runtime", "engine", "dsl", "stages", "cli"]
     return [
         (None, [("tidy", [PYTHON, "tools/tidy.py"]), ("format", ["tools/format", "--check"]),
+                ("category table", [PYTHON, "tools/make_category_table.py", "--check"]),
                 ("model play_spin.py handoff", [PYTHON, "tests/play_spin.py", "handoff"]),
                 ("model play_model.py", [PYTHON, "tests/play_model.py"] + (["--long"] if long else [])),
                 ("model play_spin.py collector", [PYTHON, "tests/play_spin.py", "collector"] + ["--long"] * long)]),
@@ -127,9 +128,12 @@ def steps(long):
             player("release", "play_cli.py"), player("release", "play_pipelines.py"),
             player("release", "play_bad_input.py"), player("release", "play_vectors.py"),
             player("release", "play_memory.py"), player("release", "play_pull.py"),
-            player("release", "play_plugins.py"), player("release", "play_runaway.py"), faults("release", long),
+            player("release", "play_plugins.py"),
+            ("release play_tokenizers.py", [PYTHON, "tests/play_tokenizers.py", "build/release/tests/token_driver"]), player("release", "play_runaway.py"), faults("release", long),
             player("release", "play_cycles.py", *(["--long"] if long else [])), chaos("release", long),
             player("release", "play_processes.py", *(["--long"] if long else [])),
+            ("release play_normalize.py",
+             [PYTHON, "tests/play_normalize.py", "build/release/tests/normalize_driver"]),
             ("release docs", ["tools/docs", "--check", "build/release/ftpipe"])]
             + long * (in_full("release") + [full("release", "test_cycles", FT_TORTURE=1000)])),
         ("asan", unit_tests("asan", all_rooms) + [
@@ -137,7 +141,16 @@ def steps(long):
             player("asan", "play_pipelines.py"), player("asan", "play_bad_input.py"),
             player("asan", "play_plugins.py"), player("asan", "play_cycles.py"), player("asan", "play_processes.py"),
             faults("asan", long), player("asan", "play_failures.py", *(["--all"] if long else [])),
-            ("asan fuzz_tokenize.py", [PYTHON, "tests/fuzz_tokenize.py", "build/asan/tests/bench_tokenize"])]
+            ("asan fuzz_tokenize.py", [PYTHON, "tests/fuzz_tokenize.py", "build/asan/tests/bench_tokenize"]),
+            ("asan play_tokenizers.py", [PYTHON, "tests/play_tokenizers.py", "build/asan/tests/token_driver"]),
+            ("asan fuzz_tokenizers.py", [PYTHON, "tests/fuzz_tokenizers.py", "build/asan/tests/token_driver"]
+             + ["--count", "1000000"] * long),
+            ("asan fuzz_normalize.py",
+             [PYTHON, "tests/fuzz_normalize.py", "build/asan/tests/normalize_driver"] + ["--count", "200000"] * long),
+            ("asan fuzz_pretokenize.py", [PYTHON, "tests/fuzz_pretokenize.py", "build/asan/tests/bench_pretokenize"]
+             + ["--count", "1000000"] * long),
+            ("asan fuzz_model.py", [PYTHON, "tests/fuzz_model.py", "build/asan/tests/bench_model",
+                                    *(["--count", "1000000"] if long else [])])]
             + long * in_full("asan")),
         ("tsan", unit_tests("tsan", ["engine", "runtime"]) + [
             player("tsan", "play_stages.py"), player("tsan", "play_pipelines.py"),

@@ -26,6 +26,7 @@
 enum {
     CYCLES = 100,
     WARM = 200,
+    MODEL_WARM = 1200,  // Its allocator finds its largest extent in some hundred cycles.
     WINDOW = 50,
     MODEL_SHARE = 10,  // Of these numbers, where there is a model and not the long run.
     WIDTH = 256,
@@ -225,7 +226,7 @@ TEST(cycles_of_a_model_leave_nothing_behind)
              "  - embed: %s\n"
              "  - drop:\n",
              model, model);
-    check_flat(yaml, WARM / share, WINDOW / share, cycles_wanted() / share);
+    check_flat(yaml, MODEL_WARM / share, WINDOW / share, cycles_wanted() / share);
 }
 
 int main(int argc, char **argv)

@@ -139,32 +139,34 @@ TEST(tokenizer_json_other_components)
 {
     const char *family = "which this version does not read";
 
-    check_refused("\"type\": \"WordPiece\"", "\"type\": \"BPE\"", "`model.type`", "uses `BPE`");
-    check_refused("\"type\": \"WordPiece\"", "\"type\": \"Unigram\"", "`model.type`", family);
-    check_refused("\"type\": \"WordPiece\", \"unk", "\"merges\": [], \"unk", "`model.type`",
-                  "uses `BPE`");
-    check_refused("\"BertNormalizer\"", "\"Sequence\"", "`normalizer`", "uses `Sequence`");
-    check_refused("\"BertPreTokenizer\"", "\"ByteLevel\"", "`pre_tokenizer`", "uses `ByteLevel`");
-    check_refused("{\"type\": \"BertPreTokenizer\"}", "null", "`pre_tokenizer`", "has none");
-    check_refused("\"TemplateProcessing\"", "\"RobertaProcessing\"", "`post_processor`",
-                  "uses `RobertaProcessing`");
-    check_refused("\"version\": \"1.0\"", "\"version\": \"2.0\"", "`version`", "\"2.0\"");
+    check_refused("\"type\": \"WordPiece\"", "\"type\": \"Quantum\"", "`model.type`",
+                  "uses `Quantum`");
+    check_refused("\"type\": \"WordPiece\"", "\"type\": \"BPE\"", "`model.merges`", "missing");
+    check_refused("\"type\": \"WordPiece\"", "\"type\": \"Unigram\"", "`model.vocab`",
+                  "not a list");
+    check_refused("\"BertNormalizer\"", "\"Sequence\"", "`normalizer`", "`normalizers`");
+    check_refused("\"BertNormalizer\"", "\"BertTokenizer\"", "`normalizer`", family);
+    check_refused("\"BertPreTokenizer\"", "\"ByteLevel\"", "`pre_tokenizer`", "`add_prefix_space`");
+    check_refused("\"BertPreTokenizer\"", "\"Bert\"", "`pre_tokenizer`", "uses `Bert`");
+    check_refused("\"TemplateProcessing\"", "\"RobertaProcessing\"", "`post_processor`", "`sep`");
+    check_refused("\"TemplateProcessing\"", "\"Template\"", "`post_processor`", "uses `Template`");
+    check_refused("\"decoder\": null", "\"decoder\": {\"type\": \"Ring\"}", "`decoder`",
+                  "uses `Ring`");
+    check_refused("\"version\": \"1.0\"", "\"version\": \"3.0\"", "`version`", "\"3.0\"");
 }
 
 TEST(tokenizer_json_lies)
 {
-    check_refused("\"ab\": 5", "\"ab\": 4", "`model.vocab`", "two tokens have the id 4");
-    check_refused("\"ab\": 5", "\"a\": 5", "`model.vocab`", "`a` is there twice");
     check_refused("\"ab\": 5", "\"ab\": -1", "`model.vocab`", "out of range");
     check_refused("\"ab\": 5", "\"ab\": 4294967296", "`model.vocab`", "out of range");
     check_refused("\"ab\": 5", "\"ab\": 99999999999999999999", "`model.vocab`",
                   "not a whole number");
     check_refused("\"ab\": 5", "\"ab\": 5.0", "`model.vocab`", "not a whole number");
     check_refused("\"ab\": 5", "\"ab\": \"5\"", "`model.vocab`", "not a whole number");
-    check_refused("\"[UNK]\": 0", "\"[UNK\": 0", "`model.vocab`",
+    check_refused("\"[UNK]\": 0", "\"[UNK\": 0", "`model.unk_token`",
                   "the unknown token `[UNK]` is not in the vocabulary");
     check_refused("\"unk_token\": \"[UNK]\"", "\"unk_token\": null", "`model.unk_token`",
-                  "not a text");
+                  "missing");
     check_refused("\"unk_token\"", "\"unk\"", "`model.unk_token`", "missing");
     check_refused("\"max_input_chars_per_word\": 100", "\"max_input_chars_per_word\": -1",
                   "`model.max_input_chars_per_word`", "at least 0");
@@ -174,13 +176,12 @@ TEST(tokenizer_json_lies)
     check_refused("\"clean_text\": true", "\"clean_text\": 1", "`normalizer`", "`clean_text`");
     check_refused("\"strip_accents\": null", "\"strip_accents\": \"no\"", "`normalizer`",
                   "`strip_accents`");
-    check_refused("\"content\": \"[CLS]\"", "\"content\": 7", "`added_tokens`", "no `content`");
+    check_refused("\"content\": \"[CLS]\"", "\"content\": 7", "`added_tokens`", "`content`");
     check_refused("\"id\": 9", "\"id\": 99999999999", "`added_tokens`", "out of range");
     check_refused("B\\u00e9", "\\u0001", "`added_tokens`", "nothing is left");
-    check_refused("\"ids\": [1]", "\"ids\": [-7]", "`post_processor.special_tokens`",
-                  "out of range");
-    check_refused("\"ids\": [1]", "\"ids\": 1", "`post_processor.special_tokens`", "no `ids`");
-    check_refused("\"id\": \"A\"", "\"id\": \"B\"", "`post_processor.single`", "`A`");
+    check_refused("\"ids\": [1]", "\"ids\": [-7]", "`post_processor`", "out of range");
+    check_refused("\"ids\": [1]", "\"ids\": 1", "`post_processor`", "no `ids`");
+    check_refused("\"id\": \"A\"", "\"id\": \"B\"", "`post_processor`", "the text A once");
     check_refused("\"lowercase\": true}", "\"lowercase\": true", "", "reading");
 }
 
