@@ -3,8 +3,8 @@
 // Tokens are those of the whole text. A chunk is the bytes of the text from its first token to its
 // last, never in the midst of a character; white space that is in no token falls between chunks.
 // Cuts are at ends of sentences, else of words, else of tokens: the last such place that fits. A
-// chunk begins with at most `overlap` tokens of the one before, from a place of the same kind. A
-// text without tokens is one chunk.
+// chunk begins with at most `overlap` tokens of the one before, from a place of the same kind, and
+// with fewer where it would become too long. A text without tokens is one chunk.
 #include <string.h>
 
 #include "stages/text/interpreter.h"
@@ -313,7 +313,11 @@ static bool cut_text(ft_stage *self, const ft_batch *in, size_t item, ft_slice t
         return add_chunk(self, in, item, text, 0, text.size, err);
     while (end < count) {
         ft_border border = (ft_border)(config->on + FT_BORDER_TOKEN);
-        end = find_end(config, cuts, count, from, end, &border);
+        size_t before = end;
+        end = find_end(config, cuts, count, from, before, &border);
+        // The next character alone needs room that was to be shared.
+        while (from < before && (end - from > config->room || cuts[from].border == FT_BORDER_NONE))
+            from++;
         if (!add_chunk(self, in, item, text, cuts[from].start, cuts[end].end, err))
             return false;
         from = find_next(config, cuts, from, end, border);
