@@ -124,7 +124,6 @@ static const ft_missing_feature missing[] = {
 static const ft_missing_feature missing_stages[] = {
     {FT_WORD_STAGE, "http", "Read from a file or from stdin: `- read: \"-\"`."},
     {FT_WORD_STAGE, "reply", "Write to a file or to stdout: `- write: \"-\"`."},
-    {FT_WORD_STAGE, "chunk", "Cut texts with a `lua` stage: give back a list of items."},
     {FT_WORD_STAGE, "route", "Use one `filter` stage for each case, with the same `input:`."},
     {FT_WORD_STAGE, "dedupe", "Use a `lua` stage with `ctx.shared.set(\"seen\")`."},
     {FT_WORD_STAGE, "sample",
