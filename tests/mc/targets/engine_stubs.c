@@ -358,3 +358,9 @@ WEAK void ft_flow_end_go_on(ft_worker *worker)
 {
     (void)worker;
 }
+
+WEAK bool ft_source_any_running(const ft_run *run)
+{
+    (void)run;
+    return false;
+}
