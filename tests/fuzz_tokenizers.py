@@ -17,7 +17,7 @@ import sys
 import tempfile
 
 import token_driver as driver
-from fuzz_tokenize import DATA, WANTED_VERSION, Texts, find_reference
+from fuzz_tokenize import DATA, WANTED_VERSION, Texts, find_reference, with_added
 
 NAMES = ["bert-base-uncased", "gpt2", "cl100k_base", "llama3", "llama2", "t5-small"]
 EDGES = ["▁", "▁▁", " ▁ ", "  ", "   ", "\n\n", " \n ", "\r\n\t", "<s>", "</s>", "<unk>", "<|endoftext|>", "<0x41>", "<0xE4>",
@@ -115,6 +115,8 @@ def compare(name, reference, program, path, texts):
 def run(tokenizers, options, scratch):
     described = [(name, read(name)) for name in NAMES]
     described += [(name, dict(dict(described)[base], **parts)) for name, base, parts in PARTS]
+    described += [(name + " with added tokens", with_added(tokenizers, dict(described)[name]))
+                  for name in ("bert-base-uncased", "gpt2", "t5-small")]
     described = [one for one in described if options.only in one[0]]
     done = wrong = 0
     for number, (name, description) in enumerate(described):

@@ -131,6 +131,7 @@ static void give(ft_added_walk *walk, const ft_added_token *token, size_t start,
     if (token->rstrip)
         end = strip_right(walk->text, end);
     *out_before = part(walk->text, walk->taken, start);
+    walk->token_start = start;
     walk->taken = end;
 }
 

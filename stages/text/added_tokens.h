@@ -32,9 +32,10 @@ bool ft_added_set_build(const ft_added_token *tokens, size_t count, bool normali
 typedef struct ft_added_walk {
     const ft_added_set *set;
     ft_slice text;
-    bool skip_special;  // Special tokens are text like any other.
-    size_t search_at;   // Where the next search begins.
-    size_t taken;       // Up to where the text has been given out.
+    bool skip_special;   // Special tokens are text like any other.
+    size_t search_at;    // Where the next search begins.
+    size_t taken;        // Up to where the text has been given out: where the last token ends.
+    size_t token_start;  // Where it begins: before that, where the one before took white space.
 } ft_added_walk;
 
 // The next part: `*out_before` is text (may be empty), `*out_token` what follows it, NULL at the

@@ -139,7 +139,9 @@ static bool cut_normalized(ft_interpreter *self, ft_error *err)
         if (!token)
             continue;
         if (!ft_added_token_allow(token, self->special_tokens, err) ||
-            !ft_words_add(words, (ft_word_range){to, (uint32_t)walk.taken, token->id}, err))
+            !ft_words_add(
+                words, (ft_word_range){(uint32_t)walk.token_start, (uint32_t)walk.taken, token->id},
+                err))
             return false;
     }
     return true;
@@ -190,7 +192,7 @@ bool ft_interpreter_add(ft_interpreter *self, ft_slice text, bool with_places, s
             return false;
         if (!token)
             continue;
-        ft_span place = {(uint32_t)(start + before.size), (uint32_t)walk.taken};
+        ft_span place = {(uint32_t)walk.token_start, (uint32_t)walk.taken};
         if (!ft_added_token_allow(token, self->special_tokens, err) ||
             !add_token(self, token->id, place, err))
             return false;

@@ -89,6 +89,9 @@ static bool build_added(ft_tokenizer *tokenizer, ft_arena *arena, ft_error *err)
     for (size_t i = 0; i < count; i++) {
         if (sought[i].normalized && !normalize_token(tokenizer, &sought[i], arena, err))
             return false;
+        // Decoded as it is sought; the reference then no longer knows a special one by its text.
+        tokens[i].special &= ft_slice_equal(tokens[i].content, sought[i].content);
+        tokens[i].content = sought[i].content;
     }
     definition->added = tokens;
     definition->added_count = count;

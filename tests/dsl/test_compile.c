@@ -141,7 +141,7 @@ TEST(faults_have_their_places)
     check_one_fault(READ "  - drop\n", 103, 3, 5);
     check_one_fault(READ "  - tokenize:words\n  - drop:\n", 20, 3, 5);
     check_one_fault(READ "  - tokenise: words\n  - drop:\n", 105, 3, 5);
-    check_one_fault(READ "  - chunk: 256\n  - drop:\n", 108, 3, 5);
+    check_one_fault(READ "  - dedupe: 256\n  - drop:\n", 108, 3, 5);
     check_one_fault(READ "  - name: x\n  - drop:\n", 105, 3, 5);
     check_one_fault(READ "  - tokenize: words\n    drop:\n", 109, 4, 5);
     check_one_fault(READ "  - drop: 5\n", 104, 3, 11);
