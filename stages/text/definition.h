@@ -228,7 +228,7 @@ typedef struct ft_definition {
     ft_post_definition post;
     const ft_decode_step *decode;  // None: texts of tokens, a space between.
     size_t decode_count;
-    const ft_added_token *added;  // [added_count]
+    const ft_added_token *added;  // [added_count]; of a compiled tokenizer, by id.
     size_t added_count;
     bool
         has_added_ids;  // Their ids hold; else the reference's rule gives them (tokenizer_build.c).

@@ -1,5 +1,6 @@
 // From what a file says to what runs: the model, the added tokens with their ids, the special ids
 // around a text, the fast path if one fits.
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/log.h"
@@ -13,18 +14,29 @@
 
 // ---- added tokens ----
 
-static ft_added_token *find_equal(ft_added_token *tokens, size_t count, ft_slice content)
+// For each token the first one of the same text.
+static bool find_firsts(const ft_definition *definition, int32_t *firsts, ft_error *err)
 {
+    size_t count = definition->added_count;
+    ft_trie_key *keys = ft_alloc_array(count, sizeof(*keys));
+
+    if (!keys)
+        return ft_fail_nomem(err, count * sizeof(*keys));
+    for (size_t i = 0; i < count; i++)
+        keys[i] = ft_trie_make_key(definition->added[i].content, (int32_t)i);
+    ft_trie_sort(keys, count);
     for (size_t i = 0; i < count; i++) {
-        if (ft_slice_equal(tokens[i].content, content))
-            return &tokens[i];
+        bool is_equal = i > 0 && ft_slice_equal(keys[i].text, keys[i - 1].text);
+        firsts[keys[i].value] = is_equal ? firsts[keys[i - 1].value] : keys[i].value;
     }
-    return NULL;
+    ft_free(keys);
+    return true;
 }
 
 // Ids as the reference gives them, whatever the file says: a token that is in the vocabulary has
 // that id, any other the next one behind the vocabulary. Of equal texts the last one's flags hold.
-static size_t number_added(const ft_tokenizer *tokenizer, ft_added_token *tokens)
+// `firsts` becomes the place of each text in `tokens`.
+static size_t number_added(const ft_tokenizer *tokenizer, int32_t *firsts, ft_added_token *tokens)
 {
     const ft_definition *definition = &tokenizer->definition;
     int32_t next = (int32_t)definition->model.piece_count;
@@ -32,11 +44,13 @@ static size_t number_added(const ft_tokenizer *tokenizer, ft_added_token *tokens
 
     for (size_t i = 0; i < definition->added_count; i++) {
         ft_added_token token = definition->added[i];
-        ft_added_token *equal = find_equal(tokens, count, token.content);
+        bool is_first = firsts[i] == (int32_t)i;
         int32_t said = token.id;
         if (token.content.size == 0)
             continue;
-        token.id = equal ? equal->id : ft_token_model_find(tokenizer->model, token.content);
+        firsts[i] = is_first ? (int32_t)count++ : firsts[firsts[i]];
+        token.id =
+            is_first ? ft_token_model_find(tokenizer->model, token.content) : tokens[firsts[i]].id;
         if (token.id < 0)
             token.id = definition->has_added_ids ? said : next++;
         if (said != token.id && said >= 0)
@@ -44,9 +58,16 @@ static size_t number_added(const ft_tokenizer *tokenizer, ft_added_token *tokens
                    "`%s`: the added token `%.*s` is said to have the id %d and has %d",
                    definition->path, (int)(token.content.size < 60 ? token.content.size : 60),
                    token.content.data, said, token.id);
-        *(equal ? equal : &tokens[count++]) = token;
+        tokens[firsts[i]] = token;
     }
     return count;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    const ft_added_token *left = a, *right = b;
+
+    return (left->id > right->id) - (left->id < right->id);
 }
 
 // What is looked for of a token with `normalized`: its content, normalised.
@@ -74,17 +95,10 @@ static bool normalize_token(const ft_tokenizer *tokenizer, ft_added_token *token
     return done;
 }
 
-static bool build_added(ft_tokenizer *tokenizer, ft_arena *arena, ft_error *err)
+// What is sought of each token, and how each is decoded.
+static bool set_contents(const ft_tokenizer *tokenizer, ft_added_token *tokens,
+                         ft_added_token *sought, size_t count, ft_arena *arena, ft_error *err)
 {
-    ft_definition *definition = &tokenizer->definition;
-
-    if (definition->added_count == 0)
-        return true;
-    ft_added_token *tokens = ft_arena_zero(arena, definition->added_count, sizeof(*tokens));
-    ft_added_token *sought = ft_arena_zero(arena, definition->added_count, sizeof(*sought));
-    if (!tokens || !sought)
-        return ft_fail_nomem(err, definition->added_count * sizeof(*tokens));
-    size_t count = number_added(tokenizer, tokens);
     memcpy(sought, tokens, count * sizeof(*tokens));
     for (size_t i = 0; i < count; i++) {
         if (sought[i].normalized && !normalize_token(tokenizer, &sought[i], arena, err))
@@ -93,22 +107,45 @@ static bool build_added(ft_tokenizer *tokenizer, ft_arena *arena, ft_error *err)
         tokens[i].special &= ft_slice_equal(tokens[i].content, sought[i].content);
         tokens[i].content = sought[i].content;
     }
-    definition->added = tokens;
-    definition->added_count = count;
-    return ft_added_set_build(sought, count, false, arena, &tokenizer->added, err) &&
-           ft_added_set_build(sought, count, true, arena, &tokenizer->added_normalized, err);
+    return true;
+}
+
+static bool build_added(ft_tokenizer *tokenizer, ft_arena *arena, ft_error *err)
+{
+    ft_definition *definition = &tokenizer->definition;
+    size_t count = definition->added_count;
+
+    if (count == 0)
+        return true;
+    ft_added_token *tokens = ft_arena_zero(arena, count, sizeof(*tokens));
+    ft_added_token *sought = ft_alloc_zero(count, sizeof(*sought));
+    int32_t *firsts = ft_alloc_array(count, sizeof(*firsts));
+    bool done = tokens && sought && firsts ? find_firsts(definition, firsts, err)
+                                           : ft_fail_nomem(err, count * sizeof(*tokens));
+    if (done) {
+        count = number_added(tokenizer, firsts, tokens);
+        done = set_contents(tokenizer, tokens, sought, count, arena, err) &&
+               ft_added_set_build(sought, count, false, arena, &tokenizer->added, err) &&
+               ft_added_set_build(sought, count, true, arena, &tokenizer->added_normalized, err);
+    }
+    if (done) {
+        qsort(tokens, count, sizeof(*tokens), compare_ids);
+        definition->added = tokens;
+        definition->added_count = count;
+    }
+    ft_free(sought);
+    ft_free(firsts);
+    return done;
 }
 
 static const ft_added_token *find_added(const ft_tokenizer *tokenizer, int32_t id)
 {
-    const ft_added_token *added = tokenizer->definition.added;
+    const ft_added_token key = {.id = id};
+    const ft_definition *definition = &tokenizer->definition;
 
-    // The last one with an id has it.
-    for (size_t i = tokenizer->definition.added_count; i > 0; i--) {
-        if (added[i - 1].id == id)
-            return &added[i - 1];
-    }
-    return NULL;
+    if (definition->added_count == 0)
+        return NULL;
+    return bsearch(&key, definition->added, definition->added_count, sizeof(key), compare_ids);
 }
 
 ft_slice ft_tokenizer_token_text(const ft_tokenizer *tokenizer, int32_t id)
