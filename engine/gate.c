@@ -214,7 +214,7 @@ static ft_gate_waiter **find_victim(ft_gate *gate)
     return victim;
 }
 
-void ft_run_unstick(ft_run *run)
+bool ft_run_unstick(ft_run *run)
 {
     ft_gate *gate = &run->gate;
     bool settled = false;
@@ -233,8 +233,7 @@ void ft_run_unstick(ft_run *run)
         settled = true;
     }
     ft_mutex_unlock(&gate->lock);
-    if (!settled && !out)
-        ft_source_force(run);
+    return settled || out || ft_source_force(run);
 }
 
 // ---- flights ----

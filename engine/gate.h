@@ -18,7 +18,7 @@ void ft_flight_unref(ft_run *run, ft_flight *flight);  // NULL is fine.
 bool ft_gate_retry(ft_worker *worker, ft_error *err) FT_MUST_CHECK;
 
 // The run stands still: lets the oldest waiter use the reserve or fail, else starts a source all
-// the same.
-void ft_run_unstick(ft_run *run);
+// the same. False: nothing was found that could go on, and the run is not done.
+bool ft_run_unstick(ft_run *run);
 // Lets all who wait fail with CANCELLED: the run is being stopped at once.
 void ft_gate_cancel(ft_run *run);

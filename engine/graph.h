@@ -352,7 +352,8 @@ struct ft_run {
     int64_t blocked, replaced, spares_out;
     ft_atomic_i64
         active;  // Threads that can still do something by themselves, and tasks given to the pool.
-    ft_atomic_u32 over;  // Threads are to leave.
+    ft_atomic_u64 resumed;  // How often somebody became active when nobody was.
+    ft_atomic_u32 over;     // Threads are to leave.
 
     ft_gate gate;
     struct ft_watch *watches;         // [worker_room]: runaway.h

@@ -149,15 +149,26 @@ void ft_wake_one(ft_run *run)
 void ft_active_enter(ft_run *run)
 {
     // Sequentially consistent: either the monitor sees this one, or this one sees it go to sleep.
-    if (ft_atomic_add(&run->active, 1, FT_SEQ_CST) == 0)
+    if (ft_atomic_add(&run->active, 1, FT_SEQ_CST) == 0) {
+        // Relaxed: before it leaves, which releases.
+        ft_atomic_add(&run->resumed, 1, FT_RELAXED);
         ft_monitor_wake(run);
+    }
 }
 
 void ft_active_leave(ft_run *run)
 {
+    // Relaxed: as long as this one counts, nobody can come when nobody is there.
+    uint64_t resumed = ft_atomic_load(&run->resumed, FT_RELAXED);
+
     // Acquire and release: who comes to 0 sees all that the others left behind.
-    if (ft_atomic_sub(&run->active, 1, FT_ACQ_REL) == 1)
-        ft_run_unstick(run);
+    if (ft_atomic_sub(&run->active, 1, FT_ACQ_REL) != 1)
+        return;
+    // What neither ends nor goes on has lost something on its way, unless somebody came from
+    // outside meanwhile: he may have done what there was, and looks himself when he leaves. Acquire
+    // pairs with his leaving.
+    FT_ASSERT(ft_run_unstick(run) || ft_atomic_load(&run->active, FT_ACQUIRE) > 0 ||
+              ft_atomic_load(&run->resumed, FT_RELAXED) != resumed);
 }
 
 static bool is_over(const ft_run *run)

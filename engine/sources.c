@@ -149,7 +149,7 @@ void ft_source_poke(ft_run *run)
         ft_wake_one(run);
 }
 
-void ft_source_force(ft_run *run)
+bool ft_source_force(ft_run *run)
 {
     bool is_running = false;
 
@@ -157,14 +157,13 @@ void ft_source_force(ft_run *run)
         ft_node *node = run->sources[i];
         if (is_its_time(node) && claim(node)) {
             ft_dispatch(NULL, &node->serial_task);
-            return;
+            return true;
         }
         is_running =
             is_running || ft_atomic_load(&node->source->state, FT_SEQ_CST) == FT_SOURCE_RUNNING;
     }
-    // Nothing runs, nothing waits, nothing can be started: all must be done.
-    FT_ASSERT(is_running || ft_atomic_load(&run->unfinished, FT_ACQUIRE) == 0 ||
-              ft_atomic_load(&run->stop, FT_SEQ_CST) == FT_STOP_NOW);
+    return is_running || ft_atomic_load(&run->unfinished, FT_ACQUIRE) == 0 ||
+           ft_atomic_load(&run->stop, FT_SEQ_CST) == FT_STOP_NOW;
 }
 
 size_t ft_source_measure(const ft_batch *batch)

@@ -12,8 +12,9 @@ bool ft_source_any_ready(const ft_run *run);
 bool ft_source_any_running(const ft_run *run);
 // Something changed that a source may have waited for.
 void ft_source_poke(ft_run *run);
-// Nothing else can go on: starts a source that was held back, if there is one.
-void ft_source_force(ft_run *run);
+// Nothing else can go on: starts a source that was held back, if there is one. False: there is
+// none, no source is at work, and the run is not done either.
+bool ft_source_force(ft_run *run);
 // Wakes a source that waits for the outside: it is to stop.
 void ft_source_wake(ft_node *node);
 // The host's `wait_readable`.

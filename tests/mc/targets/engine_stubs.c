@@ -194,9 +194,10 @@ WEAK bool ft_source_any_ready(const ft_run *run)
     return false;
 }
 
-WEAK void ft_source_force(ft_run *run)
+WEAK bool ft_source_force(ft_run *run)
 {
     (void)run;
+    return true;
 }
 
 WEAK void ft_source_landed(ft_node *node, const ft_flight *flight)
