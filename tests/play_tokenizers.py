@@ -4,7 +4,8 @@ pairs, windows, padding. Ends with "N passed, N failed".
 
     tests/play_tokenizers.py DRIVER         build/release/tests/token_driver
 
-The texts and results are those of the data folder (tokenizers 0.23.3, kitoken, llama.cpp); without it all is skipped.
+The texts and results are those of the data folder (tokenizers 0.23.3, sentencepiece, tiktoken, kitoken, llama.cpp,
+swift-transformers); without it all is skipped.
 """
 
 import json
@@ -25,12 +26,13 @@ class Play:
         self.program, self.scratch = program, scratch
         self.passed = self.failed = 0
 
-    def tokenizer(self, name):
-        path = os.path.join(DATA, "tokenizers", name, "tokenizer.json")
+    def tokenizer(self, name, file="tokenizer.json"):
+        path = os.path.join(DATA, "tokenizers", name, file)
         if os.path.exists(path):
             return path
-        unpacked = os.path.join(self.scratch, name + ".json")
+        unpacked = os.path.join(self.scratch, name, file)
         if not os.path.exists(unpacked):
+            os.makedirs(os.path.dirname(unpacked), exist_ok=True)
             with lzma.open(path + ".xz") as packed, open(unpacked, "wb") as out:
                 out.write(packed.read())
         return unpacked
@@ -44,6 +46,18 @@ class Play:
         if len(differ) > SHOWN:
             print("  and %d more" % (len(differ) - SHOWN))
 
+    def ids(self, what, path, rows, **options):
+        requests = [driver.encode(row["text"], **options) for row in rows]
+        found = driver.ask(self.program, path, requests)
+        self.compare(what, [row["text"] for row in rows], [row["ids"] for row in rows],
+                     [got if isinstance(got, driver.Error) else got[0]["ids"] for got in found])
+        coded = driver.ask(self.program, path, [driver.ids(row["text"], **options) for row in rows])
+        self.compare(what + " by the coder", [row["text"] for row in rows], [row["ids"] for row in rows], coded)
+
+    def decoded(self, what, path, rows, wanted="decoded", **options):
+        found = driver.ask(self.program, path, [driver.decode(row["ids"], **options) for row in rows])
+        self.compare(what, [row["ids"] for row in rows], [row[wanted] for row in rows], found)
+
     def texts(self, name, rows):
         path = self.tokenizer(name)
         columns = driver.OFFSETS
@@ -52,13 +66,13 @@ class Play:
         self.compare(name + " ids", shown, [row["ids"] for row in rows], [got[0]["ids"] for got in plain])
         self.compare(name + " places", shown, [row["offsets_bytes"] for row in rows],
                      [got[0]["offsets"] for got in plain])
-        special = driver.ask(self.program, path, [driver.encode(row["text"], add_special=True) for row in rows])
-        self.compare(name + " ids with special ones", shown, [row["ids_special"] for row in rows],
-                     [got[0]["ids"] for got in special])
-        coded = driver.ask(self.program, path, [driver.ids(row["text"], add_special=True) for row in rows])
-        self.compare(name + " ids by the coder", shown, [row["ids_special"] for row in rows], coded)
-        decoded = driver.ask(self.program, path, [driver.decode(row["ids"]) for row in rows])
-        self.compare(name + " decoded", shown, [row["decoded"] for row in rows], decoded)
+        self.ids(name + " ids with special ones", path, [dict(row, ids=row["ids_special"]) for row in rows],
+                 add_special=True)
+        self.decoded(name + " decoded", path, rows)
+        if name == "cl100k_base":
+            ranks = self.tokenizer(name, name + ".tiktoken")
+            self.ids(name + ".tiktoken ids", ranks, rows)
+            self.decoded(name + ".tiktoken decoded", ranks, rows)
 
     def pairs(self, name, rows):
         columns = driver.TYPE_IDS | driver.ATTENTION | driver.SPECIAL_MASK
@@ -81,11 +95,54 @@ class Play:
                      [[over["ids"] if isinstance(over, dict) else over for over in row["overflowing"]] for row, _ in good],
                      [[window["ids"] for window in got[1:]] for _, got in good])
 
+    def sentencepiece(self, name, rows):
+        """By the library itself on its .model, where a special token in the text is but text."""
+        path = self.tokenizer(name, "tokenizer.model")
+        self.ids(name + ".model ids", path, rows, special="text")
+        self.decoded(name + ".model decoded", path, rows)
+
+    def kitoken(self, name, rows):
+        self.ids(name + " ids by kitoken", self.tokenizer(name), [row for row in rows if row["hf_agrees"]])
+
+    def llama_cpp(self, name, rows):
+        """Without what the tokenizer puts around: their ids of the text alone."""
+        tokenizer = {"gpt-2": "gpt2", "llama-spm": "llama2", "bert-bge": "bert-base-uncased"}.get(name, name)
+        self.ids(name + " ids by llama.cpp", self.tokenizer(tokenizer), rows)
+
+    def swift_text(self, name, row):
+        tokenizer = {"bert": "bert-base-uncased", "gpt2": "gpt2", "llama": "llama2"}[name.split("_")[0]]
+        self.ids(tokenizer + " ids of a long text by swift-transformers", self.tokenizer(tokenizer),
+                 [{"text": row["text"], "ids": row["token_ids"]}], add_special=True)
+
+    def swift_tests(self, _, rows):
+        """Ids alone: what they decode has had its spaces cleaned up by transformers afterwards."""
+        for name, list_of in rows.items():
+            tokenizer = next(real for part, real in (("bert", "bert-base-uncased"), ("gpt2", "gpt2"), ("Llama", "llama2"))
+                             if part in name)
+            path = self.tokenizer(tokenizer)
+            rows = [dict(row, text=row["input"], ids=row["encoded"]["input_ids"]) for row in list_of]
+            self.ids(name + " ids by swift-transformers", path, rows, add_special=True)
+
+    def invalid(self, _, rows):
+        """What is left of bytes that are no UTF-8, once there is U+FFFD for each maximal part."""
+        for name in sorted(rows[0]["ids"]):
+            self.ids(name + " ids of invalid UTF-8", self.tokenizer(name),
+                     [{"text": row["replaced_text"], "ids": row["ids"][name]} for row in rows])
+
 
 def read_rows(path):
     opener = lzma.open if path.endswith(".xz") else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+    with opener(path, "rt", encoding="utf-8") as file:
+        return json.load(file) if path.endswith(".json") else [json.loads(line) for line in file]
+
+
+def files_of(folder):
+    """The vectors of a folder, or of the files whose names begin so."""
+    folder, _, start = folder.partition(":")
+    folder = os.path.join(DATA, "vectors", folder)
+    for file in sorted(os.listdir(folder)):
+        if ".json" in file and file.startswith(start):
+            yield os.path.join(folder, file)
 
 
 def main():
@@ -94,13 +151,18 @@ def main():
         return 0
     with tempfile.TemporaryDirectory() as scratch:
         play = Play(sys.argv[1], scratch)
-        for folder, run in (("tokenizers", play.texts), ("pairs", play.pairs)):
-            for file in sorted(os.listdir(os.path.join(DATA, "vectors", folder))):
+        for folder, run in (("tokenizers", play.texts), ("pairs", play.pairs), ("sentencepiece", play.sentencepiece),
+                            ("third_party/kitoken", play.kitoken), ("third_party/llama.cpp", play.llama_cpp),
+                            ("third_party/swift-transformers:bert_", play.swift_text),
+                            ("third_party/swift-transformers:gpt2_", play.swift_text),
+                            ("third_party/swift-transformers:llama_", play.swift_text),
+                            ("third_party/swift-transformers:tokenizer_", play.swift_tests), (":invalid", play.invalid)):
+            for file in files_of(folder):
                 try:
-                    run(file.split(".")[0], read_rows(os.path.join(DATA, "vectors", folder, file)))
+                    run(os.path.basename(file).split(".")[0], read_rows(file))
                 except RuntimeError as error:
                     play.failed += 1
-                    print("FAILED %s %s: %s" % (folder, file, error))
+                    print("FAILED %s: %s" % (file, error))
     print("%d passed, %d failed" % (play.passed, play.failed))
     return 1 if play.failed or not play.passed else 0
 
