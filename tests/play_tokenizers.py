@@ -8,17 +8,22 @@ The texts and results are those of the data folder (tokenizers 0.23.3, sentencep
 swift-transformers); without it all is skipped.
 """
 
+import base64
 import json
 import lzma
 import os
+import struct
 import sys
 import tempfile
+import unicodedata
 
 import token_driver as driver
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.environ.get("FTPIPE_TEST_DATA", os.path.join(HERE, "../../shared/data"))
 SHOWN = 5
+# Which GGUF vocabulary has which tokenizer; that of t5-small is made.
+GGUF = {"gpt2": "gpt-2", "bert-base-uncased": "bert-bge", "llama2": "llama-spm"}
 
 
 class Play:
@@ -108,6 +113,43 @@ class Play:
         """Without what the tokenizer puts around: their ids of the text alone."""
         tokenizer = {"gpt-2": "gpt2", "llama-spm": "llama2", "bert-bge": "bert-base-uncased"}.get(name, name)
         self.ids(name + " ids by llama.cpp", self.tokenizer(tokenizer), rows)
+        if name != "llama3":
+            self.ids(name + ".gguf ids by llama.cpp", self.gguf(name), rows)
+
+    def gguf(self, name):
+        return self.tokenizer("gguf-vocab", "ggml-vocab-%s.gguf" % name)
+
+    def gguf_texts(self, name, rows):
+        """The vocabulary of a GGUF file says the same as the tokenizer.json."""
+        path = self.gguf(GGUF[name]) if name in GGUF else self.unigram_gguf(name)
+        if name == "llama2":
+            # sentencepiece's ids: between special tokens, llama.cpp begins every part with a space.
+            rows = read_rows(os.path.join(DATA, "vectors", "sentencepiece", name + ".jsonl"))
+        if name not in GGUF:
+            # The reference maps whole graphemes, SentencePiece (and llama.cpp) the longest prefix that there is.
+            rows = [row for row in rows if not any(unicodedata.combining(c) or unicodedata.category(c) in ("Cc", "Mc")
+                                                   for c in row["text"].replace("\n", " "))]
+        self.ids(name + ".gguf ids", path, rows, special="text" if name == "llama2" else "parse")
+        self.decoded(name + ".gguf decoded", path, rows)
+
+    def unigram_gguf(self, name):
+        """No GGUF file of the model t5 is among the data: one is made of the tokenizer.json."""
+        with open(self.tokenizer(name), encoding="utf-8") as file:
+            parts = json.load(file)
+        pieces = parts["model"]["vocab"]
+        special = {token["content"] for token in parts["added_tokens"] if token["special"]}
+        charsmap = base64.b64decode(parts["normalizer"]["precompiled_charsmap"])
+        path = os.path.join(self.scratch, name + ".gguf")
+        with open(path, "wb") as out:
+            out.write(gguf([
+                ("tokenizer.ggml.model", "t5"), ("tokenizer.ggml.pre", "default"),
+                ("tokenizer.ggml.tokens", [piece for piece, _ in pieces]),
+                ("tokenizer.ggml.scores", [score for _, score in pieces]),
+                ("tokenizer.ggml.token_type", [3 if piece in special else 1 for piece, _ in pieces]),
+                ("tokenizer.ggml.unknown_token_id", parts["model"]["unk_id"]),
+                ("tokenizer.ggml.precompiled_charsmap", charsmap),
+                ("tokenizer.ggml.remove_extra_whitespaces", True), ("tokenizer.ggml.add_eos_token", True)]))
+        return path
 
     def swift_text(self, name, row):
         tokenizer = {"bert": "bert-base-uncased", "gpt2": "gpt2", "llama": "llama2"}[name.split("_")[0]]
@@ -128,6 +170,27 @@ class Play:
         for name in sorted(rows[0]["ids"]):
             self.ids(name + " ids of invalid UTF-8", self.tokenizer(name),
                      [{"text": row["replaced_text"], "ids": row["ids"][name]} for row in rows])
+
+
+def gguf(values):
+    """A GGUF file of these keys and values: texts, whole numbers, truths, bytes, lists of texts, floats or numbers."""
+    def text(one):
+        return struct.pack("<Q", len(one.encode())) + one.encode()
+
+    def value(one):
+        if isinstance(one, bool):
+            return struct.pack("<IB", 7, one)
+        if isinstance(one, int):
+            return struct.pack("<II", 4, one)
+        if isinstance(one, str):
+            return struct.pack("<I", 8) + text(one)
+        if isinstance(one, bytes):
+            return struct.pack("<IIQ", 9, 0, len(one)) + one
+        kind, pack = {str: (8, text), float: (6, lambda x: struct.pack("<f", x)),
+                      int: (5, lambda x: struct.pack("<i", x))}[type(one[-1])]
+        return struct.pack("<IIQ", 9, kind, len(one)) + b"".join(pack(x) for x in one)
+
+    return b"GGUF" + struct.pack("<IQQ", 3, 0, len(values)) + b"".join(text(key) + value(one) for key, one in values)
 
 
 def read_rows(path):
@@ -156,7 +219,9 @@ def main():
                             ("third_party/swift-transformers:bert_", play.swift_text),
                             ("third_party/swift-transformers:gpt2_", play.swift_text),
                             ("third_party/swift-transformers:llama_", play.swift_text),
-                            ("third_party/swift-transformers:tokenizer_", play.swift_tests), (":invalid", play.invalid)):
+                            ("third_party/swift-transformers:tokenizer_", play.swift_tests), (":invalid", play.invalid),
+                            ("tokenizers:gpt2", play.gguf_texts), ("tokenizers:bert-base", play.gguf_texts),
+                            ("tokenizers:llama2", play.gguf_texts), ("tokenizers:t5-small", play.gguf_texts)):
             for file in files_of(folder):
                 try:
                     run(os.path.basename(file).split(".")[0], read_rows(file))

@@ -44,11 +44,10 @@ typedef struct field {
 typedef struct model_file {
     const ft_definition_reader *r;
     ft_slice trainer, normalizer;
+    ft_sentencepiece rules;
     ft_piece *pieces;
     size_t piece_count;
     uint64_t model_type, begin, end;
-    bool byte_fallback, treat_whitespace_as_suffix;
-    bool add_dummy_prefix;
 } model_file;
 
 static bool read_varint(ft_slice *rest, uint64_t *out)
@@ -180,7 +179,6 @@ static bool read_parts(model_file *in, ft_slice text, ft_error *err)
 
 static bool read_trainer(model_file *in, ft_error *err)
 {
-    ft_model_definition *model = &in->r->out->model;
     ft_slice rest = in->trainer;
     field f;
 
@@ -195,9 +193,9 @@ static bool read_trainer(model_file *in, ft_error *err)
         if (f.number == TRAINER_MODEL_TYPE)
             in->model_type = f.value;
         else if (f.number == TRAINER_BYTE_FALLBACK)
-            in->byte_fallback = f.value != 0;
+            in->rules.byte_fallback = f.value != 0;
         else if (f.number == TRAINER_SUFFIX)
-            in->treat_whitespace_as_suffix = f.value != 0;
+            in->rules.treat_whitespace_as_suffix = f.value != 0;
         else if (f.number == TRAINER_BEGIN)
             in->begin = f.value;
         else if (f.number == TRAINER_END)
@@ -206,71 +204,34 @@ static bool read_trainer(model_file *in, ft_error *err)
     if (in->model_type != TYPE_UNIGRAM && in->model_type != TYPE_BPE)
         return ft_tokenizer_fault(err, in->r->path, "trainer_spec.model_type",
                                   "neither Unigram nor BPE, which are what this version reads");
-    model->kind = in->model_type == TYPE_BPE ? FT_MODEL_BPE : FT_MODEL_UNIGRAM;
-    model->merge_rule = in->model_type == TYPE_BPE ? FT_MERGES_BY_SCORE : FT_MERGES_LISTED;
-    model->byte_fallback = in->byte_fallback;
-    model->fuse_unknown = true;
-    model->single_precision = true;
+    in->rules.is_bpe = in->model_type == TYPE_BPE;
+    in->r->out->model.single_precision = true;
     return true;
-}
-
-// The normaliser leaves user-defined pieces alone, so that they are found in the text as it is.
-static bool keep_user_defined(model_file *in, ft_normalize_step *step, ft_error *err)
-{
-    ft_trie_key *keys = ft_arena_zero(in->r->scratch, in->piece_count, sizeof(*keys));
-    ft_trie *trie = ft_arena_zero(in->r->arena, 1, sizeof(*trie));
-    size_t count = 0, kept = 0;
-
-    if (!keys || !trie)
-        return ft_fail_nomem(err, in->piece_count * sizeof(*keys));
-    for (size_t i = 0; i < in->piece_count; i++) {
-        if (in->pieces[i].kind == FT_PIECE_USER_DEFINED)
-            keys[count++] = ft_trie_make_key(in->pieces[i].text, (int32_t)i);
-    }
-    if (count == 0)
-        return true;
-    ft_trie_sort(keys, count);
-    for (size_t i = 0; i < count; i++) {
-        if (kept == 0 || !ft_slice_equal(keys[kept - 1].text, keys[i].text))
-            keys[kept++] = keys[i];
-    }
-    step->sentencepiece.user_defined = trie;
-    return ft_trie_build(keys, kept, in->r->arena, trie, err);
 }
 
 static bool read_normalizer(model_file *in, ft_error *err)
 {
-    ft_normalize_step *step = ft_arena_zero(in->r->arena, 1, sizeof(*step));
-    ft_slice rest = in->normalizer, charsmap = {0};
+    ft_sentencepiece *rules = &in->rules;
+    ft_slice rest = in->normalizer;
     field f;
 
-    if (!step)
-        return ft_fail_nomem(err, sizeof(*step));
-    step->kind = FT_NORMALIZE_SENTENCEPIECE;
-    step->sentencepiece.add_dummy_prefix = true;
-    step->sentencepiece.remove_extra_whitespaces = true;
-    step->sentencepiece.escape_whitespaces = true;
-    step->sentencepiece.treat_whitespace_as_suffix = in->treat_whitespace_as_suffix;
+    rules->add_dummy_prefix = true;
+    rules->remove_extra_whitespaces = true;
+    rules->escape_whitespaces = true;
+    rules->charsmap_place = "normalizer_spec.precompiled_charsmap";
     while (rest.size > 0) {
         if (!read_field(in, &rest, "normalizer_spec", &f, err))
             return false;
         if (f.number == NORMALIZER_CHARSMAP && f.wire == WIRE_BYTES)
-            charsmap = f.bytes;
+            rules->charsmap = f.bytes;
         else if (f.number == NORMALIZER_DUMMY_PREFIX && f.wire == WIRE_VARINT)
-            step->sentencepiece.add_dummy_prefix = f.value != 0;
+            rules->add_dummy_prefix = f.value != 0;
         else if (f.number == NORMALIZER_EXTRA_SPACES && f.wire == WIRE_VARINT)
-            step->sentencepiece.remove_extra_whitespaces = f.value != 0;
+            rules->remove_extra_whitespaces = f.value != 0;
         else if (f.number == NORMALIZER_ESCAPE && f.wire == WIRE_VARINT)
-            step->sentencepiece.escape_whitespaces = f.value != 0;
+            rules->escape_whitespaces = f.value != 0;
     }
-    in->add_dummy_prefix = step->sentencepiece.add_dummy_prefix;
-    in->r->out->normalize = step;
-    in->r->out->normalize_count = 1;
-    if (!keep_user_defined(in, step, err))
-        return false;
-    return charsmap.size == 0 ||
-           ft_charsmap_parse(charsmap, in->r->path, "normalizer_spec.precompiled_charsmap",
-                             in->r->arena, &step->sentencepiece.charsmap, err);
+    return true;
 }
 
 // ---- around the text, and back ----
@@ -305,39 +266,16 @@ static bool make_template(const model_file *in, ft_error *err)
     return true;
 }
 
-static bool make_decoder(const model_file *in, ft_error *err)
-{
-    ft_decode_step *steps = ft_arena_zero(in->r->arena, 4, sizeof(*steps));
-    size_t count = 0;
-
-    if (!steps)
-        return ft_fail_nomem(err, 4 * sizeof(*steps));
-    steps[count].kind = FT_DECODE_METASPACE;
-    steps[count].metaspace.replacement = FT_SLICE("\xe2\x96\x81");
-    steps[count++].metaspace.scheme = FT_PREPEND_NEVER;
-    steps[count++].kind = FT_DECODE_BYTE_FALLBACK;
-    steps[count++].kind = FT_DECODE_FUSE;
-    if (in->add_dummy_prefix) {
-        steps[count].kind = FT_DECODE_STRIP;
-        steps[count].strip.content = FT_SLICE(" ");
-        steps[count++].strip.start = 1;
-    }
-    in->r->out->decode = steps;
-    in->r->out->decode_count = count;
-    return true;
-}
-
 bool ft_definition_read_sentencepiece(const ft_definition_reader *r, ft_slice text, ft_error *err)
 {
     model_file in = {.r = r};
-    ft_model_definition *model = &r->out->model;
 
     r->out->path = r->path;
-    model->unknown = -1;
+    r->out->model.unknown = -1;
     if (!read_parts(&in, text, err) || !read_trainer(&in, err) || !read_normalizer(&in, err) ||
-        !make_template(&in, err) || !make_decoder(&in, err))
+        !make_template(&in, err))
         return false;
-    model->pieces = in.pieces;
-    model->piece_count = in.piece_count;
-    return true;
+    in.rules.pieces = in.pieces;
+    in.rules.piece_count = in.piece_count;
+    return ft_definition_make_sentencepiece(r, &in.rules, err);
 }

@@ -1,8 +1,6 @@
 // vocab.txt: one token a line, its id is the line's number from 0. The rules come from
 // tokenizer_config.json beside it, as BERT's tokenizers have them: lower case unless
 // `do_lower_case` is false, Chinese characters by themselves, [CLS] text [SEP].
-#include <string.h>
-
 #include "runtime/data/json.h"
 #include "stages/text/tokenizer_parts.h"
 
@@ -163,40 +161,6 @@ static bool add_specials(const ft_definition_reader *r, const ft_slice *texts,
     return true;
 }
 
-// [CLS] A [SEP] and [CLS] A [SEP] B [SEP].
-static bool make_templates(const ft_definition_reader *r, int32_t cls, int32_t sep, ft_error *err)
-{
-    const ft_template_part parts[] = {
-        {FT_PART_SPECIAL, cls, 0}, {FT_PART_A, 0, 0},         {FT_PART_SPECIAL, sep, 0},
-        {FT_PART_SPECIAL, cls, 0}, {FT_PART_A, 0, 0},         {FT_PART_SPECIAL, sep, 0},
-        {FT_PART_B, 0, 1},         {FT_PART_SPECIAL, sep, 1},
-    };
-    ft_template_part *copy = ft_arena_zero(r->arena, FT_COUNT_OF(parts), sizeof(*copy));
-    ft_post_definition *post = &r->out->post;
-
-    if (!copy)
-        return ft_fail_nomem(err, sizeof(parts));
-    memcpy(copy, parts, sizeof(parts));
-    *post = (ft_post_definition){
-        .single = copy, .pair = copy + 3, .single_count = 3, .pair_count = FT_COUNT_OF(parts) - 3};
-    return true;
-}
-
-// WordPiece's own decoder, as the reference gives such files one.
-static bool make_decoder(const ft_definition_reader *r, ft_error *err)
-{
-    ft_decode_step *step = ft_arena_zero(r->arena, 1, sizeof(*step));
-
-    if (!step)
-        return ft_fail_nomem(err, sizeof(*step));
-    step->kind = FT_DECODE_WORDPIECE;
-    step->wordpiece.prefix = FT_SLICE("##");
-    step->wordpiece.cleanup = true;
-    r->out->decode = step;
-    r->out->decode_count = 1;
-    return true;
-}
-
 bool ft_definition_read_vocab(const ft_definition_reader *r, ft_slice text, ft_error *err)
 {
     ft_model_definition *model = &r->out->model;
@@ -221,6 +185,6 @@ bool ft_definition_read_vocab(const ft_definition_reader *r, ft_slice text, ft_e
     if (!read_lines(r, text, err) || !add_specials(r, texts, ids, err))
         return false;
     model->unknown = ids[SPECIAL_UNKNOWN];
-    return make_templates(r, ids[SPECIAL_CLASS], ids[SPECIAL_SEPARATOR], err) &&
-           make_decoder(r, err);
+    return ft_definition_make_bert_template(r, ids[SPECIAL_CLASS], ids[SPECIAL_SEPARATOR], err) &&
+           ft_definition_make_wordpiece_decoder(r, err);
 }

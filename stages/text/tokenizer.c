@@ -120,17 +120,21 @@ static const struct {
     {".txt", ft_definition_read_vocab},
     {".model", ft_definition_read_sentencepiece},
     {".tiktoken", ft_definition_read_tiktoken},
+    {".gguf", ft_definition_read_gguf},
 };
 
 static bool read_file(const ft_definition_reader *r, ft_error *err)
 {
+    // The weights are in a .gguf too, so that it is not read whole.
+    bool is_gguf = ft_slice_ends_with(ft_slice_of(r->path), FT_SLICE(".gguf"));
     ft_slice text;
 
-    if (!ft_file_read(r->path, r->scratch, FT_TOKENIZER_FILE_MAX, &text, err)) {
+    if (!(is_gguf ? ft_file_map(r->path, r->scratch, &text, err)
+                  : ft_file_read(r->path, r->scratch, FT_TOKENIZER_FILE_MAX, &text, err))) {
         err->number = err->number ? err->number : FT_TOKENIZER_ERROR;
         return false;
     }
-    if (is_json(r->path, text)) {
+    if (!is_gguf && is_json(r->path, text)) {
         if (ft_definition_read_json(r, text, err))
             return true;
         // What the JSON reader finds fault with knows no file yet.
@@ -146,8 +150,8 @@ static bool read_file(const ft_definition_reader *r, ft_error *err)
     }
     ft_tokenizer_fault(err, r->path, NULL, "not a tokenizer that this version reads");
     ft_hint(err,
-            "A tokenizer.json, a SentencePiece .model, a .tiktoken or a vocab.txt is read, or a "
-            "folder that holds one.");
+            "A tokenizer.json, a SentencePiece .model, a .tiktoken, a .gguf or a vocab.txt is "
+            "read, or a folder that holds one.");
     return false;
 }
 

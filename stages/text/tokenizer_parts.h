@@ -31,10 +31,33 @@ bool ft_added_token_allow(const ft_added_token *token, ft_special_tokens policy,
 // when it is not there.
 bool ft_tokenizer_read_beside(const char *path, const char *name, ft_arena *arena,
                               const ft_json_node **out, ft_error *err) FT_MUST_CHECK;
-// vocab.txt (definition_vocab.c), SentencePiece's .model, .tiktoken.
+// What BERT's tokenizers put around: [CLS] A [SEP] and [CLS] A [SEP] B [SEP]; and their decoder.
+bool ft_definition_make_bert_template(const ft_definition_reader *r, int32_t cls, int32_t sep,
+                                      ft_error *err) FT_MUST_CHECK;
+bool ft_definition_make_wordpiece_decoder(const ft_definition_reader *r,
+                                          ft_error *err) FT_MUST_CHECK;
+
+// What SentencePiece says of its pieces and texts, in its own files and in GGUF.
+typedef struct ft_sentencepiece {
+    const ft_piece *pieces;  // [piece_count]
+    size_t piece_count;
+    bool is_bpe, byte_fallback;  // Else Unigram.
+    bool add_dummy_prefix, remove_extra_whitespaces, escape_whitespaces;
+    bool treat_whitespace_as_suffix;
+    ft_slice charsmap;  // Empty: nothing is mapped.
+    const char *charsmap_place;
+} ft_sentencepiece;
+
+// The normaliser, the model and the decoder; not what stands around a text.
+bool ft_definition_make_sentencepiece(const ft_definition_reader *r, const ft_sentencepiece *rules,
+                                      ft_error *err) FT_MUST_CHECK;
+
+// vocab.txt (definition_vocab.c), SentencePiece's .model, .tiktoken, GGUF.
 bool ft_definition_read_vocab(const ft_definition_reader *r, ft_slice text,
                               ft_error *err) FT_MUST_CHECK;
 bool ft_definition_read_sentencepiece(const ft_definition_reader *r, ft_slice text,
                                       ft_error *err) FT_MUST_CHECK;
 bool ft_definition_read_tiktoken(const ft_definition_reader *r, ft_slice text,
                                  ft_error *err) FT_MUST_CHECK;
+bool ft_definition_read_gguf(const ft_definition_reader *r, ft_slice text,
+                             ft_error *err) FT_MUST_CHECK;

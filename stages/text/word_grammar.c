@@ -104,6 +104,15 @@ const ft_grammar *ft_grammar_of_regex(ft_slice source)
     return NULL;
 }
 
+const char *ft_grammar_regex(const char *name)
+{
+    for (size_t i = 0; i < FT_COUNT_OF(expressions); i++) {
+        if (ft_slice_is(ft_slice_of(expressions[i].grammar->name), name))
+            return expressions[i].source;
+    }
+    return NULL;
+}
+
 // Every piece is kept, match or not.
 static bool keeps_all(const ft_pre_step *step, const ft_grammar *grammar)
 {

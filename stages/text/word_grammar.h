@@ -49,6 +49,9 @@ typedef struct ft_grammar {
 const ft_grammar *ft_grammar_named(const char *name);
 // The grammar of a regular expression, by its exact text; NULL: unknown.
 const ft_grammar *ft_grammar_of_regex(ft_slice source);
+// The regular expression that the grammar of that name is published with; NULL: it is of steps, or
+// none such.
+const char *ft_grammar_regex(const char *name);
 // The grammar whose words are what these steps cut a text into, when the last one is ByteLevel
 // (without a space in front): the words of the raw text, each to be spelled in letters for bytes.
 // NULL: there is none.
