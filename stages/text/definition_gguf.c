@@ -1,6 +1,6 @@
 // The vocabulary of a GGUF file: tokens, their types and scores or merges, under the keys
-// `tokenizer.ggml.*`, of the models that llama.cpp calls llama (SentencePiece BPE), gpt2 (byte-level
-// BPE), bert (WordPiece) and t5 (Unigram). What words are is told by a name alone,
+// `tokenizer.ggml.*`, of the models that llama.cpp calls llama (SentencePiece BPE), gpt2
+// (byte-level BPE), bert (WordPiece) and t5 (Unigram). What words are is told by a name alone,
 // `tokenizer.ggml.pre`. A file that carries the tokenizer.json itself is read by that.
 #include <stdio.h>
 #include <string.h>
