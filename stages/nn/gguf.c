@@ -31,10 +31,9 @@ static const uint8_t sizes[FT_GGUF_TYPE_COUNT] = {
     [FT_GGUF_U64] = 8, [FT_GGUF_I64] = 8, [FT_GGUF_F64] = 8};
 
 static const char *const type_names[FT_GGUF_TYPE_COUNT] = {
-    [FT_GGUF_U8] = "u8",   [FT_GGUF_I8] = "i8",     [FT_GGUF_U16] = "u16",
-    [FT_GGUF_I16] = "i16", [FT_GGUF_U32] = "u32",   [FT_GGUF_I32] = "i32",
-    [FT_GGUF_F32] = "f32", [FT_GGUF_BOOL] = "bool", [FT_GGUF_TEXT] = "text",
-    [FT_GGUF_U64] = "u64", [FT_GGUF_I64] = "i64",   [FT_GGUF_F64] = "f64"};
+    [FT_GGUF_U8] = "u8",     [FT_GGUF_I8] = "i8",   [FT_GGUF_U16] = "u16", [FT_GGUF_I16] = "i16",
+    [FT_GGUF_U32] = "u32",   [FT_GGUF_I32] = "i32", [FT_GGUF_F32] = "f32", [FT_GGUF_BOOL] = "bool",
+    [FT_GGUF_TEXT] = "text", [FT_GGUF_U64] = "u64", [FT_GGUF_I64] = "i64", [FT_GGUF_F64] = "f64"};
 
 // ggml's types: so many elements of a row are stored as so many bytes. What is 0 is no type (any
 // more).
@@ -146,8 +145,8 @@ static bool take_value(reader *in, ft_gguf_value *value, ft_error *err)
         return take_array(in, value, err);
     value->type = (ft_gguf_type)type;
     value->count = 1;
-    bool done = type == FT_GGUF_TEXT ? take_text(in, &value->bytes)
-                                     : take(in, sizes[type], &value->bytes);
+    bool done =
+        type == FT_GGUF_TEXT ? take_text(in, &value->bytes) : take(in, sizes[type], &value->bytes);
     return done || fault(in->path, "key", value->key, "its value is cut off", err);
 }
 

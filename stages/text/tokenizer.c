@@ -149,9 +149,8 @@ static bool read_file(const ft_definition_reader *r, ft_error *err)
             return formats[i].read(r, text, err);
     }
     ft_tokenizer_fault(err, r->path, NULL, "not a tokenizer that this version reads");
-    ft_hint(err,
-            "A tokenizer.json, a SentencePiece .model, a .tiktoken, a .gguf or a vocab.txt is "
-            "read, or a folder that holds one.");
+    ft_hint(err, "A tokenizer.json, a SentencePiece .model, a .tiktoken, a .gguf or a vocab.txt is "
+                 "read, or a folder that holds one.");
     return false;
 }
 
