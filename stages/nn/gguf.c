@@ -205,7 +205,7 @@ static bool take_tensor(reader *in, uint64_t alignment, ft_gguf_tensor *t, uint6
                         ft_error *err)
 {
     uint32_t rank;
-    uint64_t offset, bytes;
+    uint64_t offset, bytes = 0;
 
     if (!take_text(in, &t->name) || !take_number(in, &rank, sizeof(rank)))
         return cut_off(in, "the tensors", err);
