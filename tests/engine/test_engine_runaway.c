@@ -135,9 +135,21 @@ static const ft_stage_def other_sink = {
     .process = other_process,
 };
 
+// The source `from` and all behind it are honest, however slow the machine is.
+static void be_patient(toy *t, int from)
+{
+    for (size_t i = (size_t)from; i < t->plan->node_count; i++)
+        t->plan->nodes[i]->budget_ms = 60000;
+}
+
 TEST(the_rest_goes_on)
 {
-    for (size_t i = 0; i < FT_COUNT_OF(thread_counts); i++) {
+    const size_t rounds = FT_COUNT_OF(thread_counts);
+    bool is_placed = false;
+
+    // On a busy machine the thread may not get to say in time where it is: then once more.
+    for (size_t i = 0; i < rounds || (!is_placed && i < 10 * rounds); i++) {
+        int64_t threads = thread_counts[i % rounds];
         toy t;
         toy_count_config *source, *beside;
         hog_config *endless;
@@ -149,13 +161,14 @@ TEST(the_rest_goes_on)
 
         listen();
         other = &branch;
-        toy_init(&t, thread_counts[i]);
+        toy_init(&t, threads);
         t.settings.chaos = 0;  // It takes the threads that are needed here.
         toy_add(&t, &toy_count, -1, &source);
         toy_add(&t, &hog, 0, &endless);
         toy_add(&t, &toy_recorder, 1, &sink);
         int at = toy_add(&t, &toy_count, -1, &beside);
         toy_add(&t, &other_sink, at, &none);
+        be_patient(&t, at);
         *source = (toy_count_config){.items = 20, .batch_most = 10, .seed = 3};
         *beside = (toy_count_config){.items = 20000, .batch_most = 10, .seed = 4};
         *endless = (hog_config){.every = 1, .released = &branch.released, .since_ns = &since};
@@ -164,19 +177,20 @@ TEST(the_rest_goes_on)
         check_int_eq(got.count, 20);
         check_int_eq(branch.got.count, 20000);
         toy_check_accounts(&t);
-        if (thread_counts[i] == 1) {
+        if (threads == 1) {
             check_true(ft_atomic_load(&named, FT_ACQUIRE) > 0);
             printf("named after %.1f ms: %s\n",
                    (double)(ft_atomic_load(&named_ns, FT_RELAXED) -
                             ft_atomic_load(&since, FT_RELAXED)) /
                        1e6,
                    named_line);
-            check_true(strstr(named_line, "item ") != NULL);
+            is_placed = is_placed || strstr(named_line, "item ") != NULL;
         }
         toy_finish(&t);
         toy_record_finish(&got);
         toy_record_finish(&branch.got);
     }
+    check_true(is_placed);
     ft_log_install(NULL, NULL, FT_LOG_ERROR);
 }
 
@@ -299,6 +313,7 @@ static void rest_goes_on(where at, int64_t threads, bool capped)
     toy_add(&t, &toy_recorder, 1, &sink);
     int from = toy_add(&t, &toy_count, -1, &beside);
     toy_add(&t, &other_sink, from, &none);
+    be_patient(&t, from);
     t.plan->nodes[1]->workers = capped ? 1 : 0;
     *source = (toy_count_config){.items = 20, .batch_most = 10, .seed = 3};
     *beside = (toy_count_config){.items = 20000, .batch_most = 10, .seed = 4};
