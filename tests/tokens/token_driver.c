@@ -5,11 +5,13 @@
 //   request:  op, columns, add_special, special_tokens, max_length, truncation, pair_truncation,
 //             windows, stride, pad_to; then for each text its size and bytes (op ENCODE: one, PAIR:
 //             two; DECODE: one, ids as i32, where add_special says whether special tokens stay;
-//             IDS: one, by ft_token_coder with its fast paths)
+//             IDS: one, by ft_token_coder with its fast paths). With op | LIST, the count of texts
+//             stands before the texts.
 //   answer:   0 and, of ENCODE and PAIR, the count of windows and where each ends, the count of
-//   ids,
-//             the ids, then each column that was asked for in the order of its bit; of DECODE the
-//             size and the text; or 1, the size and the text of an error
+//             ids, the ids, then each column that was asked for in the order of its bit; of DECODE
+//             the size and the text; or 1, the size and the text of an error. Of a LIST: one such
+//             answer for all, where each text is a window (of DECODE: the count, where each text
+//             ends, the texts)
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +19,7 @@
 #include "stages/text/decode.h"
 #include "stages/text/text_encoder.h"
 
-enum { OP_ENCODE, OP_PAIR, OP_DECODE, OP_IDS };
+enum { OP_ENCODE, OP_PAIR, OP_DECODE, OP_IDS, OP_LIST = 16 };
 
 typedef struct request {
     uint32_t op, columns, add_special, special_tokens, max_length, truncation, pair_truncation,
@@ -76,11 +78,24 @@ static void answer_encodings(const ft_encodings *e, unsigned columns)
     }
 }
 
-static void encode(const ft_tokenizer *tokenizer, const request *r, ft_slice a, const ft_slice *b)
+// One of each kind for all texts that are asked for in the same way, so that caches are filled.
+typedef struct workers {
+    const ft_tokenizer *tokenizer;
+    request made;
+    ft_text_encoder *encoder;
+    ft_token_coder *coder;
+    ft_decoder decoder;
+} workers;
+
+static void drop_workers(workers *w)
 {
-    ft_error err = FT_ERROR_INIT;
-    ft_encodings out;
-    bool was_cut;
+    ft_text_encoder_destroy(ft_take(&w->encoder));
+    ft_token_coder_destroy(ft_take(&w->coder));
+}
+
+static bool encode(workers *w, const request *r, ft_slice a, const ft_slice *b, ft_encodings *out,
+                   ft_error *err)
+{
     const ft_encode_settings settings = {
         .columns = r->columns,
         .add_special = r->add_special,
@@ -91,85 +106,158 @@ static void encode(const ft_tokenizer *tokenizer, const request *r, ft_slice a, 
         .stride = r->stride,
         .pad_to = r->pad_to,
     };
-
-    ft_encodings_init(&out, NULL);
-    ft_text_encoder *encoder = ft_text_encoder_create(
-        tokenizer, settings, (ft_special_tokens)r->special_tokens, b != NULL, NULL, &err);
-    if (encoder && ft_text_encoder_add(encoder, a, b, &out, &was_cut, &err))
-        answer_encodings(&out, r->columns);
-    else
-        answer_error(&err);
-    ft_text_encoder_destroy(encoder);
-    ft_encodings_finish(&out);
-}
-
-// One coder for all texts, so that its cache is filled.
-static void code_ids(const ft_tokenizer *tokenizer, const request *r, ft_slice text)
-{
-    static ft_token_coder *coder;
-    static request made;
-    ft_error err = FT_ERROR_INIT;
-    ft_encodings out;
     bool was_cut;
 
-    ft_encodings_init(&out, NULL);
-    if (!coder || memcmp(&made, r, sizeof(made)) != 0) {
-        ft_token_coder_destroy(coder);
-        made = *r;
-        coder = ft_token_coder_create(
-            tokenizer,
-            (ft_token_settings){r->max_length, (ft_truncation)r->truncation,
-                                (ft_special_tokens)r->special_tokens, r->add_special},
-            NULL, &err);
-    }
-    if (coder && ft_token_coder_add(coder, text, &out.ids, &was_cut, &err))
-        answer_encodings(&out, 0);
-    else
-        answer_error(&err);
-    ft_encodings_finish(&out);
+    if (!w->encoder)
+        w->encoder = ft_text_encoder_create(
+            w->tokenizer, settings, (ft_special_tokens)r->special_tokens, b != NULL, NULL, err);
+    return w->encoder && ft_text_encoder_add(w->encoder, a, b, out, &was_cut, err);
 }
 
-static void decode(const ft_tokenizer *tokenizer, const request *r, ft_slice ids)
+static bool code_ids(workers *w, const request *r, ft_slice text, ft_encodings *out, ft_error *err)
+{
+    const ft_token_settings settings = {r->max_length, (ft_truncation)r->truncation,
+                                        (ft_special_tokens)r->special_tokens, r->add_special};
+    bool was_cut;
+
+    if (!w->coder)
+        w->coder = ft_token_coder_create(w->tokenizer, settings, NULL, err);
+    if (!w->coder || !ft_token_coder_add(w->coder, text, &out->ids, &was_cut, err) ||
+        !ft_ids_reserve(&out->ends, 1, err))
+        return false;
+    ft_ids_data(&out->ends)[out->ends.count++] = (int32_t)out->ids.count;
+    return true;
+}
+
+// One text, or with b two, behind what `out` has.
+static bool code(workers *w, const request *r, ft_slice a, const ft_slice *b, ft_encodings *out,
+                 ft_error *err)
+{
+    if (memcmp(&w->made, r, sizeof(*r)) != 0)
+        drop_workers(w);
+    w->made = *r;
+    return (r->op & ~(unsigned)OP_LIST) == OP_IDS ? code_ids(w, r, a, out, err)
+                                                  : encode(w, r, a, b, out, err);
+}
+
+static bool decode(workers *w, const request *r, ft_slice ids, ft_slice *out, ft_error *err)
+{
+    return ft_tokenizer_decode(w->tokenizer, &w->decoder, (const int32_t *)(const void *)ids.data,
+                               ids.size / sizeof(int32_t), !r->add_special, out, err);
+}
+
+static void free_text(ft_slice text)
+{
+    ft_free((void *)(uintptr_t)text.data);
+}
+
+static bool answer_one(workers *w, const request *r)
 {
     ft_error err = FT_ERROR_INIT;
-    ft_decoder decoder = {0};
-    ft_slice text;
+    ft_slice a = {0}, b = {0}, text;
+    ft_encodings out;
 
-    if (ft_tokenizer_decode(tokenizer, &decoder, (const int32_t *)(const void *)ids.data,
-                            ids.size / sizeof(int32_t), !r->add_special, &text, &err)) {
+    if (!read_text(&a) || (r->op == OP_PAIR && !read_text(&b)))
+        return false;
+    ft_encodings_init(&out, NULL);
+    if (r->op == OP_DECODE && decode(w, r, a, &text, &err)) {
         put_number(0);
         put_number(text.size);
         put(text.data, text.size);
+    } else if (r->op != OP_DECODE && code(w, r, a, r->op == OP_PAIR ? &b : NULL, &out, &err)) {
+        answer_encodings(&out, r->columns);
     } else {
         answer_error(&err);
     }
-    ft_decoder_finish(&decoder);
+    ft_encodings_finish(&out);
+    free_text(a);
+    free_text(b);
+    return true;
+}
+
+// The decoded texts end to end.
+typedef struct text_list {
+    char *bytes;
+    size_t size, room;
+    ft_ids ends;
+} text_list;
+
+static bool add_text(text_list *list, ft_slice text, ft_error *err)
+{
+    if (text.size > list->room - list->size) {
+        list->room = 2 * list->room + text.size;
+        char *grown = ft_realloc(list->bytes, list->room);
+        if (!grown)
+            return ft_fail_nomem(err, list->room);
+        list->bytes = grown;
+    }
+    if (text.size > 0)
+        memcpy(list->bytes + list->size, text.data, text.size);
+    list->size += text.size;
+    if (!ft_ids_reserve(&list->ends, 1, err))
+        return false;
+    ft_ids_data(&list->ends)[list->ends.count++] = (int32_t)list->size;
+    return true;
+}
+
+static void answer_texts(const text_list *list)
+{
+    put_number(0);
+    put_number(list->ends.count);
+    put(ft_ids_data(&list->ends), list->ends.count * sizeof(int32_t));
+    put(list->bytes, list->size);
+}
+
+static bool answer_list(workers *w, const request *r)
+{
+    ft_error err = FT_ERROR_INIT;
+    bool is_decode = r->op == (OP_DECODE | OP_LIST), done = true;
+    text_list texts = {0};
+    ft_encodings out;
+    ft_slice a, text;
+    uint32_t count;
+
+    if (fread(&count, sizeof(count), 1, stdin) != 1)
+        return false;
+    ft_encodings_init(&out, NULL);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!read_text(&a))
+            return false;
+        if (done)
+            done = is_decode ? decode(w, r, a, &text, &err) && add_text(&texts, text, &err)
+                             : code(w, r, a, NULL, &out, &err);
+        free_text(a);
+    }
+    if (!done)
+        answer_error(&err);
+    else if (is_decode)
+        answer_texts(&texts);
+    else
+        answer_encodings(&out, r->columns);
+    ft_encodings_finish(&out);
+    ft_ids_finish(&texts.ends);
+    ft_free(texts.bytes);
+    return true;
 }
 
 int main(int argc, char **argv)
 {
     ft_error err = FT_ERROR_INIT;
     ft_arena *arena = ft_arena_create();
-    const ft_tokenizer *tokenizer;
+    workers w = {0};
     request r;
+    bool done = true;
 
-    if (argc != 2 || !arena || !ft_tokenizer_load(argv[1], arena, &tokenizer, &err)) {
+    if (argc != 2 || !arena || !ft_tokenizer_load(argv[1], arena, &w.tokenizer, &err)) {
         fprintf(stderr, "%s\n", argc == 2 ? err.message : "usage: token_driver TOKENIZER");
         return 1;
     }
-    while (fread(&r, sizeof(r), 1, stdin) == 1) {
-        ft_slice a = {0}, b = {0};
-        if (!read_text(&a) || (r.op == OP_PAIR && !read_text(&b)))
-            return 1;
-        if (r.op == OP_DECODE)
-            decode(tokenizer, &r, a);
-        else if (r.op == OP_IDS)
-            code_ids(tokenizer, &r, a);
-        else
-            encode(tokenizer, &r, a, r.op == OP_PAIR ? &b : NULL);
-        ft_free((void *)(uintptr_t)a.data);
-        ft_free((void *)(uintptr_t)b.data);
+    while (done && fread(&r, sizeof(r), 1, stdin) == 1) {
+        done = r.op & OP_LIST ? answer_list(&w, &r) : answer_one(&w, &r);
+        fflush(stdout);
     }
+    drop_workers(&w);
+    ft_decoder_finish(&w.decoder);
     ft_arena_destroy(arena);
-    return 0;
+    return !done;
 }
