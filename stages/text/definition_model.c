@@ -4,6 +4,7 @@
 
 #include "runtime/memory/alloc.h"
 #include "stages/text/definition_read.h"
+#include "stages/text/score.h"
 #include "stages/text/vocabulary.h"
 
 enum {
@@ -301,7 +302,7 @@ static bool read_scored(reader *in, ft_json *json, ft_error *err)
         if (!read_two(in, json, FIELD_VOCAB, in->piece_count, what, two, err))
             return false;
         if (two[0].kind != FT_JSON_STRING || two[1].kind != FT_JSON_NUMBER ||
-            !ft_parse_float(two[1].text, &piece.score))
+            !ft_score_parse(two[1].text, &piece.score))
             return pair_fault(in, FIELD_VOCAB, in->piece_count, what, err);
         if (in->piece_count > FT_TOKENIZER_ID_MAX)
             return fault(in, FIELD_VOCAB, "too many tokens", err);
