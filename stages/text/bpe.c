@@ -273,11 +273,29 @@ static void flush_unknown(const ft_bpe *bpe, symbols *word, size_t *waiting)
     *waiting = 0;
 }
 
+// The longest piece of the user that begins at `at`; how many bytes, 0 when there is none.
+static size_t add_user_defined(const ft_bpe *bpe, ft_slice text, size_t at, symbols *word)
+{
+    size_t size;
+    int32_t id =
+        ft_trie_longest(bpe->user_defined, (const uint8_t *)text.data + at, text.size - at, &size);
+
+    if (id == FT_TRIE_NONE)
+        return 0;
+    add_symbol(word, (uint32_t)id, size);
+    return size;
+}
+
 static void add_chars(const ft_bpe *bpe, ft_slice text, symbols *word)
 {
     size_t waiting = 0;
 
     for (size_t at = 0, from = 0; at < text.size; from = at) {
+        if (bpe->user_defined) {
+            at += add_user_defined(bpe, text, at, word);
+            if (at > from)
+                continue;
+        }
         uint32_t code_point = ft_utf8_next(text, &at);
         bool is_first = from == 0, is_last = at == text.size;
         uint32_t symbol = find_char(bpe->chars[(is_first ? 0 : 1) + (is_last ? 2 : 0)], code_point);

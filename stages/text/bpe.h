@@ -5,6 +5,7 @@
 #pragma once
 
 #include "stages/text/token_sink.h"
+#include "stages/text/trie.h"
 #include "stages/text/vocabulary.h"
 
 // What stands in a word while it is merged: ids, and behind FT_BPE_PHANTOM the characters that only
@@ -46,6 +47,7 @@ typedef struct ft_bpe {
     const ft_vocab *vocab;
     const ft_bpe_pair *pairs;  // [1 << (64 - pair_shift)]
     unsigned pair_shift;
+    const ft_trie *user_defined;  // Pieces that are found first and never merge; NULL: none.
     // Characters in the middle, with the prefix in front (1), with the suffix behind (2), both.
     const ft_bpe_chars *chars[4];
     ft_slice prefix, suffix;

@@ -430,6 +430,9 @@ static bool add_by_text(builder *b, ft_error *err)
                 ft_fail_nomem(err, table.capacity * sizeof(*table.parts));
     done = done && add_pieces(b, &table, ranks, err) && add_phantoms(b, &table, err) &&
            cut_parts(b, &table, err) && chars_of_parts(b, &table, err);
+    // They are in no pair, so they never merge.
+    done = done &&
+           ft_pieces_user_defined(d->pieces, d->piece_count, b->arena, &b->bpe->user_defined, err);
     ft_free(table.parts);
     ft_free(table.slots);
     return done;

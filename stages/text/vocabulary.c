@@ -295,3 +295,35 @@ bool ft_merges_resolve(const ft_piece *pieces, size_t piece_count, ft_slice pref
     ft_arena_destroy(scratch);
     return done;
 }
+
+// ---- pieces of the user ----
+
+bool ft_pieces_user_defined(const ft_piece *pieces, size_t count, ft_arena *arena,
+                            const ft_trie **out, ft_error *err)
+{
+    size_t found = 0, kept = 0;
+
+    *out = NULL;
+    for (size_t i = 0; i < count; i++)
+        found += pieces[i].kind == FT_PIECE_USER_DEFINED && pieces[i].text.size > 0;
+    if (found == 0)
+        return true;
+    ft_trie_key *keys = ft_alloc_array(found, sizeof(*keys));
+    ft_trie *trie = ft_arena_zero(arena, 1, sizeof(*trie));
+    found = 0;
+    for (size_t i = 0; i < count && keys; i++) {
+        if (pieces[i].kind == FT_PIECE_USER_DEFINED && pieces[i].text.size > 0)
+            keys[found++] = ft_trie_make_key(pieces[i].text, pieces[i].id);
+    }
+    bool done = (keys && trie) || ft_fail_nomem(err, found * sizeof(*keys));
+    if (done)
+        ft_trie_sort(keys, found);
+    for (size_t i = 0; i < found && done; i++) {
+        if (kept == 0 || !ft_slice_equal(keys[kept - 1].text, keys[i].text))
+            keys[kept++] = keys[i];
+    }
+    *out = trie;
+    done = done && ft_trie_build(keys, kept, arena, trie, err);
+    ft_free(keys);
+    return done;
+}

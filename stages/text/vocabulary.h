@@ -42,6 +42,10 @@ size_t ft_vocab_record_of(const ft_vocab *vocab, int32_t id);  // SIZE_MAX: no p
 // data NULL: no piece has that id.
 ft_slice ft_vocab_text(const ft_vocab *vocab, int32_t id);
 
+// The pieces of the user with their ids, of equal ones the first; NULL when there are none.
+bool ft_pieces_user_defined(const ft_piece *pieces, size_t count, ft_arena *arena,
+                            const ft_trie **out, ft_error *err) FT_MUST_CHECK;
+
 // "model.vocab[17]", into the caller's room.
 enum { FT_PLACE_BYTES = 48 };
 const char *ft_model_place(char room[FT_PLACE_BYTES], const char *list, size_t index);
