@@ -261,6 +261,7 @@ static bool decode_each(ft_decoder *decoder, const ft_decode_step *step, ft_erro
         case FT_DECODE_FUSE:
         case FT_DECODE_BYTE_FALLBACK:
         case FT_DECODE_BYTES:
+        case FT_DECODE_SENTENCEPIECE:
             break;  // They look at several texts: run_step.
         }
         if (!done || !end_text(decoder, err))
@@ -439,6 +440,80 @@ static bool decode_byte_fallback(ft_decoder *decoder, ft_error *err)
     return end_run(decoder, start, err);
 }
 
+// ---- SentencePiece ----
+
+// Bytes of a run of byte pieces that are no character yet.
+typedef struct pending {
+    uint8_t bytes[4];
+    size_t count;
+} pending;
+
+// Puts the first character; a byte that begins none is a U+FFFD.
+static bool put_pending(ft_decoder *decoder, pending *run, ft_error *err)
+{
+    bool valid;
+    size_t part = maximal_subpart(run->bytes, run->count, &valid);
+
+    part = valid ? part : 1;
+    if (!put(decoder, valid ? (ft_slice){(const char *)run->bytes, part} : REPLACEMENT, err))
+        return false;
+    run->count -= part;
+    memmove(run->bytes, run->bytes + part, run->count);
+    return true;
+}
+
+static bool add_byte(ft_decoder *decoder, pending *run, uint8_t byte, ft_error *err)
+{
+    run->bytes[run->count++] = byte;
+    return run->count < sizeof(run->bytes) || put_pending(decoder, run, err);
+}
+
+static bool put_piece(ft_decoder *decoder, const ft_decode_step *step, ft_slice piece,
+                      bool at_start, bool *dropped, ft_error *err)
+{
+    static const ft_slice sign = {"\xe2\x96\x81", 3};
+
+    *dropped = false;
+    if (piece.size > 0 && ft_slice_equal(piece, step->sentencepiece.unknown))
+        return put(decoder, step->sentencepiece.unknown_surface, err);
+    if (at_start && ft_slice_starts_with(piece, sign)) {
+        *dropped = true;
+        piece = (ft_slice){piece.data + sign.size, piece.size - sign.size};
+    }
+    return put_replaced(decoder, piece, sign, FT_SLICE(" "), err);
+}
+
+// Source: SentencePieceProcessor::Decode of 0.2.3, whose results these are.
+static bool decode_sentencepiece(ft_decoder *decoder, const ft_decode_step *step, ft_error *err)
+{
+    bool at_start = step->sentencepiece.drops_space || step->sentencepiece.drops_spaces;
+    bool dropped = false;
+    pending run = {.count = 0};
+
+    for (size_t i = 0; i < decoder->now.count; i++) {
+        ft_slice piece = list_get(&decoder->now, i);
+        int byte = step->sentencepiece.has_bytes ? byte_of(piece) : -1;
+        if (byte >= 0) {
+            if (!add_byte(decoder, &run, (uint8_t)byte, err))
+                return false;
+            continue;
+        }
+        while (run.count > 0) {
+            if (!put_pending(decoder, &run, err))
+                return false;
+        }
+        if ((dropped && !step->sentencepiece.drops_spaces) || decoder->next.size > 0)
+            at_start = false;
+        if (!put_piece(decoder, step, piece, at_start, &dropped, err))
+            return false;
+    }
+    while (run.count > 0) {
+        if (!put_pending(decoder, &run, err))
+            return false;
+    }
+    return end_text(decoder, err);
+}
+
 static bool run_step(ft_decoder *decoder, const ft_decode_step *step, ft_error *err)
 {
     switch (step->kind) {
@@ -452,6 +527,8 @@ static bool run_step(ft_decoder *decoder, const ft_decode_step *step, ft_error *
         return decode_bytes(decoder, err);
     case FT_DECODE_BYTE_FALLBACK:
         return decode_byte_fallback(decoder, err);
+    case FT_DECODE_SENTENCEPIECE:
+        return decode_sentencepiece(decoder, step, err);
     case FT_DECODE_BPE:
     case FT_DECODE_WORDPIECE:
     case FT_DECODE_METASPACE:

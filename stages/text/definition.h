@@ -188,7 +188,8 @@ typedef enum ft_decode_kind {
     FT_DECODE_FUSE,
     FT_DECODE_STRIP,
     FT_DECODE_BYTE_FALLBACK,
-    FT_DECODE_BYTES,  // Of .tiktoken: texts are bytes, end to end.
+    FT_DECODE_BYTES,          // Of .tiktoken: texts are bytes, end to end.
+    FT_DECODE_SENTENCEPIECE,  // Of SentencePiece's own files: all that it does.
 } ft_decode_kind;
 
 typedef struct ft_decode_step {
@@ -215,6 +216,12 @@ typedef struct ft_decode_step {
             ft_slice content;
             size_t start, stop;
         } strip;
+        struct {
+            ft_slice unknown, unknown_surface;  // The piece, and what stands for it in a text.
+            bool drops_space;                   // The sign that the first piece begins with,
+            bool drops_spaces;                  // and those of pieces before there is any text.
+            bool has_bytes;                     // Pieces like <0xE4> are bytes.
+        } sentencepiece;
     };
 } ft_decode_step;
 
@@ -228,6 +235,8 @@ typedef struct ft_definition {
     ft_post_definition post;
     const ft_decode_step *decode;  // None: texts of tokens, a space between.
     size_t decode_count;
+    const int32_t *control;  // [control_count], ascending: ids of SentencePiece that are special,
+    size_t control_count;    // but never found in a text.
     const ft_added_token *added;  // [added_count]; of a compiled tokenizer, by id.
     size_t added_count;
     bool

@@ -3,6 +3,7 @@
 
 #include "stages/text/charsmap.h"
 #include "stages/text/tokenizer_parts.h"
+#include "stages/text/vocabulary.h"
 
 // ---- BERT ----
 
@@ -40,31 +41,6 @@ bool ft_definition_make_wordpiece_decoder(const ft_definition_reader *r, ft_erro
 
 // ---- SentencePiece ----
 
-// The normaliser leaves user-defined pieces alone, so that they are found in the text as it is.
-static bool keep_user_defined(const ft_definition_reader *r, const ft_sentencepiece *rules,
-                              ft_normalize_step *step, ft_error *err)
-{
-    ft_trie_key *keys = ft_arena_zero(r->scratch, rules->piece_count + 1, sizeof(*keys));
-    ft_trie *trie = ft_arena_zero(r->arena, 1, sizeof(*trie));
-    size_t count = 0, kept = 0;
-
-    if (!keys || !trie)
-        return ft_fail_nomem(err, rules->piece_count * sizeof(*keys));
-    for (size_t i = 0; i < rules->piece_count; i++) {
-        if (rules->pieces[i].kind == FT_PIECE_USER_DEFINED)
-            keys[count++] = ft_trie_make_key(rules->pieces[i].text, (int32_t)i);
-    }
-    if (count == 0)
-        return true;
-    ft_trie_sort(keys, count);
-    for (size_t i = 0; i < count; i++) {
-        if (kept == 0 || !ft_slice_equal(keys[kept - 1].text, keys[i].text))
-            keys[kept++] = keys[i];
-    }
-    step->sentencepiece.user_defined = trie;
-    return ft_trie_build(keys, kept, r->arena, trie, err);
-}
-
 static bool make_normalizer(const ft_definition_reader *r, const ft_sentencepiece *rules,
                             ft_error *err)
 {
@@ -79,33 +55,42 @@ static bool make_normalizer(const ft_definition_reader *r, const ft_sentencepiec
     step->sentencepiece.treat_whitespace_as_suffix = rules->treat_whitespace_as_suffix;
     r->out->normalize = step;
     r->out->normalize_count = 1;
-    if (!keep_user_defined(r, rules, step, err))
+    // They are left alone, so that they are found in the text as it is.
+    if (!ft_pieces_user_defined(rules->pieces, rules->piece_count, r->arena,
+                                &step->sentencepiece.user_defined, err))
         return false;
     return rules->charsmap.size == 0 ||
            ft_charsmap_parse(rules->charsmap, r->path, rules->charsmap_place, r->arena,
                              &step->sentencepiece.charsmap, err);
 }
 
-static bool make_decoder(const ft_definition_reader *r, bool strip_space, ft_error *err)
+static bool copy(const ft_definition_reader *r, ft_slice *text, ft_error *err)
 {
-    ft_decode_step *steps = ft_arena_zero(r->arena, 4, sizeof(*steps));
-    size_t count = 0;
+    text->data = ft_arena_text(r->arena, *text);
+    return text->data || ft_fail_nomem(err, text->size);
+}
 
-    if (!steps)
-        return ft_fail_nomem(err, 4 * sizeof(*steps));
-    steps[count].kind = FT_DECODE_METASPACE;
-    steps[count].metaspace.replacement = FT_SLICE("\xe2\x96\x81");
-    steps[count++].metaspace.scheme = FT_PREPEND_NEVER;
-    steps[count++].kind = FT_DECODE_BYTE_FALLBACK;
-    steps[count++].kind = FT_DECODE_FUSE;
-    if (strip_space) {
-        steps[count].kind = FT_DECODE_STRIP;
-        steps[count].strip.content = FT_SLICE(" ");
-        steps[count++].strip.start = 1;
+static bool make_decoder(const ft_definition_reader *r, const ft_sentencepiece *rules,
+                         ft_error *err)
+{
+    ft_decode_step *step = ft_arena_zero(r->arena, 1, sizeof(*step));
+    int32_t unknown = r->out->model.unknown;
+
+    if (!step)
+        return ft_fail_nomem(err, sizeof(*step));
+    step->kind = FT_DECODE_SENTENCEPIECE;
+    step->sentencepiece.drops_space = rules->add_dummy_prefix;
+    step->sentencepiece.drops_spaces = rules->remove_extra_whitespaces;
+    step->sentencepiece.has_bytes = rules->byte_fallback;
+    for (size_t i = 0; i < rules->piece_count && rules->unknown_surface.data; i++) {
+        if (rules->pieces[i].id == unknown)
+            step->sentencepiece.unknown = rules->pieces[i].text;
     }
-    r->out->decode = steps;
-    r->out->decode_count = count;
-    return true;
+    step->sentencepiece.unknown_surface = rules->unknown_surface;
+    r->out->decode = step;
+    r->out->decode_count = 1;
+    return copy(r, &step->sentencepiece.unknown, err) &&
+           copy(r, &step->sentencepiece.unknown_surface, err);
 }
 
 bool ft_definition_make_sentencepiece(const ft_definition_reader *r, const ft_sentencepiece *rules,
@@ -119,5 +104,5 @@ bool ft_definition_make_sentencepiece(const ft_definition_reader *r, const ft_se
     model->fuse_unknown = true;
     model->pieces = rules->pieces;
     model->piece_count = rules->piece_count;
-    return make_normalizer(r, rules, err) && make_decoder(r, rules->add_dummy_prefix, err);
+    return make_normalizer(r, rules, err) && make_decoder(r, rules, err);
 }

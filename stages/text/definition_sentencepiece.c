@@ -16,7 +16,8 @@ enum {
     TRAINER_BYTE_FALLBACK = 35,
     TRAINER_UNKNOWN = 40,
     TRAINER_BEGIN = 41,
-    TRAINER_END = 42
+    TRAINER_END = 42,
+    TRAINER_UNKNOWN_SURFACE = 44
 };
 enum {
     NORMALIZER_CHARSMAP = 2,
@@ -47,6 +48,8 @@ typedef struct model_file {
     ft_sentencepiece rules;
     ft_piece *pieces;
     size_t piece_count;
+    int32_t *control;  // Ids of control pieces, [control_count].
+    size_t control_count;
     uint64_t model_type, begin, end;
 } model_file;
 
@@ -139,6 +142,8 @@ static bool read_piece(model_file *in, ft_slice bytes, ft_error *err)
         piece->kind = FT_PIECE_CONTROL;
     if (type == PIECE_UNKNOWN)
         in->r->out->model.unknown = piece->id;
+    if (type == PIECE_CONTROL)
+        in->control[in->control_count++] = piece->id;
     in->piece_count++;
     return true;
 }
@@ -164,7 +169,8 @@ static bool read_parts(model_file *in, ft_slice text, ft_error *err)
     if (count == 0 || count > FT_TOKENIZER_ID_MAX)
         return ft_tokenizer_fault(err, in->r->path, NULL, "%zu pieces", count);
     in->pieces = ft_arena_zero(in->r->scratch, count, sizeof(*in->pieces));
-    if (!in->pieces)
+    in->control = ft_arena_zero(in->r->arena, count, sizeof(*in->control));
+    if (!in->pieces || !in->control)
         return ft_fail_nomem(err, count * sizeof(*in->pieces));
     while (text.size > 0) {
         if (!read_field(in, &text, NULL, &f, err))
@@ -185,9 +191,12 @@ static bool read_trainer(model_file *in, ft_error *err)
     in->model_type = TYPE_UNIGRAM;
     in->begin = 1;
     in->end = 2;
+    in->rules.unknown_surface = FT_SLICE(" \xe2\x81\x87 ");
     while (rest.size > 0) {
         if (!read_field(in, &rest, "trainer_spec", &f, err))
             return false;
+        if (f.wire == WIRE_BYTES && f.number == TRAINER_UNKNOWN_SURFACE)
+            in->rules.unknown_surface = f.bytes;
         if (f.wire != WIRE_VARINT)
             continue;
         if (f.number == TRAINER_MODEL_TYPE)
@@ -204,6 +213,9 @@ static bool read_trainer(model_file *in, ft_error *err)
     if (in->model_type != TYPE_UNIGRAM && in->model_type != TYPE_BPE)
         return ft_tokenizer_fault(err, in->r->path, "trainer_spec.model_type",
                                   "neither Unigram nor BPE, which are what this version reads");
+    ft_slice surface = in->rules.unknown_surface;
+    if (ft_utf8_valid_prefix(surface) < surface.size)
+        return ft_tokenizer_fault(err, in->r->path, "trainer_spec.unk_surface", "not valid UTF-8");
     in->rules.is_bpe = in->model_type == TYPE_BPE;
     in->r->out->model.single_precision = true;
     return true;
@@ -277,5 +289,7 @@ bool ft_definition_read_sentencepiece(const ft_definition_reader *r, ft_slice te
         return false;
     in.rules.pieces = in.pieces;
     in.rules.piece_count = in.piece_count;
+    r->out->control = in.control;
+    r->out->control_count = in.control_count;
     return ft_definition_make_sentencepiece(r, &in.rules, err);
 }

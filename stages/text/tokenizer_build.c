@@ -148,6 +148,22 @@ static const ft_added_token *find_added(const ft_tokenizer *tokenizer, int32_t i
     return bsearch(&key, definition->added, definition->added_count, sizeof(key), compare_ids);
 }
 
+static bool is_control(const ft_definition *definition, int32_t id)
+{
+    size_t low = 0, high = definition->control_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (definition->control[middle] == id)
+            return true;
+        if (definition->control[middle] < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
 ft_slice ft_tokenizer_token_text(const ft_tokenizer *tokenizer, int32_t id)
 {
     const ft_added_token *added = find_added(tokenizer, id);
@@ -167,6 +183,9 @@ bool ft_tokenizer_decode(const ft_tokenizer *tokenizer, struct ft_decoder *decod
         ft_slice text = added ? added->content : ft_token_model_text(tokenizer->model, ids[i]);
         if (!text.data || (skip_special && added && added->special))
             continue;
+        // Bytes before it and behind it are no character together.
+        if (skip_special && is_control(definition, ids[i]))
+            text.size = 0;
         if (!ft_decoder_add(decoder, text, err))
             return false;
     }

@@ -44,7 +44,8 @@ typedef struct ft_sentencepiece {
     bool is_bpe, byte_fallback;  // Else Unigram.
     bool add_dummy_prefix, remove_extra_whitespaces, escape_whitespaces;
     bool treat_whitespace_as_suffix;
-    ft_slice charsmap;  // Empty: nothing is mapped.
+    ft_slice unknown_surface;  // What an unknown token is in a text; data NULL: its own text.
+    ft_slice charsmap;         // Empty: nothing is mapped.
     const char *charsmap_place;
 } ft_sentencepiece;
 
