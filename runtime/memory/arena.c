@@ -19,6 +19,24 @@ enum {
     ALIGNMENT_MAX = 4096
 };
 
+// What has not been handed out is poisoned under AddressSanitizer, and so is a gap behind each
+// object, so that a read behind one is seen there too.
+#if defined(__SANITIZE_ADDRESS__)
+#define FT_ARENA_GUARDED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FT_ARENA_GUARDED 1
+#endif
+#endif
+#ifdef FT_ARENA_GUARDED
+#include <sanitizer/asan_interface.h>
+enum { GAP = 16 };
+#else
+#define ASAN_POISON_MEMORY_REGION(start, size) ((void)(start), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(start, size) ((void)(start), (void)(size))
+enum { GAP = 0 };
+#endif
+
 typedef struct block {
     struct block *next;
     size_t size_bytes;  // With this header.
@@ -92,6 +110,7 @@ void ft_arena_destroy(ft_arena *arena)
         d->finish(d->object);
     for (block *b = arena->blocks, *next; b; b = next) {
         next = b->next;
+        ASAN_UNPOISON_MEMORY_REGION(b, b->size_bytes);
         if (arena->in_pages && !writable)
             ft_pages_discard(b, b->size_bytes);
         else if (arena->in_pages)
@@ -120,20 +139,27 @@ static block *add_block(ft_arena *arena, size_t size_bytes)
     if (!added)
         return NULL;
     *added = (block){arena->blocks, size_bytes};
+    ASAN_POISON_MEMORY_REGION(added + 1, size_bytes - sizeof(*added));
     arena->blocks = added;
     arena->size_bytes += size_bytes;
     return added;
+}
+
+static void *hand_out(char *start, size_t size_bytes)
+{
+    ASAN_UNPOISON_MEMORY_REGION(start, size_bytes);
+    return start;
 }
 
 static void *alloc_in_new_block(ft_arena *arena, size_t size_bytes, size_t alignment)
 {
     size_t needed;
 
-    if (FT_ADD_OVERFLOWS(size_bytes, sizeof(block) + alignment, &needed))
+    if (FT_ADD_OVERFLOWS(size_bytes, sizeof(block) + alignment + GAP, &needed))
         return NULL;
     if (needed > arena->next_block / 2) {
         block *own = add_block(arena, needed);
-        return own ? align_up((char *)(own + 1), alignment) : NULL;
+        return own ? hand_out(align_up((char *)(own + 1), alignment), size_bytes) : NULL;
     }
     block *added = add_block(arena, arena->next_block);
     if (!added)
@@ -142,8 +168,8 @@ static void *alloc_in_new_block(ft_arena *arena, size_t size_bytes, size_t align
     if (arena->next_block < LAST_BLOCK)
         arena->next_block *= 2;
     char *start = align_up((char *)(added + 1), alignment);
-    arena->at = start + size_bytes;
-    return start;
+    arena->at = start + size_bytes + GAP;
+    return hand_out(start, size_bytes);
 }
 
 void *ft_arena_aligned(ft_arena *arena, size_t size_bytes, size_t alignment)
@@ -155,10 +181,10 @@ void *ft_arena_aligned(ft_arena *arena, size_t size_bytes, size_t alignment)
         size_t past = (uintptr_t)arena->at & (alignment - 1);
         size_t padding = past ? alignment - past : 0;
         size_t room = (size_t)(arena->end - arena->at);
-        if (padding <= room && size_bytes <= room - padding) {
+        if (padding + GAP <= room && size_bytes <= room - padding - GAP) {
             char *start = arena->at + padding;
-            arena->at = start + size_bytes;
-            return start;
+            arena->at = start + size_bytes + GAP;
+            return hand_out(start, size_bytes);
         }
     }
     return alloc_in_new_block(arena, size_bytes, alignment);
