@@ -49,8 +49,11 @@ static bool keep_text(json_tree *tree, const ft_json_value *value, ft_slice *out
         return ft_fail_nomem(err, value->text.size + 1);
     size_t size = value->text.size;
     if (value->has_escapes) {
-        if (!ft_json_unescape(value->text, copy, &size, err))
+        if (!ft_json_unescape(value->text, copy, &size, err)) {
+            if (err->code == FT_ERROR_DATA)
+                ft_error_while(err, "at byte %zu", (size_t)(value->text.data - tree->json.text));
             return false;
+        }
     } else if (size) {
         memcpy(copy, value->text.data, size);
     }
