@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "stages/text/base64.h"
+#include "stages/text/definition_read.h"
 
 enum { BLOCK = 256, HEAD_BYTES = sizeof(uint32_t) };
 static const uint32_t VALUE = UINT32_C(1) << 31;
@@ -33,19 +34,19 @@ static bool check_unit(const ft_charsmap *map, size_t at, const char *path, cons
     if (unit & VALUE)
         return true;
     if ((to | (BLOCK - 1)) >= map->count)
-        return ft_fail(err, FT_ERROR_DATA, "%s: %s: unit %zu of its trie leads to unit %zu of %zu",
-                       path, place, at, to, map->count);
+        return ft_tokenizer_fault(err, path, place, "unit %zu of its trie leads to unit %zu of %zu",
+                                  at, to, map->count);
     if (!has_value(unit))
         return true;
     size_t text = map->units[to] & ~VALUE;
     if (!(map->units[to] & VALUE))
-        return ft_fail(err, FT_ERROR_DATA, "%s: %s: unit %zu of its trie has no value at unit %zu",
-                       path, place, at, to);
+        return ft_tokenizer_fault(err, path, place, "unit %zu of its trie has no value at unit %zu",
+                                  at, to);
     if (text > map->pool_size || (map->pool[text] & 0xc0) == 0x80)
-        return ft_fail(err, FT_ERROR_DATA,
-                       "%s: %s: unit %zu of its trie names the text at byte %zu of %zu, where "
-                       "none begins",
-                       path, place, at, text, map->pool_size);
+        return ft_tokenizer_fault(err, path, place,
+                                  "unit %zu of its trie names the text at byte %zu of %zu, where "
+                                  "none begins",
+                                  at, text, map->pool_size);
     return true;
 }
 
@@ -94,21 +95,19 @@ bool ft_charsmap_parse(ft_slice blob, const char *path, const char *place, ft_ar
     const uint8_t *bytes = (const uint8_t *)blob.data;
 
     if (blob.size < HEAD_BYTES)
-        return ft_fail(err, FT_ERROR_DATA, "%s: %s has %zu bytes: the size of its trie is cut off",
-                       path, place, blob.size);
+        return ft_tokenizer_fault(err, path, place, "%zu bytes: the size of its trie is cut off",
+                                  blob.size);
     size_t trie_bytes = read_u32(bytes);
     if (trie_bytes > blob.size - HEAD_BYTES)
-        return ft_fail(err, FT_ERROR_DATA, "%s: %s: a trie of %zu bytes where %zu are left", path,
-                       place, trie_bytes, blob.size - HEAD_BYTES);
+        return ft_tokenizer_fault(err, path, place, "a trie of %zu bytes where %zu are left",
+                                  trie_bytes, blob.size - HEAD_BYTES);
     if (trie_bytes == 0 || trie_bytes % (BLOCK * sizeof(uint32_t)) != 0)
-        return ft_fail(err, FT_ERROR_DATA,
-                       "%s: %s: a trie of %zu bytes, not of whole blocks of 256 units", path, place,
-                       trie_bytes);
+        return ft_tokenizer_fault(
+            err, path, place, "a trie of %zu bytes, not of whole blocks of 256 units", trie_bytes);
     ft_slice texts = {blob.data + HEAD_BYTES + trie_bytes, blob.size - HEAD_BYTES - trie_bytes};
     size_t valid = ft_utf8_valid_prefix(texts);
     if (valid != texts.size)
-        return ft_fail(err, FT_ERROR_DATA, "%s: %s: byte %zu of its texts is not UTF-8", path,
-                       place, valid);
+        return ft_tokenizer_fault(err, path, place, "byte %zu of its texts is not UTF-8", valid);
     ft_charsmap *map = ft_arena_zero(arena, 1, sizeof(*map));
     uint32_t *units = ft_arena_alloc(arena, trie_bytes);
     char *pool = ft_arena_text(arena, texts);
@@ -125,7 +124,7 @@ bool ft_charsmap_parse(ft_slice blob, const char *path, const char *place, ft_ar
             return false;
     }
     if (units[0] & VALUE)
-        return ft_fail(err, FT_ERROR_DATA, "%s: %s: the root of its trie is a value", path, place);
+        return ft_tokenizer_fault(err, path, place, "the root of its trie is a value");
     find_plain(map);
     *out = map;
     return true;
@@ -140,8 +139,9 @@ bool ft_charsmap_parse_base64(ft_slice text, const char *path, const char *place
     if (!blob)
         return ft_fail_nomem(err, text.size);
     if (!ft_base64_decode(text, blob, &size, &at))
-        return ft_fail(err, FT_ERROR_DATA, "%s: %s: %s at letter %zu of %zu", path, place,
-                       at == text.size ? "base64 that is cut off" : "no base64", at, text.size);
+        return ft_tokenizer_fault(err, path, place, "%s at letter %zu of %zu",
+                                  at == text.size ? "base64 that is cut off" : "no base64", at,
+                                  text.size);
     return ft_charsmap_parse((ft_slice){(const char *)blob, size}, path, place, arena, out, err);
 }
 

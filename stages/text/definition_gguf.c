@@ -440,6 +440,8 @@ bool ft_definition_read_gguf(const ft_definition_reader *r, ft_slice text, ft_er
                 ft_gguf_get_text(gguf, "tokenizer.huggingface.json", &json, err);
     if (done && json.data) {
         done = ft_definition_read_json(r, json, err);
+        if (!done)
+            ft_error_while(err, "in `tokenizer.huggingface.json`");
     } else if (done) {
         in.gguf = gguf;
         done = read_vocabulary(&in, err);

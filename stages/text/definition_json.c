@@ -64,6 +64,16 @@ static bool check_version(const ft_definition_reader *r, ft_slice version, ft_er
     return false;
 }
 
+// What the JSON reader finds fault with knows neither the file nor the member.
+static bool name_member(const ft_definition_reader *r, int member, ft_error *err)
+{
+    if (err->number == 0 && err->code == FT_ERROR_DATA) {
+        ft_error_while(err, "`%s`, at `%s`", r->path, member_names[member]);
+        err->number = FT_TOKENIZER_ERROR;
+    }
+    return false;
+}
+
 bool ft_definition_read_json(const ft_definition_reader *r, ft_slice text, ft_error *err)
 {
     // The model first: its name says most of what a tokenizer is.
@@ -76,20 +86,27 @@ bool ft_definition_read_json(const ft_definition_reader *r, ft_slice text, ft_er
     };
     ft_slice members[MEMBER_COUNT];
 
-    if (!ft_definition_note_members(r, text, NULL, member_names, MEMBER_COUNT, members, err) ||
-        !check_version(r, members[MEMBER_VERSION], err))
+    if (!ft_definition_note_members(r, text, NULL, member_names, MEMBER_COUNT, members, err)) {
+        if (err->number == 0 && err->code == FT_ERROR_DATA) {
+            ft_error_while(err, "`%s`", r->path);
+            err->number = FT_TOKENIZER_ERROR;
+        }
+        return false;
+    }
+    if (!check_version(r, members[MEMBER_VERSION], err))
         return false;
     if (members[MEMBER_MODEL].size == 0)
         return ft_tokenizer_fault(err, r->path, "model", "missing");
     r->out->path = r->path;
     if (!ft_definition_read_model(r, members[MEMBER_MODEL], err))
-        return false;
+        return name_member(r, MEMBER_MODEL, err);
     for (int i = 0; i < MEMBER_COUNT; i++) {
         ft_json_node *node;
         if (!read[i] || members[i].size == 0)
             continue;
         if (!ft_json_parse(members[i], r->scratch, &node, err) || !read[i](r, node, err))
-            return false;
+            return name_member(r, i, err);
     }
-    return members[MEMBER_ADDED].size == 0 || read_added(r, members[MEMBER_ADDED], err);
+    return members[MEMBER_ADDED].size == 0 || read_added(r, members[MEMBER_ADDED], err) ||
+           name_member(r, MEMBER_ADDED, err);
 }

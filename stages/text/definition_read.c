@@ -67,7 +67,8 @@ bool ft_definition_note_members(const ft_definition_reader *r, ft_slice text, co
             if (!ft_json_key_is(&key, names[i]))
                 continue;
             if (out[i].data)
-                return ft_tokenizer_fault(err, r->path, place, "`%s` is there twice", names[i]);
+                return ft_tokenizer_fault(err, r->path, place ? place : names[i],
+                                          "`%s` is there twice", names[i]);
             out[i] = member;
         }
     }

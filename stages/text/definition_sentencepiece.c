@@ -44,6 +44,7 @@ typedef struct field {
 
 typedef struct model_file {
     const ft_definition_reader *r;
+    const char *start;  // Of the file.
     ft_slice trainer, normalizer;
     ft_sentencepiece rules;
     ft_piece *pieces;
@@ -78,6 +79,7 @@ static bool take(ft_slice *rest, uint64_t size, ft_slice *out)
 static bool read_field(const model_file *in, ft_slice *rest, const char *message, field *out,
                        ft_error *err)
 {
+    size_t at = (size_t)(rest->data - in->start);
     uint64_t tag, size;
     uint32_t word;
     bool done = read_varint(rest, &tag) && tag >> 3 <= UINT32_MAX;
@@ -101,8 +103,8 @@ static bool read_field(const model_file *in, ft_slice *rest, const char *message
             done = false;
         }
     }
-    return done ||
-           ft_tokenizer_fault(err, in->r->path, message, "cut off, or not a SentencePiece model");
+    return done || ft_tokenizer_fault(err, in->r->path, message,
+                                      "cut off, or not a SentencePiece model, at byte %zu", at);
 }
 
 // ---- pieces ----
@@ -280,7 +282,7 @@ static bool make_template(const model_file *in, ft_error *err)
 
 bool ft_definition_read_sentencepiece(const ft_definition_reader *r, ft_slice text, ft_error *err)
 {
-    model_file in = {.r = r};
+    model_file in = {.r = r, .start = text.data};
 
     r->out->path = r->path;
     r->out->model.unknown = -1;

@@ -134,16 +134,8 @@ static bool read_file(const ft_definition_reader *r, ft_error *err)
         err->number = err->number ? err->number : FT_TOKENIZER_ERROR;
         return false;
     }
-    if (!is_gguf && is_json(r->path, text)) {
-        if (ft_definition_read_json(r, text, err))
-            return true;
-        // What the JSON reader finds fault with knows no file yet.
-        if (err->number == 0 && err->code == FT_ERROR_DATA) {
-            ft_error_while(err, "reading `%s`", r->path);
-            err->number = FT_TOKENIZER_ERROR;
-        }
-        return false;
-    }
+    if (!is_gguf && is_json(r->path, text))
+        return ft_definition_read_json(r, text, err);
     for (size_t i = 0; i < FT_COUNT_OF(formats); i++) {
         if (ft_slice_ends_with(ft_slice_of(r->path), ft_slice_of(formats[i].ending)))
             return formats[i].read(r, text, err);
