@@ -406,10 +406,10 @@ static int byte_of(ft_slice text)
 static bool end_run(ft_decoder *decoder, size_t start, ft_error *err)
 {
     size_t size = decoder->next.size - start;
-    ft_slice run = {list_bytes(&decoder->next) + start, size};
 
     if (size == 0)
         return true;
+    ft_slice run = {list_bytes(&decoder->next) + start, size};
     if (ft_utf8_valid_prefix(run) == size)
         return end_text(decoder, err);
     decoder->next.size = start;
