@@ -224,6 +224,11 @@ static uint32_t find_char(const ft_bpe_chars *chars, uint32_t code_point)
     }
 }
 
+bool ft_bpe_has_char(const ft_bpe *bpe, uint32_t code_point)
+{
+    return !bpe->is_bytes && find_char(bpe->chars[0], code_point) < FT_BPE_PHANTOM;
+}
+
 static void add_symbol(symbols *word, uint32_t id, size_t size)
 {
     uint32_t start = word->count > 0 ? word->ends[word->count - 1] : 0;

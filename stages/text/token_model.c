@@ -443,7 +443,11 @@ bool ft_token_model_byte_split(const ft_token_model *model, ft_model_scratch *sc
 
 bool ft_token_model_begins_at(const ft_token_model *model, ft_slice sign)
 {
-    if (model->kind != FT_MODEL_BPE || model->is_joining || ft_vocab_find(&model->vocab, sign) < 0)
+    size_t end = 0;
+
+    // A sign that is unknown to the model would become one token with what is unknown around it.
+    if (model->kind != FT_MODEL_BPE || model->is_joining ||
+        !ft_bpe_has_char(&model->bpe, ft_utf8_next(sign, &end)) || end != sign.size)
         return false;
     for (size_t i = 0; i < model->vocab.count; i++) {
         const ft_vocab_record *record = &model->vocab.records[i];
