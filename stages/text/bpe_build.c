@@ -561,8 +561,11 @@ static bool build_byte_path(builder *b, ft_error *err)
     uint32_t *raw_sizes = ft_arena_alloc(b->arena, (count + 1) * sizeof(*raw_sizes));
     if (!cells || !words || !raw_sizes)
         return ft_fail_nomem(err, sizeof(*words) << bits);
-    for (size_t i = 0; i < (size_t)BYTES * BYTES; i++)
-        cells[i] = ft_bpe_look(bpe, bpe->byte_symbols[i / BYTES], bpe->byte_symbols[i % BYTES]);
+    memset(cells, 0xff, sizeof(*cells) * BYTES * BYTES);  // FT_BPE_NOTHING
+    for (size_t i = 0; i < BYTES; i++) {
+        for (size_t k = 0; k < BYTES && bpe->byte_symbols[i] != FT_BPE_NOTHING; k++)
+            cells[i * BYTES + k] = ft_bpe_look(bpe, bpe->byte_symbols[i], bpe->byte_symbols[k]);
+    }
     memset(words, 0, sizeof(*words) << bits);
     bpe->byte_cells = cells;
     bpe->words = words;

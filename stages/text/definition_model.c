@@ -35,6 +35,9 @@ static const char *const field_names[FIELD_COUNT] = {"type",
                                                      "byte_fallback",
                                                      "ignore_merges"};
 
+// How much of a file an entry takes, and how many are made room for at first.
+enum { ENTRY_BYTES = 16, FIRST_MAX = 32768 };
+
 // In the order of ft_model_kind.
 static const char *const kinds[] = {"WordPiece", "BPE", "Unigram", "WordLevel"};
 
@@ -190,9 +193,13 @@ static bool text_of(const reader *in, const ft_json_value *value, ft_slice *out,
     return ft_json_unescape(value->text, copy, &out->size, err);
 }
 
-static bool grow(void **array, size_t *capacity, size_t entry_bytes, ft_error *err)
+// At first for as many as a text of `text_bytes` may hold, and not many more.
+static bool grow(void **array, size_t *capacity, size_t entry_bytes, size_t text_bytes,
+                 ft_error *err)
 {
-    size_t wanted = *capacity ? *capacity * 2 : 32768;
+    size_t wanted = *capacity                              ? *capacity * 2
+                    : text_bytes < ENTRY_BYTES * FIRST_MAX ? text_bytes / ENTRY_BYTES + 1
+                                                           : FIRST_MAX;
     void *grown = ft_realloc(*array, wanted * entry_bytes);
 
     if (!grown)
@@ -207,7 +214,7 @@ static bool add_piece(reader *in, const ft_piece *piece, ft_error *err)
     void *pieces = in->pieces;
 
     if (in->piece_count == in->capacity) {
-        if (!grow(&pieces, &in->capacity, sizeof(*piece), err))
+        if (!grow(&pieces, &in->capacity, sizeof(*piece), in->fields[FIELD_VOCAB].size, err))
             return false;
         in->pieces = pieces;
     }
@@ -333,7 +340,7 @@ static bool add_merge(reader *in, ft_merge_text merge, ft_error *err)
     void *merges = in->merges;
 
     if (in->merge_count == in->capacity) {
-        if (!grow(&merges, &in->capacity, sizeof(merge), err))
+        if (!grow(&merges, &in->capacity, sizeof(merge), in->fields[FIELD_MERGES].size, err))
             return false;
         in->merges = merges;
     }
