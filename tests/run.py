@@ -18,6 +18,7 @@ LOGS = os.path.join(ROOT, "build", "test-logs")
 CLOSING = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
 PYTHON = sys.executable
 STEP_S, LONG_S = 900, 6 * 3600  # How long one step may take.
+TARGETS = {"fuzz": ["fuzzers"], "fuzz-coverage": ["fuzzers"]}
 
 # Extra options of each sanitizer; a report ends the program with status 86, so that it cannot pass for an error.
 SANITIZERS = {
@@ -78,7 +79,7 @@ def build(preset):
     if configure[1]:
         report("configure " + preset, configure)
         return False
-    result = run("build " + preset, ["cmake", "--build", "--preset", preset, "--target", "ftpipe", "tests"])
+    result = run("build " + preset, ["cmake", "--build", "--preset", preset, "--target", *TARGETS.get(preset, ["ftpipe", "tests"])])
     report("build " + preset, result)
     return not result[1]
 
@@ -157,6 +158,9 @@ def steps(long):
             player("tsan", "play_plugins.py"), player("tsan", "play_cycles.py"), player("tsan", "play_processes.py"),
             chaos("tsan", long)]
             + long * in_full("tsan")),
+        ("fuzz", [("fuzz fuzz_readers.py", [PYTHON, "tests/fuzz_readers.py", "build/fuzz"] + ["--long"] * long)]),
+        ("fuzz-coverage", [("fuzz-coverage fuzz_readers.py",
+                            [PYTHON, "tests/fuzz_readers.py", "build/fuzz-coverage", "--coverage"])] * long),
     ]
 
 

@@ -1,0 +1,344 @@
+#!/usr/bin/env python3
+"""Makes the first inputs of the fuzzers: small valid files of every kind that a reader takes, with vocabularies of a few
+tokens made here.
+
+    tests/fuzz/make_seeds.py FOLDER     writes FOLDER/READER/NAME
+
+What tests/fuzz/corpus holds grew from these by fuzzing and was cut down to what reaches something of its own
+(tests/fuzz_readers.py --grow).
+"""
+
+import base64
+import json
+import os
+import struct
+import sys
+
+BESIDE = b"\n--beside--\n"
+SIGN = "\u2581"
+CONFIG = {"model_max_length": 512, "do_lower_case": False, "add_bos_token": True, "add_eos_token": True,
+          "cls_token": {"content": "[CLS]"}, "strip_accents": None, "tokenize_chinese_chars": True}
+
+
+def compact(value):
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+# ---- charsmap ----
+
+def charsmap(rules):
+    """A double array of darts-clone in which every node has a block of 256 units for itself."""
+    pool, units, root = b"", [], {}
+    for text, becomes in rules.items():
+        node = root
+        for byte in text.encode():
+            node = node.setdefault(byte, {})
+        node[None] = len(pool)
+        pool += becomes.encode() + b"\0"
+    blocks = [root]
+
+    def offset(here, to):
+        """The field of a unit at `here` whose children are around `to`."""
+        field = here ^ to
+        return field << 10 if field < 1 << 21 else field >> 8 << 10 | 1 << 9
+
+    units += [0] * 512
+    units[0] = offset(0, 256)
+    for number, node in enumerate(blocks):
+        base = 256 * (number + 1)
+        for key, child in node.items():
+            if key is None:
+                units[base] = 1 << 31 | child
+                continue
+            blocks.append(child)
+            at, to = base ^ key, 256 * (len(blocks))
+            units += [0] * (to + 256 - len(units))
+            units[at] = offset(at, to) | (1 << 8 if None in child else 0) | key
+    trie = struct.pack("<%dI" % len(units), *units)
+    return struct.pack("<I", len(trie)) + trie + pool
+
+
+MAPS = {"plain": charsmap({"A": "a", "\u00e9": "e"}), "spaces": charsmap({"\u3000": " ", "\t": " ", "\u200b": ""})}
+
+
+# ---- tokenizer.json ----
+
+WORDPIECE = {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 9,
+             "vocab": {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "[MASK]": 3, "a": 4, "he": 5, "##l": 6, "##lo": 7, ".": 8, "4": 9}}
+BPE = {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None, "end_of_word_suffix": None,
+       "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
+       "vocab": {"a": 0, "b": 1, "c": 2, "ab": 3, "\u0120": 4, "\u0120ab": 5, "l": 6, "ll": 7, "1": 8},
+       "merges": ["a b", "\u0120 ab", ["l", "l"]]}
+SPACED = dict(BPE, unk_token="<unk>", fuse_unk=True, byte_fallback=True,
+              vocab={"<unk>": 0, "<s>": 1, "</s>": 2, "<0xC3>": 3, "<0xA9>": 4, SIGN: 5, "a": 6, "b": 7, "ab": 8, SIGN + "ab": 9},
+              merges=["a b", SIGN + " ab"])
+SUFFIXED = dict(BPE, end_of_word_suffix="</w>", unk_token="a", vocab={"a": 0, "b</w>": 1, "ab</w>": 2, "c</w>": 3},
+                merges=["a b</w>"])
+PREFIXED = dict(BPE, continuing_subword_prefix="##", unk_token="a", vocab={"a": 0, "##b": 1, "ab": 2}, merges=["a ##b"])
+UNIGRAM = {"type": "Unigram", "unk_id": 0, "byte_fallback": False,
+           "vocab": [["<unk>", 0.0], [SIGN, -2.5], ["a", -3], ["b", -3.5], ["ab", -4e0], [SIGN + "he", -5.25], ["l", -6]]}
+FALLBACK = dict(UNIGRAM, byte_fallback=True, vocab=UNIGRAM["vocab"] + [["<0x%02X>" % byte, -9] for byte in (0xc3, 0xa9)])
+WORDLEVEL = {"type": "WordLevel", "unk_token": "u", "vocab": {"u": 0, "Hello": 1, "don": 2, "'": 3, "1234": 4}}
+MODELS = {"wordpiece": WORDPIECE, "bpe": BPE, "spaced": SPACED, "suffixed": SUFFIXED, "prefixed": PREFIXED, "unigram": UNIGRAM,
+          "fallback": FALLBACK, "wordlevel": WORDLEVEL}
+
+NORMALIZERS = [
+    {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True},
+    {"type": "Strip", "strip_left": True, "strip_right": True}, {"type": "StripAccents"}, {"type": "NFC"}, {"type": "NFD"},
+    {"type": "NFKC"}, {"type": "NFKD"}, {"type": "Lowercase"}, {"type": "Nmt"}, {"type": "ByteLevel"},
+    {"type": "Prepend", "prepend": SIGN}, {"type": "Replace", "pattern": {"String": " "}, "content": SIGN},
+    {"type": "Replace", "pattern": {"Regex": "[a-c]+|\\s"}, "content": "x"}]
+SPLIT = {"type": "Split", "pattern": {"String": " "}, "behavior": "Isolated", "invert": False}
+PRES = [
+    {"type": "BertPreTokenizer"}, {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+    {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False},
+    {"type": "CharDelimiterSplit", "delimiter": "l"},
+    {"type": "Metaspace", "replacement": SIGN, "prepend_scheme": "always", "split": True},
+    {"type": "Metaspace", "replacement": "_", "prepend_scheme": "first", "split": False},
+    {"type": "Metaspace", "replacement": SIGN, "add_prefix_space": False},
+    {"type": "Whitespace"}, {"type": "WhitespaceSplit"}, {"type": "Punctuation", "behavior": "Contiguous"},
+    {"type": "Digits", "individual_digits": True}, {"type": "Digits", "individual_digits": False}, {"type": "UnicodeScripts"},
+    {"type": "FixedLength", "length": 3}, SPLIT,
+    dict(SPLIT, pattern={"Regex": "\\d{1,2}|[^\\s]+?"}, invert=True, behavior="Removed"),
+    dict(SPLIT, behavior="MergedWithPrevious"), dict(SPLIT, behavior="MergedWithNext"), dict(SPLIT, behavior="Contiguous"),
+    dict(SPLIT, pattern={"Regex": "\\p{N}{1,3}"})]
+SPECIAL = {"type": "TemplateProcessing",
+           "single": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+           "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "[SEP]", "type_id": 0}},
+                    {"Sequence": {"id": "B", "type_id": 1}}],
+           "special_tokens": {"[CLS]": {"id": "[CLS]", "ids": [1, 2], "tokens": ["[CLS]", "x"]},
+                              "[SEP]": {"id": "[SEP]", "ids": [2], "tokens": ["[SEP]"]}}}
+POSTS = [
+    SPECIAL, {"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1]},
+    {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 1], "trim_offsets": True, "add_prefix_space": False},
+    {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+    {"type": "Sequence", "processors": [{"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False}, SPECIAL]}]
+DECODERS = [
+    {"type": "BPEDecoder", "suffix": "</w>"}, {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True},
+    {"type": "WordPiece", "prefix": "##", "cleanup": True}, {"type": "WordPiece", "prefix": "##", "cleanup": False},
+    {"type": "Metaspace", "replacement": SIGN, "prepend_scheme": "always", "split": True},
+    {"type": "CTC", "pad_token": "<pad>", "word_delimiter_token": "|", "cleanup": True},
+    {"type": "Replace", "pattern": {"String": SIGN}, "content": " "}, {"type": "Fuse"}, {"type": "ByteFallback"},
+    {"type": "Strip", "content": " ", "start": 1, "stop": 1}]
+MEMBERS = {"normalizer": "normalizers", "pre_tokenizer": "pretokenizers", "post_processor": "processors", "decoder": "decoders"}
+
+
+def added(id, content, **flags):
+    return dict({"id": id, "content": content, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+                 "special": True}, **flags)
+
+
+def json_file(model, **parts):
+    return dict({"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
+                 "pre_tokenizer": None, "post_processor": None, "decoder": None, "model": model}, **parts)
+
+
+def sequence(kind, *parts):
+    return {"type": "Sequence", MEMBERS[kind]: list(parts)}
+
+
+def json_seeds():
+    seeds = {"model-" + name: compact(json_file(model)) for name, model in MODELS.items()}
+    untyped = {name: {key: value for key, value in model.items() if key != "type"} for name, model in MODELS.items()}
+    seeds.update(("untyped-" + name, compact(json_file(model))) for name, model in untyped.items())
+    kinds = list(MODELS)
+    for member, parts in (("normalizer", NORMALIZERS), ("pre_tokenizer", PRES), ("post_processor", POSTS), ("decoder", DECODERS)):
+        for number, part in enumerate(parts):
+            model = MODELS[kinds[number % len(kinds)]]
+            seeds["%s-%d" % (member, number)] = compact(json_file(model, **{member: part}))
+    for name, blob in MAPS.items():
+        part = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(blob).decode()}
+        seeds["precompiled-" + name] = compact(json_file(UNIGRAM, normalizer=part))
+    seeds["bert"] = compact(json_file(
+        WORDPIECE, normalizer=NORMALIZERS[0], pre_tokenizer=PRES[0], post_processor=SPECIAL, decoder=DECODERS[2],
+        added_tokens=[added(3, "[MASK]", lstrip=True), added(10, "Hello", normalized=True, special=False)]))
+    seeds["gpt2"] = compact(json_file(BPE, pre_tokenizer=PRES[2], post_processor=POSTS[3], decoder=DECODERS[1],
+                                      added_tokens=[added(9, "<s>", single_word=True, rstrip=True)]))
+    seeds["llama2"] = compact(json_file(
+        SPACED, normalizer=sequence("normalizer", NORMALIZERS[10], NORMALIZERS[11]),
+        decoder=sequence("decoder", DECODERS[6], DECODERS[8], DECODERS[7], DECODERS[9]), post_processor=POSTS[2]))
+    seeds["t5"] = compact(json_file(UNIGRAM, pre_tokenizer=sequence("pre_tokenizer", PRES[8], PRES[4]), decoder=DECODERS[4]))
+    seeds["spaced"] = compact(json_file(SPACED, pre_tokenizer=PRES[4], decoder=DECODERS[4]))
+    config = compact({"model_max_length": 77, "max_seq_length": 88, "max_position_embeddings": 99})
+    seeds["beside"] = BESIDE.join([compact(json_file(WORDLEVEL, pre_tokenizer=PRES[7])), config, config, config])
+    seeds["escapes"] = json.dumps(json_file(dict(BPE, vocab={"\u00e9": 0, "\U0001f600": 1, "a\n": 2}, merges=[])), indent=1).encode()
+    return seeds
+
+
+# ---- SentencePiece ----
+
+def varint(number):
+    out = b""
+    while number > 127:
+        out += bytes([number & 127 | 128])
+        number >>= 7
+    return out + bytes([number])
+
+
+def field(number, value):
+    if isinstance(value, float):
+        return varint(number << 3 | 5) + struct.pack("<f", value)
+    if isinstance(value, bytes):
+        return varint(number << 3 | 2) + varint(len(value)) + value
+    return varint(number << 3) + varint(value)
+
+
+def sentencepiece(pieces, trainer, normalizer):
+    out = b""
+    for text, score, kind in pieces:
+        out += field(1, field(1, text.encode()) + field(2, float(score)) + (field(3, kind) if kind != 1 else b""))
+    return out + field(2, b"".join(field(*one) for one in trainer)) + field(3, b"".join(field(*one) for one in normalizer))
+
+
+PIECES = [("<unk>", 0, 2), ("<s>", 0, 3), ("</s>", 0, 3), (SIGN, -3, 1), ("a", -4, 1), ("b", -5, 1), ("ab", -1, 1),
+          (SIGN + "ab", -2, 1), ("user", 0, 4), ("l", -6, 1)]
+BYTES = [("<0x%02X>" % byte, 0, 6) for byte in range(256)]
+
+
+def sentencepiece_seeds():
+    unigram, bpe = [(3, 1), (40, 0), (41, 1), (42, 2)], [(3, 2), (35, 1), (41, 1), (42, 2)]
+    plain = [(3, 1), (4, 1), (5, 1)]
+    config = compact({"add_bos_token": True, "add_eos_token": True})
+    return {
+        "unigram": sentencepiece(PIECES, unigram, plain),
+        "unused": sentencepiece(PIECES + [("ll", -3, 5)], unigram, plain),
+        "bpe": sentencepiece(PIECES, bpe[:1], plain),
+        "bytes": sentencepiece(PIECES + BYTES, bpe, [(3, 0), (4, 0), (5, 0)]),
+        "suffix": sentencepiece(PIECES, unigram + [(24, 1)], plain),
+        "map": sentencepiece(PIECES, unigram, plain + [(2, MAPS["spaces"])]),
+        "beside": sentencepiece(PIECES, unigram, plain) + BESIDE + config,
+        "wires": sentencepiece(PIECES[:5], [(3, 1), (7, 1.0)], []) + varint(9 << 3 | 1) + bytes(8) + field(8, 3),
+    }
+
+
+# ---- .tiktoken and vocab.txt ----
+
+def tiktoken(texts):
+    return b"".join(b"%s %d\n" % (base64.b64encode(text), rank) for rank, text in enumerate(texts))
+
+
+def tiktoken_seeds():
+    letters = [bytes([byte]) for byte in range(32, 127)]
+    few = [b"a", b"b", b" ", b"l", b"e", b"ab", b" a", b"ll", b"\xc3", b"\xa9"]
+    seeds = {"letters": tiktoken(letters + [b"ll", b"lo", b"llo"])}
+    seeds.update(("few-%d" % more, tiktoken(few) + b"\n" * more) for more in range(7))
+    seeds["returns"] = tiktoken(few).replace(b"\n", b"\r\n")
+    return seeds
+
+
+def vocab_seeds():
+    lines = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhe\n##l\n##lo\ndon\n'\nt\n##t\n.\n1\n##2\n\u4f60\n".encode()
+    other = {"unk_token": "u", "sep_token": "s", "cls_token": {"content": "c"}, "pad_token": None, "mask_token": "m",
+             "do_lower_case": True, "tokenize_chinese_chars": False, "strip_accents": True, "model_max_length": 20}
+    return {"plain": lines, "end": lines.rstrip(b"\n"), "spaces": lines.replace(b"\n", b" \t\r\n") + b"he\n",
+            "beside": lines + BESIDE + compact(CONFIG), "names": b"u\ns\nc\nm\na\n##b\n" + BESIDE + compact(other)}
+
+
+# ---- GGUF ----
+
+U8, I8, U16, I16, U32, I32, F32, BOOL, TEXT, ARRAY, U64, I64, F64 = range(13)
+CODES = {U8: "B", I8: "b", U16: "H", I16: "h", U32: "I", I32: "i", F32: "f", BOOL: "?", U64: "Q", I64: "q", F64: "d"}
+
+
+def gguf_text(text):
+    bytes = text if not isinstance(text, str) else text.encode()
+    return struct.pack("<Q", len(bytes)) + bytes
+
+
+def gguf_one(kind, value):
+    return gguf_text(value) if kind == TEXT else struct.pack("<" + CODES[kind], value)
+
+
+def gguf_value(kind, value):
+    if isinstance(value, list) or kind == U8 and isinstance(value, bytes):
+        return struct.pack("<IIQ", ARRAY, kind, len(value)) + b"".join(gguf_one(kind, one) for one in value)
+    return struct.pack("<I", kind) + gguf_one(kind, value)
+
+
+def gguf(keys, tensors=(), version=3):
+    out = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(keys))
+    for key, kind, value in keys:
+        out += gguf_text(key) + gguf_value(kind, value)
+    offset = 0
+    for name, shape, kind, size in tensors:
+        out += gguf_text(name) + struct.pack("<I%dQIQ" % len(shape), len(shape), *shape, kind, offset)
+        offset += (size + 31) // 32 * 32
+    return out + (b"\0" * (-len(out) % 32) + bytes(offset) if tensors else b"")
+
+
+def gguf_seeds():
+    def vocabulary(model, texts, types=None, scores=None, **more):
+        keys = [("tokenizer.ggml.model", TEXT, model), ("tokenizer.ggml.tokens", TEXT, list(texts))]
+        if types:
+            keys.append(("tokenizer.ggml.token_type", I32, types))
+        if scores:
+            keys.append(("tokenizer.ggml.scores", F32, scores))
+        for name, (kind, value) in more.items():
+            keys.append(("tokenizer.ggml." + name, kind, value))
+        return keys
+
+    texts, scores, types = zip(*PIECES)
+    kinds, points = list(types), [float(score) for score in scores]
+    bert = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", SIGN + "he", "llo", SIGN + "don", SIGN + "'", "[x"]
+    bert_ids = dict(unknown_token_id=(U32, 1), cls_token_id=(U32, 2), seperator_token_id=(U32, 3))
+    gpt2 = ["a", "b", "c", "ab", "\u0120", "\u0120ab", "l", "ll", "<s>"]
+    merges = ["a b", "\u0120 ab", "l l"]
+    seeds = {
+        "head": gguf([("general.alignment", U32, 32), ("a", U8, 1), ("b", I64, -1), ("c", F64, 1.0), ("d", BOOL, True)],
+                     [("w", (32, 2), 0, 256), ("v", (32,), 8, 34), ("u", (4, 1, 1, 1), 1, 8)]),
+        "llama": gguf(vocabulary("llama", texts, kinds, points, bos_token_id=(U32, 1), eos_token_id=(I32, 2), unknown_token_id=(U16, 0),
+                                 add_space_prefix=(BOOL, False), add_eos_token=(BOOL, True), remove_extra_whitespaces=(BOOL, True))),
+        "bytes": gguf(vocabulary("llama", [text for text, _, _ in PIECES + BYTES], kinds + [6] * 256, points + [0.0] * 256)),
+        "t5": gguf(vocabulary("t5", texts, [kind if kind != 6 else 1 for kind in kinds], points, unknown_token_id=(U8, 0),
+                              precompiled_charsmap=(U8, MAPS["spaces"])), version=2),
+        "bert": gguf(vocabulary("bert", bert, [3, 2, 3, 3, 1, 1, 1, 1, 1], **bert_ids)),
+        "untyped": gguf(vocabulary("bert", bert, **bert_ids)),
+        "json": gguf([("tokenizer.huggingface.json", TEXT, compact(json_file(WORDPIECE, pre_tokenizer=PRES[0])))]),
+    }
+    names = ("gpt-2", "starcoder", "llama-bpe", "dbrx", "qwen2", "qwen35", "gpt-4o", "tekken", "deepseek-v3")
+    for name in names:
+        seeds["gpt2-" + name] = gguf(vocabulary("gpt2", gpt2, [1] * 8 + [3], pre=(TEXT, name), merges=(TEXT, merges),
+                                                add_bos_token=(BOOL, name == "gpt-2"), bos_token_id=(U32, 8)))
+    return seeds
+
+
+# ---- the small ones ----
+
+def charsmap_seeds():
+    seeds = dict(MAPS)
+    seeds["text"] = MAPS["plain"] + BESIDE + "\u00e9AxA\u0301".encode()
+    seeds["letters"] = base64.b64encode(MAPS["spaces"])
+    seeds["empty"] = charsmap({"b": ""})
+    return seeds
+
+
+def base64_seeds():
+    return {"%d" % size: base64.b64encode(bytes(range(200, 200 + size))) for size in (0, 1, 2, 3, 30)}
+
+
+def pattern_seeds():
+    known = ["\\s+", "\\s", "\\p{N}+", "\\p{N}{1,3}", "\\p{N}", "\\p{L}+", " ", " +", " {2,}", "[0-9]", "[0-9]+", "[0-9][0-9][0-9]",
+             "[0-9]{1,3}", "\n", "\\n", "[\r\n]", "[\\r\\n]", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+"]
+    words = ["'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+             "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+             "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
+             "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"]
+    others = ["a*", "(a|b)+?c", "(?<=a)b|$", "[[:alpha:]]+", "\\w+|[^\\w\\s]+", "(?i)hello", "x{2,}|^", "(", "\\X", "\\p{Han}", ""]
+    text = "Hello don't 1234  \n\r\n \u4f60\u597d \u0661\u0662 ab!?".encode()
+    return {"%02d" % number: pattern.encode() + BESIDE + text for number, pattern in enumerate(known + words + others)}
+
+
+def main():
+    makers = {"tokenizer_json": json_seeds, "sentencepiece": sentencepiece_seeds, "tiktoken": tiktoken_seeds,
+              "vocab_txt": vocab_seeds, "gguf": gguf_seeds, "charsmap": charsmap_seeds, "base64": base64_seeds,
+              "pattern": pattern_seeds}
+    for reader, make in makers.items():
+        folder = os.path.join(sys.argv[1], reader)
+        os.makedirs(folder, exist_ok=True)
+        for name, data in make().items():
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(data)
+
+
+if __name__ == "__main__":
+    main()
