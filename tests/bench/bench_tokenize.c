@@ -1,12 +1,14 @@
-// WordPiece rate of the library on one thread, and the driver of tests/fuzz_tokenize.py.
+// Rate of the tokenizers on one thread, and the driver of tests/fuzz_tokenize.py.
 //
-//   bench_tokenize TOKENIZER TEXTS.jsonl     MB/s over the `text` of each line: the first pass, and
-//   the best of later ones bench_tokenize --ids TOKENIZER [special=parse|text] [add]
-//                                            stdin: texts as u32 size and bytes; stdout: u32 count
-//                                            and i32 ids of each
+//   bench_tokenize TOKENIZER TEXTS.jsonl
+//       MB/s over the `text` of each line. cold_mb_s: a new tokenizer and a new coder for each
+//       pass, the text not seen before; what the coder takes to be made counts, loading does not.
+//       warm_mb_s: a coder that has seen the text. Medians, and the best.
+//   bench_tokenize --ids TOKENIZER [special=parse|text] [add]
+//       stdin: texts as u32 size and bytes; stdout: u32 count and i32 ids of each
+//   bench_tokenize --words
 //
-// Measure beside the peers in one run: tokenize_peers.py --vocab wordpiece --threads 1 --also
-// 'ftpipe=bench_tokenize ...'.
+// Beside the peers in one run: tests/bench/tokenize_rates.py.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,8 @@
 #include "runtime/system/file.h"
 #include "stages/nn/isa.h"
 #include "stages/text/split_words.h"
-#include "stages/text/tokenizer.h"
+#include "stages/text/tokenizer_parts.h"
+#include "stages/text/word_grammar.h"
 
 static int fail(const ft_error *err)
 {
@@ -113,10 +116,11 @@ static bool read_texts(const char *path, ft_arena *arena, texts *out, ft_error *
     return true;
 }
 
-static double pass(ft_token_coder *coder, const texts *all, ft_ids *ids, size_t *out_ids)
+// Nanoseconds of one pass; those of this thread, so that others on the machine do not count.
+static int64_t pass(ft_token_coder *coder, const texts *all, ft_ids *ids, size_t *out_ids)
 {
     ft_error err = FT_ERROR_INIT;
-    int64_t start = ft_clock_thread_cpu_ns();  // Of one thread; others on the machine do not count.
+    int64_t start = ft_clock_thread_cpu_ns();
     bool was_cut;
 
     *out_ids = 0;
@@ -131,7 +135,108 @@ static double pass(ft_token_coder *coder, const texts *all, ft_ids *ids, size_t 
     }
     *out_ids += ids->count;
     ids->count = 0;
-    return (double)all->bytes * 1e3 / (double)(ft_clock_thread_cpu_ns() - start);
+    return ft_clock_thread_cpu_ns() - start;
+}
+
+typedef struct rates {
+    double median, best;
+} rates;
+
+static int compare_times(const void *left, const void *right)
+{
+    const int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+
+    return (a > b) - (a < b);
+}
+
+static rates rates_of(int64_t *times, size_t count, size_t bytes)
+{
+    qsort(times, count, sizeof(*times), compare_times);
+    return (rates){(double)bytes * 1e3 / (double)times[count / 2],
+                   (double)bytes * 1e3 / (double)times[0]};
+}
+
+static ft_token_coder *open_coder(const ft_tokenizer *tokenizer)
+{
+    ft_error err = FT_ERROR_INIT;
+    ft_token_coder *coder = ft_token_coder_create(
+        tokenizer, (ft_token_settings){.truncation = FT_TRUNCATE_NONE}, NULL, &err);
+
+    if (!coder)
+        exit(fail(&err));
+    return coder;
+}
+
+static int64_t cold_pass(const char *path, const texts *all, size_t *out_ids, double *out_load_ms)
+{
+    ft_error err = FT_ERROR_INIT;
+    ft_arena *arena = ft_arena_create();
+    const ft_tokenizer *tokenizer;
+    ft_ids ids = {0};
+    int64_t start = ft_clock_ns();
+
+    if (!ft_tokenizer_load(path, arena, &tokenizer, &err))
+        exit(fail(&err));
+    *out_load_ms = (double)(ft_clock_ns() - start) / 1e6;
+    start = ft_clock_thread_cpu_ns();
+    ft_token_coder *coder = open_coder(tokenizer);
+    int64_t made = ft_clock_thread_cpu_ns() - start;
+    int64_t took = pass(coder, all, &ids, out_ids);
+    ft_ids_finish(&ids);
+    ft_token_coder_destroy(coder);
+    ft_arena_destroy(arena);
+    return made + took;
+}
+
+// The model and what runs it.
+static const char *work_of(const ft_tokenizer *tokenizer)
+{
+    static const char *const models[] = {[FT_MODEL_WORDPIECE] = "wordpiece",
+                                         [FT_MODEL_BPE] = "bpe",
+                                         [FT_MODEL_UNIGRAM] = "unigram",
+                                         [FT_MODEL_WORDLEVEL] = "wordlevel"};
+    static char work[64];
+    const char *path = tokenizer->is_bert     ? "bert"
+                       : tokenizer->grammar   ? tokenizer->grammar->name
+                       : tokenizer->is_spaced ? "spaces"
+                                              : "interpreter";
+
+    snprintf(work, sizeof(work), "%s %s", models[tokenizer->definition.model.kind], path);
+    return work;
+}
+
+static int time_texts(const char *path, const char *texts_path)
+{
+    enum { COLD = 9, WARM = 15 };
+    ft_error err = FT_ERROR_INIT;
+    ft_arena *arena = ft_arena_create();
+    const ft_tokenizer *tokenizer;
+    texts all = {0};
+    ft_ids ids = {0};
+    int64_t times[WARM];
+    size_t count;
+    double load_ms;
+
+    if (!read_texts(texts_path, arena, &all, &err) ||
+        !ft_tokenizer_load(path, arena, &tokenizer, &err))
+        return fail(&err);
+    for (int i = 0; i < COLD; i++)
+        times[i] = cold_pass(path, &all, &count, &load_ms);
+    rates cold = rates_of(times, COLD, all.bytes);
+    ft_token_coder *coder = open_coder(tokenizer);
+    pass(coder, &all, &ids, &count);
+    for (int i = 0; i < WARM; i++)
+        times[i] = pass(coder, &all, &ids, &count);
+    rates warm = rates_of(times, WARM, all.bytes);
+    printf("{\"work\": \"%s\", \"isa\": \"%s\", \"texts\": %zu, \"mb\": %.2f, \"tokens\": %zu, "
+           "\"load_ms\": %.2f, \"cold_mb_s\": %.1f, \"warm_mb_s\": %.1f, "
+           "\"cold_best_mb_s\": %.1f, \"warm_best_mb_s\": %.1f}\n",
+           work_of(tokenizer), ft_isa_name(ft_isa_level()), all.count, (double)all.bytes / 1e6,
+           count, load_ms, cold.median, warm.median, cold.best, warm.best);
+    ft_ids_finish(&ids);
+    ft_token_coder_destroy(coder);
+    ft_arena_destroy(arena);
+    return 0;
 }
 
 // The essay's line, many times over; every word is written.
@@ -180,14 +285,6 @@ static int time_words(void)
 
 int main(int argc, char **argv)
 {
-    enum { PASSES = 15 };
-    ft_error err = FT_ERROR_INIT;
-    ft_token_settings settings = {.truncation = FT_TRUNCATE_NONE};
-    const ft_tokenizer *tokenizer;
-    ft_ids ids = {0};
-    texts all = {0};
-    size_t count;
-
     if (argc >= 3 && strcmp(argv[1], "--ids") == 0)
         return answer_ids(argc, argv);
     if (argc == 2 && strcmp(argv[1], "--words") == 0)
@@ -196,28 +293,5 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench_tokenize TOKENIZER TEXTS.jsonl\n");
         return 2;
     }
-    ft_arena *arena = ft_arena_create();
-    int64_t start = ft_clock_ns();
-    if (!ft_tokenizer_load(argv[1], arena, &tokenizer, &err))
-        return fail(&err);
-    double load_ms = (double)(ft_clock_ns() - start) / 1e6;
-    if (!read_texts(argv[2], arena, &all, &err))
-        return fail(&err);
-    ft_token_coder *coder = ft_token_coder_create(tokenizer, settings, NULL, &err);
-    if (!coder)
-        return fail(&err);
-    double cold = pass(coder, &all, &ids, &count), warm = 0;
-    for (int i = 0; i < PASSES; i++) {
-        double rate = pass(coder, &all, &ids, &count);
-        warm = rate > warm ? rate : warm;
-    }
-    printf("{\"work\": \"wordpiece\", \"isa\": \"%s\", \"texts\": %zu, \"mb\": %.2f, \"tokens\": "
-           "%zu, \"load_ms\": %.2f, "
-           "\"cold_mb_s\": %.1f, \"warm_mb_s\": %.1f}\n",
-           ft_isa_name(ft_isa_level()), all.count, (double)all.bytes / 1e6, count, load_ms, cold,
-           warm);
-    ft_ids_finish(&ids);
-    ft_token_coder_destroy(coder);
-    ft_arena_destroy(arena);
-    return 0;
+    return time_texts(argv[1], argv[2]);
 }
