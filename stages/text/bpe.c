@@ -62,18 +62,6 @@ FT_ALWAYS_INLINE size_t merge_cells(const ft_bpe *bpe, uint32_t *ids, uint32_t *
     return count;
 }
 
-size_t ft_bpe_merge_bytes(const ft_bpe *bpe, const uint8_t *bytes, size_t size,
-                          uint32_t ids[FT_BPE_SHORT])
-{
-    ft_bpe_cell cells[FT_BPE_SHORT];
-
-    for (size_t i = 0; i + 1 < size; i++)
-        cells[i] = bpe->byte_cells[bytes[i] << 8 | bytes[i + 1]];
-    for (size_t i = 0; i < size; i++)
-        ids[i] = bpe->byte_symbols[bytes[i]];
-    return merge_cells(bpe, ids, NULL, cells, size);
-}
-
 static void merge_short(const ft_bpe *bpe, symbols *word)
 {
     ft_bpe_cell cells[FT_BPE_SHORT];
@@ -81,6 +69,82 @@ static void merge_short(const ft_bpe *bpe, symbols *word)
     for (size_t i = 0; i + 1 < word->count; i++)
         cells[i] = ft_bpe_look(bpe, word->ids[i], word->ids[i + 1]);
     word->count = merge_cells(bpe, word->ids, word->ends, cells, word->count);
+}
+
+bool ft_bpe_open_lane(const ft_bpe *bpe, const uint8_t *bytes, size_t size, ft_bpe_lane *lane)
+{
+    uint32_t highest = 0;
+
+    lane->count = (uint32_t)size;
+    for (size_t i = 0; i < size; i++) {
+        lane->symbols[i] = bpe->byte_symbols[bytes[i]];
+        highest = highest < lane->symbols[i] ? lane->symbols[i] : highest;
+    }
+    for (size_t i = 0; i + 1 < size; i++)
+        lane->cells[i] = bpe->byte_cells[bytes[i] << 8 | bytes[i + 1]];
+    return highest < FT_BPE_PHANTOM;
+}
+
+// The next merge; asks for the pairs around what it made. False when none is left.
+static inline bool merge_lane(const ft_bpe *bpe, ft_bpe_lane *lane)
+{
+    uint64_t lowest = UINT64_MAX;
+
+    for (size_t i = 0; i + 1 < lane->count; i++) {
+        uint64_t entry = (uint64_t)lane->cells[i].rank << 32 | i;
+        lowest = entry < lowest ? entry : lowest;
+    }
+    if (lowest >> 32 == FT_BPE_NOTHING)
+        return false;
+    uint32_t *ids = &lane->symbols[(uint32_t)lowest];
+    ft_bpe_cell *cells = &lane->cells[(uint32_t)lowest];
+    ids[0] = cells[0].merged;
+    // All that there may be, so that it takes no loop.
+    struct {
+        uint32_t symbols[FT_BPE_LANE - 2];
+        ft_bpe_cell cells[FT_BPE_LANE - 2];
+    } behind;
+    memcpy(behind.symbols, ids + 2, sizeof(behind.symbols));
+    memcpy(behind.cells, cells + 1, sizeof(behind.cells));
+    memcpy(ids + 1, behind.symbols, sizeof(behind.symbols));
+    memcpy(cells, behind.cells, sizeof(behind.cells));
+    lane->count--;
+    lane->at = (uint32_t)lowest;
+    if (lane->at + 1 < lane->count)
+        ft_bpe_ask(bpe, ids[0], ids[1]);
+    if (lane->at > 0)
+        ft_bpe_ask(bpe, ids[-1], ids[0]);
+    return lane->count > 1;
+}
+
+static inline void renew_lane(const ft_bpe *bpe, ft_bpe_lane *lane)
+{
+    uint32_t at = lane->at;
+
+    if (at + 1 < lane->count)
+        lane->cells[at] = ft_bpe_look(bpe, lane->symbols[at], lane->symbols[at + 1]);
+    if (at > 0)
+        lane->cells[at - 1] = ft_bpe_look(bpe, lane->symbols[at - 1], lane->symbols[at]);
+}
+
+void ft_bpe_merge_lanes(const ft_bpe *bpe, ft_bpe_lane *lanes, size_t count)
+{
+    uint8_t live[FT_BPE_LANES];
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        live[kept] = (uint8_t)i;
+        kept += merge_lane(bpe, &lanes[i]);
+    }
+    while (kept > 0) {
+        count = kept;
+        kept = 0;
+        for (size_t i = 0; i < count; i++) {
+            renew_lane(bpe, &lanes[live[i]]);
+            live[kept] = live[i];
+            kept += merge_lane(bpe, &lanes[live[i]]);
+        }
+    }
 }
 
 // A long word: symbols are linked; a merged one keeps the place of its left part. A heap's entry is

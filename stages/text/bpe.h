@@ -35,12 +35,12 @@ typedef struct ft_bpe_chars {
     unsigned shift;
 } ft_bpe_chars;
 
-// A whole word of at most FT_BPE_WORD bytes, padded with zeros; its size and FT_BPE_MARK in the
-// last byte.
-enum { FT_BPE_WORD = 15, FT_BPE_MARK = 128 };
+// A piece of at most FT_BPE_WORD bytes that is a token when it is a word. Four of them are a cache
+// line.
+enum { FT_BPE_WORD = 12, FT_BPE_SIZE_BIT = 32, FT_BPE_ID_BIT = 40 };
 typedef struct ft_bpe_word {
-    uint64_t key[2];  // [1] is 0: nothing is here.
-    int32_t id;
+    uint64_t start;  // The first 8 bytes, padded with zeros.
+    uint64_t rest;   // 4 more, the size, the id; 0: nothing is here.
 } ft_bpe_word;
 
 typedef struct ft_bpe {
@@ -61,8 +61,7 @@ typedef struct ft_bpe {
     uint32_t byte_symbols[256];
     const ft_bpe_cell *byte_cells;  // [256 * 256]
     const uint32_t *raw_sizes;
-    const ft_bpe_word *words;  // [1 << (64 - word_shift)]: pieces that are a token when they are
-                               // a word.
+    const ft_bpe_word *words;  // [1 << (64 - word_shift)]
     unsigned word_shift;
 } ft_bpe;
 
@@ -78,16 +77,31 @@ bool ft_bpe_split(const ft_bpe *bpe, ft_slice word, ft_model_work *work, ft_toke
 // A model that takes_bytes.
 bool ft_bpe_split_bytes(const ft_bpe *bpe, ft_slice word, ft_model_work *work, ft_token_sink *sink,
                         ft_error *err) FT_MUST_CHECK;
-// Merges at most FT_BPE_SHORT bytes; returns how many symbols are left.
-enum { FT_BPE_SHORT = 64 };
-size_t ft_bpe_merge_bytes(const ft_bpe *bpe, const uint8_t *bytes, size_t size,
-                          uint32_t symbols[FT_BPE_SHORT]);
+
+// Short words that are merged side by side: while one waits for the table of pairs, the others go
+// on.
+enum { FT_BPE_SHORT = 64, FT_BPE_LANE = 16 };
+typedef struct ft_bpe_lane {
+    uint32_t count, at;  // Symbols; the one that the last merge made.
+    // Twice as long, so that what is behind a merge is moved in one piece.
+    uint32_t symbols[2 * FT_BPE_LANE];
+    ft_bpe_cell cells[2 * FT_BPE_LANE];
+} ft_bpe_lane;
+
+// Fills a lane with a word of fewer than FT_BPE_LANE bytes. False when a byte of it is no piece.
+bool ft_bpe_open_lane(const ft_bpe *bpe, const uint8_t *bytes, size_t size,
+                      ft_bpe_lane *lane) FT_MUST_CHECK;
+// Merges 1 to 64 of them; their symbols are ids.
+enum { FT_BPE_LANES = 64 };
+void ft_bpe_merge_lanes(const ft_bpe *bpe, ft_bpe_lane *lanes, size_t count);
 
 // The letter that stands for a byte in the vocabularies of GPT-2 and after, and back (-1: none).
 uint32_t ft_bpe_letter(uint8_t byte);
 int ft_bpe_byte(uint32_t letter);
 
-// The key of a word of at most FT_BPE_WORD bytes; 16 may be read.
+// The key of a word of at most FT_BPE_KEY bytes: the bytes, the size and FT_BPE_MARK; 16 bytes may
+// be read.
+enum { FT_BPE_KEY = 15, FT_BPE_MARK = 128 };
 static inline void ft_bpe_word_key(const uint8_t *word, size_t size, uint64_t out[2])
 {
     static const uint64_t masks[9] = {
@@ -116,21 +130,28 @@ static inline uint64_t ft_bpe_word_hash(const uint64_t key[2])
     return (low ^ high) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-static inline void ft_bpe_ask_word(const ft_bpe *bpe, const uint64_t key[2])
+static inline void ft_bpe_ask_word(const ft_bpe *bpe, uint64_t hash)
 {
-    FT_PREFETCH(&bpe->words[ft_bpe_word_hash(key) >> bpe->word_shift]);
+    FT_PREFETCH(&bpe->words[hash >> bpe->word_shift]);
 }
 
-// The id of a whole word, -1 when it is none.
-static inline int32_t ft_bpe_find_word(const ft_bpe *bpe, const uint64_t key[2])
+// The bytes behind the 8th and the size, as the table has them.
+static inline uint64_t ft_bpe_word_rest(const uint64_t key[2])
+{
+    return (key[1] & UINT32_MAX) | (key[1] >> 56 & ~(uint64_t)FT_BPE_MARK) << FT_BPE_SIZE_BIT;
+}
+
+// The id of a whole word, -1 when it is none; one of more than FT_BPE_WORD bytes never is.
+static inline int32_t ft_bpe_find_word(const ft_bpe *bpe, const uint64_t key[2], uint64_t hash)
 {
     const size_t mask = ((size_t)1 << (64 - bpe->word_shift)) - 1;
+    const uint64_t rest = ft_bpe_word_rest(key);
 
-    for (size_t at = (size_t)(ft_bpe_word_hash(key) >> bpe->word_shift);; at = (at + 1) & mask) {
+    for (size_t at = (size_t)(hash >> bpe->word_shift);; at = (at + 1) & mask) {
         const ft_bpe_word *word = &bpe->words[at];
-        if (word->key[0] == key[0] && word->key[1] == key[1])
-            return word->id;
-        if (word->key[1] == 0)
+        if (((word->start ^ key[0]) | (word->rest ^ rest) << (64 - FT_BPE_ID_BIT)) == 0)
+            return (int32_t)(word->rest >> FT_BPE_ID_BIT);
+        if (word->rest == 0)
             return -1;
     }
 }
@@ -140,6 +161,11 @@ static inline size_t ft_bpe_pair_place(uint64_t key, unsigned shift)
     key *= UINT64_C(0x9e3779b97f4a7c15);
     key ^= key >> 32;
     return (size_t)(key * UINT64_C(0xe7037ed1a0b428db) >> shift);
+}
+
+static inline void ft_bpe_ask(const ft_bpe *bpe, uint32_t left, uint32_t right)
+{
+    FT_PREFETCH(&bpe->pairs[ft_bpe_pair_place((uint64_t)left << 32 | right, bpe->pair_shift)]);
 }
 
 static inline ft_bpe_cell ft_bpe_look(const ft_bpe *bpe, uint32_t left, uint32_t right)

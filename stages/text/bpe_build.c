@@ -513,38 +513,69 @@ static size_t raw_bytes(const ft_bpe *bpe, ft_slice text, uint8_t *out, size_t r
     return size;
 }
 
-static void add_word(ft_bpe *bpe, ft_bpe_word *words, const uint64_t key[2], int32_t id)
+static void add_word(ft_bpe *bpe, ft_bpe_word *words, const uint8_t *bytes, size_t size, int32_t id)
 {
     const size_t mask = ((size_t)1 << (64 - bpe->word_shift)) - 1;
-    size_t at = (size_t)(ft_bpe_word_hash(key) >> bpe->word_shift);
+    uint64_t key[2];
 
-    while (words[at].key[1] != 0 && (words[at].key[0] != key[0] || words[at].key[1] != key[1]))
+    ft_bpe_word_key(bytes, size, key);
+    key[1] |= (uint64_t)FT_BPE_MARK << 56;
+    size_t at = (size_t)(ft_bpe_word_hash(key) >> bpe->word_shift);
+    ft_bpe_word word = {key[0], ft_bpe_word_rest(key) | (uint64_t)id << FT_BPE_ID_BIT};
+    while (words[at].rest != 0 && (words[at].start != word.start ||
+                                   (words[at].rest ^ word.rest) << (64 - FT_BPE_ID_BIT) != 0))
         at = (at + 1) & mask;
-    words[at] = (ft_bpe_word){.key = {key[0], key[1]}, .id = id};
+    words[at] = word;
+}
+
+// Pieces that wait to be merged together.
+typedef struct word_builder {
+    ft_bpe *bpe;
+    ft_bpe_word *words;
+    ft_bpe_lane lanes[FT_BPE_LANES];
+    uint8_t raws[FT_BPE_LANES][16];
+    int32_t ids[FT_BPE_LANES];
+    size_t count;
+} word_builder;
+
+static void flush_words(word_builder *w)
+{
+    uint32_t sizes[FT_BPE_LANES];
+
+    for (size_t i = 0; i < w->count; i++)
+        sizes[i] = w->lanes[i].count;
+    if (w->count > 0)
+        ft_bpe_merge_lanes(w->bpe, w->lanes, w->count);
+    for (size_t i = 0; i < w->count; i++) {
+        if (w->lanes[i].count == 1 && w->lanes[i].symbols[0] == (uint32_t)w->ids[i])
+            add_word(w->bpe, w->words, w->raws[i], sizes[i], w->ids[i]);
+    }
+    w->count = 0;
 }
 
 // Pieces that are what their own bytes merge to, or are taken whole.
 static void fill_words(builder *b, ft_bpe_word *words, uint32_t *raw_sizes)
 {
     ft_bpe *bpe = b->bpe;
+    word_builder w = {.bpe = bpe, .words = words};
 
     for (size_t i = 0; i < b->vocab->count; i++) {
         const ft_vocab_record *record = &b->vocab->records[i];
-        uint8_t raw[16] = {0};
-        uint32_t symbols[FT_BPE_SHORT];
-        uint64_t key[2];
+        uint8_t *raw = w.raws[w.count];
         size_t size = raw_bytes(bpe, (ft_slice){b->vocab->texts + record->offset, record->size},
                                 raw, FT_BPE_WORD);
         raw_sizes[i] = (uint32_t)size;
-        if (record->id < 0 || size < 2 || size > FT_BPE_WORD)
+        if (record->id < 0 || size == 0 || size > FT_BPE_WORD)
             continue;
-        if (!bpe->ignore_merges && (ft_bpe_merge_bytes(bpe, raw, size, symbols) != 1 ||
-                                    symbols[0] != (uint32_t)record->id))
-            continue;
-        ft_bpe_word_key(raw, size, key);
-        key[1] |= (uint64_t)FT_BPE_MARK << 56;
-        add_word(bpe, words, key, record->id);
+        w.ids[w.count] = record->id;
+        if (bpe->ignore_merges)
+            add_word(bpe, words, raw, size, record->id);
+        else if (ft_bpe_open_lane(bpe, raw, size, &w.lanes[w.count]))
+            w.count++;
+        if (w.count == FT_BPE_LANES)
+            flush_words(&w);
     }
+    flush_words(&w);
 }
 
 static bool build_byte_path(builder *b, ft_error *err)

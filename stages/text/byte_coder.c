@@ -6,7 +6,7 @@
 
 #include "runtime/memory/alloc.h"
 
-enum { BLOCK_WORDS = 256, BLOCK_BYTES = 4096, SLACK = 64, PART_MAX = 1 << 30 };
+enum { BLOCK_WORDS = 512, BLOCK_BYTES = 4096, SLACK = 64, PART_MAX = 1 << 30 };
 enum { CACHE_BYTES = 1 << 24 };
 
 struct ft_byte_coder {

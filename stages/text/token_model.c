@@ -229,41 +229,27 @@ static bool split_ids(const ft_token_model *model, ft_model_scratch *scratch, ft
 static bool split_byte_ids(const ft_token_model *model, ft_model_scratch *scratch, ft_slice word,
                            int32_t *out, size_t room, size_t *out_count, ft_error *err)
 {
-    const ft_bpe *bpe = &model->bpe;
     ft_token_sink sink = {.ids = out, .room = room};
 
-    // What is no whole word has been looked for by then, and every byte is a token's.
-    if (word.size <= KEY_SHORT && word.size <= room && bpe->unique_sizes) {
-        uint64_t key[2];
-        uint32_t symbols[FT_BPE_SHORT];
-        const uint8_t *bytes = (const uint8_t *)word.data;
-        ft_bpe_word_key(bytes, word.size, key);
-        key[1] |= (uint64_t)KEY_BYTES << 56;
-        int32_t whole = ft_bpe_find_word(bpe, key);
-        size_t count = 1;
-        if (whole >= 0)
-            out[0] = whole;
-        else
-            count = ft_bpe_merge_bytes(bpe, bytes, word.size, symbols);
-        for (size_t i = 0; i < count && whole < 0; i++)
-            out[i] = (int32_t)symbols[i];
-        *out_count = count;
-        return true;
-    }
-    return ft_bpe_split_bytes(bpe, word, &scratch->work, &sink, err) &&
+    return ft_bpe_split_bytes(&model->bpe, word, &scratch->work, &sink, err) &&
            check_room(&sink, out_count, err);
 }
 
-static bool copy_ids(const int32_t *ids, size_t count, int32_t *out, size_t room, size_t *out_count,
-                     ft_error *err)
+static void keep_long(ft_word_cache *cache, ft_word_long *place, const uint64_t key[4],
+                      const int32_t *ids, size_t count)
 {
-    ft_token_sink sink = {.count = count, .room = room};
+    if (count == 0 || count > FT_WORD_LONG_IDS)
+        return;
+    cache->added++;
+    memcpy(place->key, key, sizeof(place->key));
+    memcpy(place->ids, ids, count * sizeof(*ids));
+    place->count = (uint32_t)count;
+}
 
-    if (!check_room(&sink, out_count, err))
-        return false;
-    for (size_t i = 0; i < count; i++)
-        out[i] = ids[i];
-    return true;
+static void long_key(ft_slice word, size_t mark, uint64_t out[4])
+{
+    ft_word_long_key((const uint8_t *)word.data, word.size, out);
+    out[3] |= (uint64_t)(word.size | mark) << 56;
 }
 
 // By the table of longer words: of 16 to 31 bytes, or of more ids than the other has room for.
@@ -273,25 +259,32 @@ static bool long_ids(const ft_token_model *model, ft_model_scratch *scratch, ft_
 {
     uint64_t key[4];
 
-    ft_word_long_key((const uint8_t *)word.data, word.size, key);
-    key[3] |= (uint64_t)(word.size | mark) << 56;
+    long_key(word, mark, key);
     ft_word_long *place = ft_word_cache_long_at(&scratch->cache, key);
-    if (place->count > 0 && memcmp(place->key, key, sizeof(key)) == 0)
-        return copy_ids(place->ids, place->count, out, room, out_count, err);
+    if (place->count > 0 && memcmp(place->key, key, sizeof(key)) == 0) {
+        ft_token_sink sink = {.count = place->count, .room = room};
+        if (!check_room(&sink, out_count, err))
+            return false;
+        memcpy(out, place->ids, place->count * sizeof(*out));
+        return true;
+    }
     if (!miss(model, scratch, word, out, room, out_count, err))
         return false;
-    if (*out_count > 0 && *out_count <= FT_WORD_LONG_IDS) {
-        scratch->cache.added++;
-        memcpy(place->key, key, sizeof(key));
-        memcpy(place->ids, out, *out_count * sizeof(*out));
-        place->count = (uint32_t)*out_count;
-    }
+    keep_long(&scratch->cache, place, key, out, *out_count);
     return true;
 }
 
-static inline bool holds(const ft_word_short *entry, const uint64_t key[2])
+// What an entry holds, which is not FT_WORD_MANY.
+static inline bool packed_ids(const ft_word_short *entry, int32_t *out, size_t room,
+                              size_t *out_count, ft_error *err)
 {
-    return ((entry->key[0] ^ key[0]) | (entry->key[1] ^ key[1])) == 0;
+    ft_token_sink sink = {.count = ft_word_packed_count(entry), .room = room};
+
+    if (!check_room(&sink, out_count, err))
+        return false;
+    for (size_t i = 0; i < sink.count; i++)
+        out[i] = ft_word_packed_id(entry, i);
+    return true;
 }
 
 FT_ALWAYS_INLINE bool short_ids(const ft_token_model *model, ft_model_scratch *scratch,
@@ -299,16 +292,16 @@ FT_ALWAYS_INLINE bool short_ids(const ft_token_model *model, ft_model_scratch *s
                                 size_t mark, split_function *miss, int32_t *out, size_t room,
                                 size_t *out_count, ft_error *err)
 {
-    const ft_word_short *entry = holds(&bucket[0], key) ? &bucket[0] : &bucket[1];
-    bool known = holds(entry, key);
+    const ft_word_short *entry = ft_word_short_holds(&bucket[0], key) ? &bucket[0] : &bucket[1];
+    bool known = ft_word_short_holds(entry, key);
 
-    if (FT_LIKELY(known && entry->count != FT_WORD_MANY))
-        return copy_ids(entry->ids, entry->count, out, room, out_count, err);
+    if (FT_LIKELY(known && ft_word_packed_count(entry) != FT_WORD_MANY))
+        return packed_ids(entry, out, room, out_count, err);
     if (known)
         return long_ids(model, scratch, word, mark, miss, out, room, out_count, err);
     if (!miss(model, scratch, word, out, room, out_count, err))
         return false;
-    ft_word_cache_add_short(&scratch->cache, bucket, key, out, *out_count);
+    ft_word_cache_add_packed(&scratch->cache, bucket, key, out, *out_count);
     return true;
 }
 
@@ -349,50 +342,39 @@ bool ft_token_model_byte_ids(const ft_token_model *model, ft_model_scratch *scra
     return cached_ids(model, scratch, word, KEY_BYTES, split_byte_ids, out, room, out_count, err);
 }
 
-// What is known of a word of a block before it is looked up.
-typedef struct pending {
-    uint64_t key[2];
-    ft_word_short *bucket;
-    ft_slice word;
-} pending;
-
-FT_ALWAYS_INLINE bool words_ids(const ft_token_model *model, ft_model_scratch *scratch,
-                                ft_slice text, const uint32_t *ends, size_t count, size_t mark,
-                                split_function *miss, int32_t *out, size_t room, size_t *out_count,
-                                ft_error *err)
+bool ft_token_model_words(const ft_token_model *model, ft_model_scratch *scratch, ft_slice text,
+                          const uint32_t *ends, size_t count, int32_t *out, size_t room,
+                          size_t *out_count, ft_error *err)
 {
     enum { BLOCK = 32 };
-    pending block[BLOCK];
+    struct {
+        uint64_t key[2];
+        ft_word_short *bucket;
+        ft_slice word;
+    } block[BLOCK];
     size_t total = 0, start = 0;
 
     for (size_t from = 0; from < count; from += BLOCK) {
         size_t size = count - from < BLOCK ? count - from : BLOCK;
         grow_cache(scratch);
         for (size_t i = 0; i < size; i++) {
-            pending *one = &block[i];
-            one->word = (ft_slice){text.data + start, ends[from + i] - start};
+            block[i].word = (ft_slice){text.data + start, ends[from + i] - start};
             start = ends[from + i];
-            if (FT_UNLIKELY(one->word.size > KEY_SHORT))
+            if (FT_UNLIKELY(block[i].word.size > KEY_SHORT))
                 continue;
-            ft_bpe_word_key((const uint8_t *)one->word.data, one->word.size, one->key);
-            one->key[1] |= (uint64_t)mark << 56;
-            one->bucket = ft_word_cache_bucket(&scratch->cache, one->key);
-            FT_PREFETCH(one->bucket);
-        }
-        for (size_t i = 0; mark == KEY_BYTES && i < size; i++) {
-            const pending *one = &block[i];
-            if (one->word.size <= KEY_SHORT && !holds(&one->bucket[0], one->key) &&
-                !holds(&one->bucket[1], one->key))
-                ft_bpe_ask_word(&model->bpe, one->key);
+            ft_bpe_word_key((const uint8_t *)block[i].word.data, block[i].word.size, block[i].key);
+            block[i].bucket = ft_word_cache_bucket(&scratch->cache, block[i].key);
+            FT_PREFETCH(block[i].bucket);
         }
         for (size_t i = 0; i < size; i++) {
-            pending *one = &block[i];
+            ft_slice word = block[i].word;
+            int32_t *to = out + total;
             size_t added;
-            bool done = FT_LIKELY(one->word.size <= KEY_SHORT)
-                            ? short_ids(model, scratch, one->word, one->key, one->bucket, mark,
-                                        miss, out + total, room - total, &added, err)
-                            : cached_ids(model, scratch, one->word, mark, miss, out + total,
-                                         room - total, &added, err);
+            bool done =
+                FT_LIKELY(word.size <= KEY_SHORT)
+                    ? short_ids(model, scratch, word, block[i].key, block[i].bucket, 0, split_ids,
+                                to, room - total, &added, err)
+                    : cached_ids(model, scratch, word, 0, split_ids, to, room - total, &added, err);
             if (!done)
                 return false;
             total += added;
@@ -402,19 +384,196 @@ FT_ALWAYS_INLINE bool words_ids(const ft_token_model *model, ft_model_scratch *s
     return true;
 }
 
-bool ft_token_model_words(const ft_token_model *model, ft_model_scratch *scratch, ft_slice text,
-                          const uint32_t *ends, size_t count, int32_t *out, size_t room,
-                          size_t *out_count, ft_error *err)
+// ---- words that are given as bytes ----
+//
+// Most are pieces, and the table of those finds them. The others of a block are in the cache or are
+// merged side by side.
+
+// A word that is no piece.
+typedef struct raw_word {
+    uint64_t key[2];
+    uint64_t hash;
+    ft_slice text;
+    size_t index;        // Of the block's words.
+    const int32_t *ids;  // What it became.
+    size_t count;
+    ft_word_short *entry;  // NULL: the cache does not have it.
+    ft_bpe_lane *lane;     // NULL: it is in none.
+} raw_word;
+
+enum { RAW_BLOCK = 512, RAW_ASKED = 64 };
+
+typedef struct raw_block {
+    const uint8_t *text;
+    const uint32_t *ends;
+    uint32_t start;
+    size_t count, other_count, lane_count;
+    int32_t ids[RAW_BLOCK];  // -1: it is one of the others.
+    raw_word others[RAW_BLOCK];
+    ft_bpe_lane lanes[FT_BPE_LANES];
+} raw_block;
+
+static inline ft_word_short *find_bucket(const ft_word_cache *cache, uint64_t hash)
 {
-    return words_ids(model, scratch, text, ends, count, 0, split_ids, out, room, out_count, err);
+    return cache->shorts + 2 * (hash >> cache->shift);
+}
+
+static inline size_t raw_start(const raw_block *block, size_t index)
+{
+    return index > 0 ? block->ends[index - 1] : block->start;
+}
+
+// Looks for the words from `from` to `to` in the table of pieces, which is asked for all of them
+// first.
+static void find_pieces(const ft_bpe *bpe, const ft_word_cache *cache, raw_block *block,
+                        size_t from, size_t to)
+{
+    struct {
+        uint64_t key[2], hash;
+    } asked[RAW_ASKED];
+    size_t start = raw_start(block, from);
+
+    for (size_t i = from; i < to; i++) {
+        uint64_t *key = asked[i - from].key;
+        size_t size = block->ends[i] - start;
+        // A longer word has a key of KEY_SHORT bytes, which no piece of the table has.
+        ft_bpe_word_key(block->text + start, size < KEY_SHORT ? size : KEY_SHORT, key);
+        key[1] |= (uint64_t)KEY_BYTES << 56;
+        asked[i - from].hash = ft_bpe_word_hash(key);
+        ft_bpe_ask_word(bpe, asked[i - from].hash);
+        start = block->ends[i];
+    }
+    for (size_t i = from; i < to; i++) {
+        const uint64_t *key = asked[i - from].key, hash = asked[i - from].hash;
+        block->ids[i] = ft_bpe_find_word(bpe, key, hash);
+        if (FT_LIKELY(block->ids[i] >= 0))
+            continue;
+        FT_PREFETCH(find_bucket(cache, hash));
+        start = raw_start(block, i);
+        block->others[block->other_count++] = (raw_word){
+            .key = {key[0], key[1]},
+            .hash = hash,
+            .text = {(const char *)block->text + start, block->ends[i] - start},
+            .index = i,
+        };
+    }
+}
+
+// The others: in the cache, or merged now, or left for later. A block ends where lanes are full.
+static void merge_others(const ft_bpe *bpe, const ft_word_cache *cache, raw_block *block)
+{
+    for (size_t i = 0; i < block->other_count; i++) {
+        raw_word *word = &block->others[i];
+        if (word->text.size > KEY_SHORT)
+            continue;
+        ft_word_short *bucket = find_bucket(cache, word->hash);
+        if (ft_word_short_holds(&bucket[0], word->key)) {
+            word->entry = &bucket[0];
+        } else if (ft_word_short_holds(&bucket[1], word->key)) {
+            word->entry = &bucket[1];
+        } else if (block->lane_count == FT_BPE_LANES) {
+            block->other_count = i;
+            block->count = word->index;
+        } else if ((!bpe->ignore_merges || word->text.size <= FT_BPE_WORD) &&
+                   ft_bpe_open_lane(bpe, (const uint8_t *)word->text.data, word->text.size,
+                                    &block->lanes[block->lane_count])) {
+            word->lane = &block->lanes[block->lane_count++];
+        }
+    }
+    if (block->lane_count > 0)
+        ft_bpe_merge_lanes(bpe, block->lanes, block->lane_count);
+}
+
+static bool put_other(const ft_token_model *model, ft_model_scratch *scratch, raw_word *word,
+                      int32_t *out, size_t room, ft_error *err)
+{
+    bool is_long = word->text.size > KEY_SHORT ||
+                   (word->entry && ft_word_packed_count(word->entry) == FT_WORD_MANY);
+
+    word->ids = out;
+    if (is_long && word->text.size <= KEY_LONG)
+        return long_ids(model, scratch, word->text, KEY_BYTES, split_byte_ids, out, room,
+                        &word->count, err);
+    if (word->entry)
+        return packed_ids(word->entry, out, room, &word->count, err);
+    if (!word->lane)
+        return split_byte_ids(model, scratch, word->text, out, room, &word->count, err);
+    ft_token_sink sink = {.count = word->lane->count, .room = room};
+    if (!check_room(&sink, &word->count, err))
+        return false;
+    memcpy(out, word->lane->symbols, word->count * sizeof(*out));
+    return true;
+}
+
+// What was not in the cache, now that none of its entries is needed any more.
+static void keep_others(ft_word_cache *cache, const raw_block *block)
+{
+    for (size_t i = 0; i < block->other_count; i++) {
+        const raw_word *word = &block->others[i];
+        if (word->text.size > KEY_SHORT || word->entry)
+            continue;
+        ft_word_short *bucket = find_bucket(cache, word->hash);
+        if (ft_word_short_holds(&bucket[0], word->key))
+            continue;  // It stands in the block twice.
+        ft_word_cache_add_packed(cache, bucket, word->key, word->ids, word->count);
+        if (word->count > FT_WORD_PACKED_IDS) {
+            uint64_t key[4];
+            long_key(word->text, KEY_BYTES, key);
+            keep_long(cache, ft_word_cache_long_at(cache, key), key, word->ids, word->count);
+        }
+    }
+}
+
+// Ids in the order of the words.
+static bool put_block(const ft_token_model *model, ft_model_scratch *scratch, raw_block *block,
+                      ft_token_sink *sink, ft_error *err)
+{
+    size_t at = 0, count;
+
+    for (size_t i = 0; i <= block->other_count; i++) {
+        raw_word *word = &block->others[i];
+        size_t until = i < block->other_count ? word->index : block->count;
+        int32_t *to = sink->ids + sink->count;
+        sink->count += until - at;
+        if (!check_room(sink, &count, err))
+            return false;
+        memcpy(to, block->ids + at, (until - at) * sizeof(*to));
+        at = until + 1;
+        if (i == block->other_count)
+            break;
+        if (!put_other(model, scratch, word, sink->ids + sink->count, sink->room - sink->count,
+                       err))
+            return false;
+        sink->count += word->count;
+    }
+    return true;
 }
 
 bool ft_token_model_byte_words(const ft_token_model *model, ft_model_scratch *scratch,
                                ft_slice text, const uint32_t *ends, size_t count, int32_t *out,
                                size_t room, size_t *out_count, ft_error *err)
 {
-    return words_ids(model, scratch, text, ends, count, KEY_BYTES, split_byte_ids, out, room,
-                     out_count, err);
+    const ft_bpe *bpe = &model->bpe;
+    ft_token_sink sink = {.ids = out, .room = room};
+    raw_block block;
+
+    for (size_t from = 0; from < count; from += block.count) {
+        block.text = (const uint8_t *)text.data;
+        block.ends = ends + from;
+        block.start = from > 0 ? ends[from - 1] : 0;
+        block.count = count - from < RAW_BLOCK ? count - from : RAW_BLOCK;
+        block.other_count = block.lane_count = 0;
+        grow_cache(scratch);
+        for (size_t at = 0; at < block.count; at += RAW_ASKED)
+            find_pieces(bpe, &scratch->cache, &block, at,
+                        block.count - at < RAW_ASKED ? block.count : at + RAW_ASKED);
+        merge_others(bpe, &scratch->cache, &block);
+        if (!put_block(model, scratch, &block, &sink, err))
+            return false;
+        keep_others(&scratch->cache, &block);
+    }
+    *out_count = sink.count;
+    return true;
 }
 
 // Ids by the cache; the place of each follows from its size.

@@ -101,3 +101,19 @@ void ft_word_cache_add_short(ft_word_cache *cache, ft_word_short *bucket, const 
     memcpy(bucket[0].ids, ids, count * sizeof(*ids));
     bucket[0].count = (uint32_t)count;
 }
+
+void ft_word_cache_add_packed(ft_word_cache *cache, ft_word_short *bucket, const uint64_t key[2],
+                              const int32_t *ids, size_t count)
+{
+    ft_word_short entry = {.key = {key[0], key[1]}};
+
+    entry.packed[15] = FT_WORD_MANY;
+    if (count <= FT_WORD_PACKED_IDS) {
+        for (size_t i = 0; i < count; i++)
+            memcpy(entry.packed + 3 * i, &ids[i], 3);
+        entry.packed[15] = (uint8_t)count;
+    }
+    cache->added++;
+    bucket[1] = bucket[0];
+    bucket[0] = entry;
+}

@@ -2,7 +2,8 @@
 // costs one look.
 //
 // Two tables, keys padded with zeros (no word has a NUL byte that is looked up here):
-//   short  keys to 16 bytes, to 3 ids, entries of 32 bytes, buckets of two in one cache line
+//   short  keys to 16 bytes, to 3 ids (5 packed ones), entries of 32 bytes, buckets of two in one
+//          cache line
 //   long   keys to 32 bytes, to 7 ids, entries of 64 bytes, one place each
 // A newcomer displaces what is in its place. The tables begin small, so that few words stay in few
 // pages and in the nearest cache, and become four times as large when as many words have come as
@@ -15,6 +16,7 @@
 enum {
     FT_WORD_SHORT = 16,
     FT_WORD_SHORT_IDS = 3,
+    FT_WORD_PACKED_IDS = 5,
     FT_WORD_LONG = 32,
     FT_WORD_LONG_IDS = 7,
     FT_WORD_MANY = 255
@@ -22,8 +24,14 @@ enum {
 
 typedef struct ft_word_short {
     uint64_t key[2];
-    int32_t ids[FT_WORD_SHORT_IDS];
-    uint32_t count;  // FT_WORD_MANY: the ids are in the other table.
+    union {
+        struct {
+            int32_t ids[FT_WORD_SHORT_IDS];
+            uint32_t count;  // FT_WORD_MANY: the ids are in the other table.
+        };
+        // Where ids are of 24 bits: those, and in the last byte the count.
+        uint8_t packed[16];
+    };
 } ft_word_short;
 
 typedef struct ft_word_long {
@@ -86,6 +94,29 @@ static inline ft_word_short *ft_word_cache_bucket(const ft_word_cache *cache, co
 // FT_WORD_MANY.
 void ft_word_cache_add_short(ft_word_cache *cache, ft_word_short *bucket, const uint64_t key[2],
                              const int32_t *ids, size_t count);
+
+// The same with packed ids.
+void ft_word_cache_add_packed(ft_word_cache *cache, ft_word_short *bucket, const uint64_t key[2],
+                              const int32_t *ids, size_t count);
+
+// How many, or FT_WORD_MANY.
+static inline size_t ft_word_packed_count(const ft_word_short *entry)
+{
+    return entry->packed[15];
+}
+
+static inline int32_t ft_word_packed_id(const ft_word_short *entry, size_t index)
+{
+    uint32_t id;
+
+    __builtin_memcpy(&id, entry->packed + 3 * index, sizeof(id));
+    return (int32_t)(id & 0xffffff);
+}
+
+static inline bool ft_word_short_holds(const ft_word_short *entry, const uint64_t key[2])
+{
+    return ((entry->key[0] ^ key[0]) | (entry->key[1] ^ key[1])) == 0;
+}
 
 // A word of at most 32 bytes, padded with zeros.
 static inline void ft_word_long_key(const uint8_t *word, size_t size, uint64_t out[4])
