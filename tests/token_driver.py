@@ -56,7 +56,7 @@ class Answers:
         if columns is None:
             return self.text()
         if columns == "ids":
-            self.numbers(1)
+            self.numbers(self.numbers(1)[0])
             return self.numbers(self.numbers(1)[0])
         ends = self.numbers(self.numbers(1)[0])
         count, = self.numbers(1)
