@@ -102,19 +102,23 @@ static bool has_byte_tokens(const ft_unigram *u, ft_slice run)
     return true;
 }
 
-// A run of unknown characters. In tokenizers each byte's token has the place of the whole run; and
-// the run may be a piece after all, of so low a score that it was not taken.
+// A run of unknown characters. In tokenizers each byte's token has the place of the whole run (in
+// SentencePiece its own); and the run may be a piece after all, of so low a score that it was not
+// taken.
 static void put_unknown(const ft_unigram *u, ft_slice word, size_t start, size_t end,
                         ft_token_sink *sink)
 {
     ft_slice run = {word.data + start, end - start};
     int32_t id = u->single_precision ? -1 : ft_vocab_find(u->vocab, run);
 
-    if (id < 0 && u->byte_fallback && has_byte_tokens(u, run))
-        for (size_t i = 0; i < run.size; i++)
-            ft_token_sink_put(sink, u->byte_tokens[(uint8_t)run.data[i]], start, end);
-    else
+    if (id >= 0 || !u->byte_fallback || !has_byte_tokens(u, run)) {
         ft_token_sink_put(sink, id < 0 ? u->unknown : id, start, end);
+        return;
+    }
+    for (size_t i = 0; i < run.size; i++)
+        ft_token_sink_put(sink, u->byte_tokens[(uint8_t)run.data[i]],
+                          u->single_precision ? start + i : start,
+                          u->single_precision ? start + i + 1 : end);
 }
 
 static void put_best(const ft_unigram *u, ft_slice word, const node *nodes, ft_token_sink *sink)

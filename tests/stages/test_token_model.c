@@ -248,6 +248,9 @@ TEST(unigram_falls_back_to_bytes)
                                  {"xyx", "8@0-3"},
                                  {"axyxb", "1@0-1 8@1-4 2@4-5"},
                                  {0}});
+    // In SentencePiece a byte has its own place.
+    s.rest.single_precision = true;
+    check_words(&s, (expected[]){{"axxb", "1@0-1 7@1-2 7@2-3 2@3-4"}, {0}});
 }
 
 TEST(unigram_takes_the_last_of_equal_pieces)
