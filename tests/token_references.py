@@ -119,14 +119,16 @@ class Sentencepiece(Reference):
     for what special ids decode to: `with_special` says whether to try them."""
 
     def __init__(self, sentencepiece, path, with_special=True):
-        self.name, self.columns = "sentencepiece " + sentencepiece.__version__, ("ids",)
+        self.name, self.columns = "sentencepiece " + sentencepiece.__version__, ("ids", "offsets")
         self.processor = sentencepiece.SentencePieceProcessor(model_file=path)
         self.known = np.array([i for i in range(self.processor.get_piece_size()) if with_special or
                                not (self.processor.is_control(i) or self.processor.is_unknown(i))])
 
     def encode(self, texts, turn):
-        lists = self.processor.encode(texts, num_threads=1)
-        return lists, Columns(ends_of(lists), flat(lists))
+        found = self.processor.encode(texts, return_type="offset_mapping", num_threads=1)
+        lists = [one["ids"] for one in found]
+        offsets = flat(itertools.chain.from_iterable(one["offsets"] for one in found))
+        return lists, Columns(ends_of(lists), flat(lists), offsets)
 
     def settle(self, turn):
         turn.special, turn.add_special, turn.keep_special = "text", False, False
