@@ -136,7 +136,10 @@ def steps(long):
             ("release play_normalize.py",
              [PYTHON, "tests/play_normalize.py", "build/release/tests/normalize_driver"]),
             ("release docs", ["tools/docs", "--check", "build/release/ftpipe"])]
-            + long * (in_full("release") + [full("release", "test_cycles", FT_TORTURE=1000)])),
+            + long * (in_full("release") + [
+                full("release", "test_cycles", FT_TORTURE=1000),
+                ("release fuzz_tokenizers.py, in full", [PYTHON, "tests/fuzz_tokenizers.py",
+                                                         "build/release/tests/token_driver", "--count", "1000000"])])),
         ("asan", unit_tests("asan", all_rooms) + [
             player("asan", "play_stages.py"), player("asan", "play_broken.py"), player("asan", "play_cli.py"),
             player("asan", "play_pipelines.py"), player("asan", "play_bad_input.py"),
@@ -144,8 +147,7 @@ def steps(long):
             faults("asan", long), player("asan", "play_failures.py", *(["--all"] if long else [])),
             ("asan fuzz_tokenize.py", [PYTHON, "tests/fuzz_tokenize.py", "build/asan/tests/bench_tokenize"]),
             ("asan play_tokenizers.py", [PYTHON, "tests/play_tokenizers.py", "build/asan/tests/token_driver"]),
-            ("asan fuzz_tokenizers.py", [PYTHON, "tests/fuzz_tokenizers.py", "build/asan/tests/token_driver"]
-             + ["--count", "1000000"] * long),
+            ("asan fuzz_tokenizers.py", [PYTHON, "tests/fuzz_tokenizers.py", "build/asan/tests/token_driver"]),
             ("asan fuzz_normalize.py",
              [PYTHON, "tests/fuzz_normalize.py", "build/asan/tests/normalize_driver"] + ["--count", "200000"] * long),
             ("asan fuzz_pretokenize.py", [PYTHON, "tests/fuzz_pretokenize.py", "build/asan/tests/bench_pretokenize"]
