@@ -74,6 +74,13 @@ bool ft_onig_next(void *regex, ft_slice text, size_t from, bool *found, size_t *
         *out_end = (size_t)region.end[0];
     }
     onig_region_free(&region, 0);
+    // \K within what is looked at behind or ahead moves a match's start to anywhere.
+    if (*found && (*out_start < from || *out_end < *out_start))
+        return ft_fail(
+            err, FT_ERROR_DATA,
+            "the tokenizer's regular expression found the bytes %zu to %zu of a text when "
+            "it was asked from byte %zu on",
+            *out_start, *out_end, from);
     if (status >= 0 || status == ONIG_MISMATCH)
         return true;
     if (status == ONIGERR_MEMORY)
