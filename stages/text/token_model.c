@@ -602,7 +602,7 @@ bool ft_token_model_byte_split(const ft_token_model *model, ft_model_scratch *sc
 
 bool ft_token_model_begins_at(const ft_token_model *model, ft_slice sign)
 {
-    size_t end = 0;
+    size_t end = 0, live = 0;
 
     // A sign that is unknown to the model would become one token with what is unknown around it.
     if (model->kind != FT_MODEL_BPE || model->is_joining ||
@@ -612,6 +612,7 @@ bool ft_token_model_begins_at(const ft_token_model *model, ft_slice sign)
         const ft_vocab_record *record = &model->vocab.records[i];
         const char *text = model->vocab.texts + record->offset;
         bool other = false;  // Something else came before.
+        live += record->id >= 0;
         for (size_t at = 0; record->id >= 0 && at < record->size;) {
             bool is_sign =
                 record->size - at >= sign.size && memcmp(text + at, sign.data, sign.size) == 0;
@@ -621,7 +622,8 @@ bool ft_token_model_begins_at(const ft_token_model *model, ft_slice sign)
             at += is_sign ? sign.size : 1;
         }
     }
-    return true;
+    // Where two tokens share an id, what merges with the one merges with the other.
+    return live == model->vocab.ordered;
 }
 
 const ft_wordpiece *ft_token_model_wordpiece(const ft_token_model *model)
