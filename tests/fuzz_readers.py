@@ -28,7 +28,7 @@ FUZZ = os.path.join(ROOT, "tests", "fuzz")
 RUNS, LONG_RUNS, LEAST_COVERED = 20000, 10 ** 7, 90.0
 # A reader takes no more memory for a small file than these, in MiB: together, and in one piece.
 LIMITS = ["-timeout=10", "-rss_limit_mb=1024", "-malloc_limit_mb=128", "-max_len=4096"]
-ENVIRONMENT = dict(os.environ, ASAN_OPTIONS="detect_leaks=1:allocator_may_return_null=1:quarantine_size_mb=16",
+ENVIRONMENT = dict(os.environ, ASAN_OPTIONS="detect_leaks=1:allocator_may_return_null=1:quarantine_size_mb=4:malloc_context_size=3",
                    UBSAN_OPTIONS="print_stacktrace=1", ASAN_SYMBOLIZER_PATH="/usr/lib/llvm-14/bin/llvm-symbolizer")
 JSON_FILES = ["definition_json", "definition_model", "definition_post", "definition_read", "definition_steps", "definition_rules"]
 # The files of each reader.
@@ -58,7 +58,7 @@ def fuzz(build, reader, *arguments, log=None):
     words = os.path.join(FUZZ, reader + ".dict")
     kept = os.path.join(build, "found", reader) + os.sep
     os.makedirs(kept, exist_ok=True)
-    command = [os.path.join(build, "tests", "fuzz", "fuzz_" + reader), "-artifact_prefix=" + kept, "-print_final_stats=1"]
+    command = [os.path.join(build, "tests", "fuzz", "fuzz_" + reader), "-artifact_prefix=" + kept, "-print_final_stats=1", "-entropic=0"]
     command += LIMITS + ["-dict=" + words] * os.path.exists(words) + list(arguments)
     done = subprocess.run(command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, errors="replace", check=False)

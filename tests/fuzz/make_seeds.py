@@ -137,6 +137,12 @@ def sequence(kind, *parts):
     return {"type": "Sequence", MEMBERS[kind]: list(parts)}
 
 
+def letters():
+    """Those that stand for bytes in a vocabulary of GPT-2's kind."""
+    plain = [byte for byte in range(256) if 33 <= byte <= 126 or byte >= 161 and byte != 173]
+    return [chr(byte) for byte in plain] + [chr(256 + number) for number in range(256 - len(plain))]
+
+
 def json_seeds():
     seeds = {"model-" + name: compact(json_file(model)) for name, model in MODELS.items()}
     untyped = {name: {key: value for key, value in model.items() if key != "type"} for name, model in MODELS.items()}
@@ -159,6 +165,9 @@ def json_seeds():
         decoder=sequence("decoder", DECODERS[6], DECODERS[8], DECODERS[7], DECODERS[9]), post_processor=POSTS[2]))
     seeds["t5"] = compact(json_file(UNIGRAM, pre_tokenizer=sequence("pre_tokenizer", PRES[8], PRES[4]), decoder=DECODERS[4]))
     seeds["spaced"] = compact(json_file(SPACED, pre_tokenizer=PRES[4], decoder=DECODERS[4]))
+    all_bytes = dict(BPE, vocab={text: id for id, text in enumerate(letters() + ["ll", "llo"])}, merges=["l l", "ll o"])
+    seeds["bytes"] = compact(json_file(all_bytes, pre_tokenizer=PRES[1], decoder=DECODERS[1]))
+    seeds["bytes-whole"] = compact(json_file(dict(all_bytes, ignore_merges=True), pre_tokenizer=PRES[2]))
     config = compact({"model_max_length": 77, "max_seq_length": 88, "max_position_embeddings": 99})
     seeds["beside"] = BESIDE.join([compact(json_file(WORDLEVEL, pre_tokenizer=PRES[7])), config, config, config])
     seeds["escapes"] = json.dumps(json_file(dict(BPE, vocab={"\u00e9": 0, "\U0001f600": 1, "a\n": 2}, merges=[])), indent=1).encode()
@@ -295,6 +304,7 @@ def gguf_seeds():
         "untyped": gguf(vocabulary("bert", bert, **bert_ids)),
         "json": gguf([("tokenizer.huggingface.json", TEXT, compact(json_file(WORDPIECE, pre_tokenizer=PRES[0])))]),
     }
+    seeds["gpt2-bytes"] = gguf(vocabulary("gpt2", letters() + ["ll"], pre=(TEXT, "gpt-2"), merges=(TEXT, ["l l"])))
     names = ("gpt-2", "starcoder", "llama-bpe", "dbrx", "qwen2", "qwen35", "gpt-4o", "tekken", "deepseek-v3")
     for name in names:
         seeds["gpt2-" + name] = gguf(vocabulary("gpt2", gpt2, [1] * 8 + [3], pre=(TEXT, name), merges=(TEXT, merges),
