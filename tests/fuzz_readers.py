@@ -30,14 +30,14 @@ RUNS, LONG_RUNS, LEAST_COVERED = 20000, 10 ** 7, 90.0
 LIMITS = ["-timeout=10", "-rss_limit_mb=1024", "-malloc_limit_mb=128", "-max_len=4096"]
 ENVIRONMENT = dict(os.environ, ASAN_OPTIONS="detect_leaks=1:allocator_may_return_null=1:quarantine_size_mb=4:malloc_context_size=3",
                    UBSAN_OPTIONS="print_stacktrace=1", ASAN_SYMBOLIZER_PATH="/usr/lib/llvm-14/bin/llvm-symbolizer")
-JSON_FILES = ["definition_json", "definition_model", "definition_post", "definition_read", "definition_steps", "definition_rules"]
+JSON_FILES = ["definition_json", "definition_model", "definition_post", "definition_read", "definition_steps"]
 # The files of each reader.
 FILES = {
     "tokenizer_json": ["stages/text/%s.c" % name for name in JSON_FILES] + ["stages/text/tokenizer.c"],
-    "sentencepiece": ["stages/text/definition_sentencepiece.c", "stages/text/definition_rules.c"],
+    "sentencepiece": ["stages/text/definition_sentencepiece.c"],
     "tiktoken": ["stages/text/definition_tiktoken.c"],
     "vocab_txt": ["stages/text/definition_vocab.c"],
-    "gguf": ["stages/text/definition_gguf.c", "stages/nn/gguf.c"],
+    "gguf": ["stages/text/definition_gguf.c", "stages/text/definition_rules.c", "stages/nn/gguf.c"],
     "base64": ["stages/text/base64.c"],
     "charsmap": ["stages/text/charsmap.c"],
     "pattern": ["stages/text/pattern.c", "stages/text/pattern_onig.c"],

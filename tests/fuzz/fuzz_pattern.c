@@ -45,11 +45,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (source.size > SOURCE_BYTES)
         source.size = SOURCE_BYTES;
     source.size = ft_utf8_valid_prefix(source);
-    if (ft_pattern_regex(source, PATH, PLACE, arena, &pattern, &err))
+    if (ft_pattern_regex(source, PATH, PLACE, arena, &pattern, &err)) {
+        FUZZ_CHECK(ft_pattern_is(pattern, source));
         match(pattern, text);
-    else
+    } else {
         fuzz_check_error(&err, PATH);
+    }
     FUZZ_CHECK(ft_pattern_literal(source, arena, &pattern, &err));
+    FUZZ_CHECK(!ft_pattern_is(pattern, source) && !ft_pattern_grammar(pattern));
     match(pattern, text);
     ft_arena_destroy(arena);
     return 0;

@@ -146,18 +146,22 @@ static void run(machine *m, ft_slice text)
     reset(&m->of_coder);
     bool encoded = ft_text_encoder_add(m->encoder, text, NULL, &m->out, &cut, &err);
     bool coded = ft_token_coder_add(m->coder, text, &m->of_coder.ids, &cut, &of_coder);
-    if (encoded != coded)
+    // Rules may make a text as large as they like; one of the two needs less memory for it.
+    bool is_limit = err.code == FT_ERROR_LIMIT || of_coder.code == FT_ERROR_LIMIT;
+    if (encoded != coded && !is_limit)
         fprintf(stderr, "by the interpreter: %s\nby the coder: %s\n", err.message,
                 of_coder.message);
-    FUZZ_CHECK(encoded == coded);
-    if (encoded) {
+    FUZZ_CHECK(encoded == coded || is_limit);
+    if (encoded && coded) {
         check_columns(&m->out, text.size);
         check_equal(&m->of_coder, &m->out);
         decode(m, &m->out.ids, false);
         decode(m, &m->out.ids, true);
     } else {
-        check_refusal(&err);
-        check_refusal(&of_coder);
+        if (!encoded)
+            check_refusal(&err);
+        if (!coded)
+            check_refusal(&of_coder);
     }
     if (!m->windows)
         return;

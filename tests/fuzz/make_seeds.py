@@ -174,6 +174,31 @@ def json_seeds():
     return seeds
 
 
+def json_faults():
+    """Files that are refused, each for another reason."""
+    text = {"Sequence": {"id": "A", "type_id": 0}}
+    posts = {"twice-a": dict(SPECIAL, single=[text, text]), "only-a": dict(SPECIAL, pair=[text]),
+             "type-id": dict(SPECIAL, single=[{"Sequence": {"id": "A", "type_id": -1}}]),
+             "second-post": sequence("post_processor", SPECIAL, POSTS[1]), "parts": dict(SPECIAL, single=[text] * 70)}
+    deep = PRES[0]
+    for _ in range(17):
+        deep = sequence("pre_tokenizer", deep)
+    models = {"dropout": dict(BPE, dropout=0.1), "unknown-large": dict(UNIGRAM, unk_id=1 << 24), "unknown-behind": dict(UNIGRAM, unk_id=7),
+              "scores": dict(UNIGRAM, vocab=[["a"]]), "scored": dict(UNIGRAM, vocab=[1]), "list": dict(UNIGRAM, vocab={}),
+              "object": dict(BPE, vocab=[]), "versioned": dict(BPE, merges=["#version: 0.2", "a b"]), "merge": dict(BPE, merges=[1]),
+              "merge-numbers": dict(BPE, merges=[[1, 2]]), "merge-deep": dict(BPE, merges=[[[]]]), "id": dict(BPE, vocab={"a": 1 << 24})}
+    files = {"model-" + name: json_file(model) for name, model in models.items()}
+    files.update(("post-" + name, json_file(WORDPIECE, post_processor=post)) for name, post in posts.items())
+    files["added"] = json_file(BPE, added_tokens={})
+    files["added-id"] = json_file(BPE, added_tokens=[added(1 << 24, "x")])
+    files["deep"] = json_file(BPE, pre_tokenizer=deep)
+    files["long"] = json_file(BPE, pre_tokenizer=sequence("pre_tokenizer", *[PRES[7]] * 70))
+    files["delimiter"] = json_file(BPE, decoder=dict(DECODERS[5], word_delimiter_token=""))
+    files["few"] = json_file(BPE, decoder={"type": "Metaspace", "replacement": SIGN}, pre_tokenizer={"type": "Punctuation"})
+    files["few-bytes"] = json_file(BPE, pre_tokenizer={"type": "ByteLevel", "add_prefix_space": True})
+    return {"refused-" + name: compact(file) for name, file in files.items()}
+
+
 # ---- SentencePiece ----
 
 def varint(number):
@@ -309,6 +334,14 @@ def gguf_seeds():
     for name in names:
         seeds["gpt2-" + name] = gguf(vocabulary("gpt2", gpt2, [1] * 8 + [3], pre=(TEXT, name), merges=(TEXT, merges),
                                                 add_bos_token=(BOOL, name == "gpt-2"), bos_token_id=(U32, 8)))
+    seeds["refused-types"] = gguf(vocabulary("bert", bert, [1], **bert_ids))
+    seeds["refused-map"] = gguf(vocabulary("t5", texts, kinds, points, precompiled_charsmap=(U32, [1])))
+    seeds["refused-bool"] = gguf(vocabulary("llama", texts, kinds, points, add_bos_token=(U8, 1)))
+    seeds["refused-array"] = gguf(vocabulary("llama", texts, kinds) + [("tokenizer.ggml.scores", F64, points)])
+    seeds["refused-large"] = gguf(vocabulary("llama", texts, kinds, points, bos_token_id=(U64, 1 << 63)))
+    seeds["refused-alignment"] = gguf([("general.alignment", U64, 32)])
+    seeds["refused-twice"] = gguf([], [("w", (1,), 24, 1), ("w", (1,), 24, 1)])
+    seeds["refused-tensor"] = gguf([], [("weights-of-something", (1, 1, 1, 1), 24, 1)])[:-96]
     return seeds
 
 
@@ -335,11 +368,13 @@ def pattern_seeds():
              "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"]
     others = ["a*", "(a|b)+?c", "(?<=a)b|$", "[[:alpha:]]+", "\\w+|[^\\w\\s]+", "(?i)hello", "x{2,}|^", "(", "\\X", "\\p{Han}", ""]
     text = "Hello don't 1234  \n\r\n \u4f60\u597d \u0661\u0662 ab!?".encode()
-    return {"%02d" % number: pattern.encode() + BESIDE + text for number, pattern in enumerate(known + words + others)}
+    seeds = {"%02d" % number: pattern.encode() + BESIDE + text for number, pattern in enumerate(known + words + others)}
+    seeds["gives-up"] = b"(x+x+)+(?:y|z|\\d)" + BESIDE + b"x" * 26
+    return seeds
 
 
 def main():
-    makers = {"tokenizer_json": json_seeds, "sentencepiece": sentencepiece_seeds, "tiktoken": tiktoken_seeds,
+    makers = {"tokenizer_json": lambda: dict(json_seeds(), **json_faults()), "sentencepiece": sentencepiece_seeds, "tiktoken": tiktoken_seeds,
               "vocab_txt": vocab_seeds, "gguf": gguf_seeds, "charsmap": charsmap_seeds, "base64": base64_seeds,
               "pattern": pattern_seeds}
     for reader, make in makers.items():
