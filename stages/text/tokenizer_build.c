@@ -4,15 +4,20 @@
 #include <string.h>
 
 #include "runtime/log.h"
+#include "runtime/memory/account.h"
 #include "runtime/memory/alloc.h"
 #include "stages/text/decode.h"
 #include "stages/text/normalize.h"
 #include "stages/text/pattern.h"
 #include "stages/text/space_coder.h"
 #include "stages/text/tokenizer_parts.h"
+#include "stages/text/vocabulary.h"
 #include "stages/text/word_grammar.h"
 
 // ---- added tokens ----
+
+// For one token while it is normalised: forty rules that make two letters of each fill any memory.
+enum { TOKEN_MEMORY = 1 << 22 };
 
 // For each token the first one of the same text.
 static bool find_firsts(const ft_definition *definition, int32_t *firsts, ft_error *err)
@@ -75,16 +80,22 @@ static bool normalize_token(const ft_tokenizer *tokenizer, ft_added_token *token
                             ft_error *err)
 {
     const ft_definition *definition = &tokenizer->definition;
-    ft_aligned text = {0}, spare = {0};
+    ft_slice shown = ft_shown(token->content);
+    ft_account account;
 
+    ft_account_init(&account, TOKEN_MEMORY);
+    ft_aligned text = {.account = &account}, spare = {.account = &account};
     bool done =
         ft_aligned_set(&text, token->content, 0, err) &&
         ft_normalize(definition->normalize, definition->normalize_count, &text, &spare, err);
     if (done && text.size == 0)
         done = ft_tokenizer_fault(err, definition->path, "added_tokens",
                                   "nothing is left of the token `%.*s` when it is normalised",
-                                  (int)(token->content.size < 60 ? token->content.size : 60),
-                                  token->content.data);
+                                  (int)shown.size, shown.data);
+    else if (!done && err->code == FT_ERROR_LIMIT)
+        done = ft_tokenizer_fault(err, definition->path, "added_tokens",
+                                  "the token `%.*s` becomes too large when it is normalised",
+                                  (int)shown.size, shown.data);
     if (done) {
         const char *copy = ft_arena_text(arena, (ft_slice){(const char *)text.bytes, text.size});
         token->content = (ft_slice){copy, text.size};
