@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/surroundings.h"
@@ -48,17 +47,6 @@ ft_plugin_verdict ft_verdict_find(const char *path)
     return found;
 }
 
-// All folders above `path`.
-static void make_folders(char *path)
-{
-    for (char *at = path + 1; *at; at++)
-        if (*at == '/') {
-            *at = 0;
-            mkdir(path, 0777);  // Failing shows when the file is opened.
-            *at = '/';
-        }
-}
-
 // Beside the place and then in it, so that a reader sees a whole one.
 static bool write_whole(ft_arena *arena, const char *place, ft_plugin_verdict verdict,
                         ft_slice text, ft_error *err)
@@ -87,7 +75,7 @@ bool ft_verdict_write(const char *path, ft_plugin_verdict verdict, ft_slice text
     bool ok = true;
 
     if (folders) {
-        make_folders(folders);
+        ft_file_make_folders(folders);
         ok = write_whole(arena, place, verdict, text, err);
     }
     ft_arena_destroy(arena);

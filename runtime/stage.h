@@ -86,6 +86,7 @@ typedef struct ft_stage_def {
 // What the stages may know of the surroundings. Set by cli/.
 typedef struct ft_environment {
     const char *model_store;      // Folder; models are <store>/<name>/. NULL: none.
+    const char *tokenizer_store;  // Folder of compiled tokenizers. NULL: none.
     const char *pipeline_folder;  // Where the pipeline file is; "" for the working directory.
     uint64_t seed;
     bool deep;      // `check --deep`: also look whether outputs can be written.

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Tokenizers against what the reference libraries made of the same texts: ids, places, special tokens, decoded texts,
-pairs, windows, padding. Ends with "N passed, N failed".
+pairs, windows, padding. All of it twice: by the tokenizers as they are loaded, and by way of their compiled form. Ends
+with "N passed, N failed".
 
     tests/play_tokenizers.py DRIVER         build/release/tests/token_driver
 
@@ -27,8 +28,8 @@ GGUF = {"gpt2": "gpt-2", "bert-base-uncased": "bert-bge", "llama2": "llama-spm"}
 
 
 class Play:
-    def __init__(self, program, scratch):
-        self.program, self.scratch = program, scratch
+    def __init__(self, program, scratch, compiled):
+        self.program, self.scratch, self.compiled = program, scratch, compiled
         self.passed = self.failed = 0
 
     def tokenizer(self, name, file="tokenizer.json"):
@@ -42,6 +43,9 @@ class Play:
                 out.write(packed.read())
         return unpacked
 
+    def ask(self, path, requests):
+        return driver.ask(self.program, path, requests, compiled=self.compiled)
+
     def compare(self, what, rows, wanted, found):
         differ = [(row, want, got) for row, want, got in zip(rows, wanted, found) if want != got]
         self.passed += len(wanted) - len(differ)
@@ -53,20 +57,20 @@ class Play:
 
     def ids(self, what, path, rows, **options):
         requests = [driver.encode(row["text"], **options) for row in rows]
-        found = driver.ask(self.program, path, requests)
+        found = self.ask(path, requests)
         self.compare(what, [row["text"] for row in rows], [row["ids"] for row in rows],
                      [got if isinstance(got, driver.Error) else got[0]["ids"] for got in found])
-        coded = driver.ask(self.program, path, [driver.ids(row["text"], **options) for row in rows])
+        coded = self.ask(path, [driver.ids(row["text"], **options) for row in rows])
         self.compare(what + " by the coder", [row["text"] for row in rows], [row["ids"] for row in rows], coded)
 
     def decoded(self, what, path, rows, wanted="decoded", **options):
-        found = driver.ask(self.program, path, [driver.decode(row["ids"], **options) for row in rows])
+        found = self.ask(path, [driver.decode(row["ids"], **options) for row in rows])
         self.compare(what, [row["ids"] for row in rows], [row[wanted] for row in rows], found)
 
     def texts(self, name, rows):
         path = self.tokenizer(name)
         columns = driver.OFFSETS
-        plain = driver.ask(self.program, path, [driver.encode(row["text"], columns=columns) for row in rows])
+        plain = self.ask(path, [driver.encode(row["text"], columns=columns) for row in rows])
         shown = [row["text"] for row in rows]
         self.compare(name + " ids", shown, [row["ids"] for row in rows], [got[0]["ids"] for got in plain])
         self.compare(name + " places", shown, [row["offsets_bytes"] for row in rows],
@@ -88,7 +92,7 @@ class Play:
                 row["a"], row["b"], columns=columns, add_special=True, max_length=cut.get("max_length", 0),
                 truncation=cut.get("direction", "right") if cut else None, strategy=cut.get("strategy", "longest_first"),
                 windows=True, stride=cut.get("stride", 0), pad_to=row["pad_to"] or 0))
-        found = driver.ask(self.program, self.tokenizer(name), requests)
+        found = self.ask(self.tokenizer(name), requests)
         names = ["ids", "type_ids", "attention_mask", "special_tokens_mask"]
         self.compare(name + " pairs that cannot be cut", rows, [bool(row.get("error")) for row in rows],
                      [isinstance(got, driver.Error) for got in found])
@@ -208,28 +212,35 @@ def files_of(folder):
             yield os.path.join(folder, file)
 
 
+def play_all(play):
+    for folder, run in (("tokenizers", play.texts), ("pairs", play.pairs), ("sentencepiece", play.sentencepiece),
+                        ("third_party/kitoken", play.kitoken), ("third_party/llama.cpp", play.llama_cpp),
+                        ("third_party/swift-transformers:bert_", play.swift_text),
+                        ("third_party/swift-transformers:gpt2_", play.swift_text),
+                        ("third_party/swift-transformers:llama_", play.swift_text),
+                        ("third_party/swift-transformers:tokenizer_", play.swift_tests), (":invalid", play.invalid),
+                        ("tokenizers:gpt2", play.gguf_texts), ("tokenizers:bert-base", play.gguf_texts),
+                        ("tokenizers:llama2", play.gguf_texts), ("tokenizers:t5-small", play.gguf_texts)):
+        for file in files_of(folder):
+            try:
+                run(os.path.basename(file).split(".")[0], read_rows(file))
+            except RuntimeError as error:
+                play.failed += 1
+                print("FAILED %s: %s" % (file, error))
+
+
 def main():
     if not os.path.isdir(DATA):
         print("skipped: no test data\n0 passed, 0 failed, 1 skipped")
         return 0
+    passed = failed = 0
     with tempfile.TemporaryDirectory() as scratch:
-        play = Play(sys.argv[1], scratch)
-        for folder, run in (("tokenizers", play.texts), ("pairs", play.pairs), ("sentencepiece", play.sentencepiece),
-                            ("third_party/kitoken", play.kitoken), ("third_party/llama.cpp", play.llama_cpp),
-                            ("third_party/swift-transformers:bert_", play.swift_text),
-                            ("third_party/swift-transformers:gpt2_", play.swift_text),
-                            ("third_party/swift-transformers:llama_", play.swift_text),
-                            ("third_party/swift-transformers:tokenizer_", play.swift_tests), (":invalid", play.invalid),
-                            ("tokenizers:gpt2", play.gguf_texts), ("tokenizers:bert-base", play.gguf_texts),
-                            ("tokenizers:llama2", play.gguf_texts), ("tokenizers:t5-small", play.gguf_texts)):
-            for file in files_of(folder):
-                try:
-                    run(os.path.basename(file).split(".")[0], read_rows(file))
-                except RuntimeError as error:
-                    play.failed += 1
-                    print("FAILED %s: %s" % (file, error))
-    print("%d passed, %d failed" % (play.passed, play.failed))
-    return 1 if play.failed or not play.passed else 0
+        for compiled in (False, True):
+            play = Play(sys.argv[1], scratch, compiled)
+            play_all(play)
+            passed, failed = passed + play.passed, failed + play.failed
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed or not passed else 0
 
 
 if __name__ == "__main__":

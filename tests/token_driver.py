@@ -75,9 +75,9 @@ class Error(str):
     pass
 
 
-def ask(program, tokenizer, requests, timeout=600):
+def ask(program, tokenizer, requests, timeout=600, compiled=False):
     """The answers to a list of what encode, pair and decode give."""
-    done = subprocess.run([program, tokenizer], input=b"".join(one for one, _ in requests), stdout=subprocess.PIPE,
+    done = subprocess.run([program, tokenizer] + ["compiled"] * compiled, input=b"".join(one for one, _ in requests), stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, timeout=timeout)
     if done.returncode != 0:
         raise RuntimeError("%s %s ended with %d: %s" % (program, tokenizer, done.returncode,

@@ -21,9 +21,9 @@ ft_file_kind ft_file_find(const char *path)
                                     : FT_FILE_OTHER;
 }
 
-static int open_to_read(const char *path, struct stat *found, ft_error *err)
+static int open_to_read(const char *path, int flags, struct stat *found, ft_error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
 
     if (fd < 0) {
         ft_fail_errno(err, errno, "cannot open `%s`", path);
@@ -102,7 +102,7 @@ bool ft_file_read(const char *path, ft_arena *arena, size_t bound_bytes, ft_slic
                   ft_error *err)
 {
     struct stat found;
-    int fd = open_to_read(path, &found, err);
+    int fd = open_to_read(path, 0, &found, err);
     bool ok = false;
 
     if (fd < 0)
@@ -139,13 +139,12 @@ static void unmap(void *object)
     munmap(map->data, map->size);
 }
 
-bool ft_file_map(const char *path, ft_arena *arena, ft_slice *out, ft_error *err)
+// Closes `fd`.
+static bool map_file(int fd, const struct stat *file, const char *path, ft_arena *arena,
+                     ft_slice *out, ft_error *err)
 {
-    struct stat found;
-    int fd = open_to_read(path, &found, err);
+    const struct stat found = *file;
 
-    if (fd < 0)
-        return false;
     if (!S_ISREG(found.st_mode)) {
         close(fd);
         return ft_fail(err, FT_ERROR_IO, "`%s` is not a regular file", path);
@@ -171,6 +170,38 @@ bool ft_file_map(const char *path, ft_arena *arena, ft_slice *out, ft_error *err
     }
     *out = (ft_slice){data, size};
     return true;
+}
+
+bool ft_file_map(const char *path, ft_arena *arena, ft_slice *out, ft_error *err)
+{
+    struct stat found;
+    int fd = open_to_read(path, 0, &found, err);
+
+    return fd >= 0 && map_file(fd, &found, path, arena, out, err);
+}
+
+bool ft_file_map_own(const char *path, ft_arena *arena, ft_slice *out, ft_error *err)
+{
+    struct stat found;
+    int fd = open_to_read(path, O_NOFOLLOW, &found, err);
+
+    if (fd < 0)
+        return false;
+    if (found.st_uid == geteuid() && (found.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+        return map_file(fd, &found, path, arena, out, err);
+    close(fd);
+    return ft_fail(err, FT_ERROR_IO, "`%s` is somebody else's, or others can write to it", path);
+}
+
+void ft_file_make_folders(char *path)
+{
+    for (char *at = path + 1; *at; at++) {
+        if (*at != '/')
+            continue;
+        *at = 0;
+        mkdir(path, 0777);
+        *at = '/';
+    }
 }
 
 const char *ft_path_join(ft_arena *arena, const char *folder, const char *name)

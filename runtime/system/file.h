@@ -11,6 +11,12 @@ bool ft_file_read(const char *path, ft_arena *arena, size_t bound_bytes, ft_slic
                   ft_error *err) FT_MUST_CHECK;
 // Maps it read-only for the life of the arena. An empty file gives an empty slice.
 bool ft_file_map(const char *path, ft_arena *arena, ft_slice *out, ft_error *err) FT_MUST_CHECK;
+// The same of a regular file that belongs to this user and that nobody else can write to: what the
+// program has written for itself. A link is not followed.
+bool ft_file_map_own(const char *path, ft_arena *arena, ft_slice *out, ft_error *err) FT_MUST_CHECK;
+// Makes the folders above `path` that are missing; `path` is changed meanwhile. That one cannot be
+// made shows when the file is.
+void ft_file_make_folders(char *path);
 typedef enum ft_file_kind {
     FT_FILE_MISSING,
     FT_FILE_REGULAR,

@@ -70,6 +70,8 @@ bool ft_bpe_build(const ft_model_definition *definition, const ft_vocab *vocab, 
                   ft_arena *arena, ft_bpe *out, ft_error *err) FT_MUST_CHECK;
 // A character of which a token of words is made: it stands for itself until it merges.
 bool ft_bpe_has_char(const ft_bpe *bpe, uint32_t code_point);
+// To or from an image (token_image.h), behind the vocabulary.
+void ft_bpe_transfer(ft_bpe *bpe, const ft_vocab *vocab, ft_image *image);
 // The most tokens that a word of `size` bytes may give.
 size_t ft_bpe_room(const ft_bpe *bpe, size_t size);
 bool ft_bpe_split(const ft_bpe *bpe, ft_slice word, ft_model_work *work, ft_token_sink *sink,

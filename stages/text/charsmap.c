@@ -5,6 +5,7 @@
 
 #include "stages/text/base64.h"
 #include "stages/text/definition_read.h"
+#include "stages/text/token_image.h"
 
 enum { BLOCK = 256, HEAD_BYTES = sizeof(uint32_t) };
 static const uint32_t VALUE = UINT32_C(1) << 31;
@@ -83,6 +84,24 @@ static void find_plain(ft_charsmap *map)
         map->keeps_letters &= map->is_plain[c];
 }
 
+// All units and texts.
+static bool check_map(ft_charsmap *map, const char *path, const char *place, ft_error *err)
+{
+    ft_slice texts = {(const char *)map->pool, map->pool_size};
+    size_t valid = ft_utf8_valid_prefix(texts);
+
+    if (valid != texts.size)
+        return ft_tokenizer_fault(err, path, place, "byte %zu of its texts is not UTF-8", valid);
+    for (size_t i = 0; i < map->count; i++) {
+        if (!check_unit(map, i, path, place, err))
+            return false;
+    }
+    if (map->units[0] & VALUE)
+        return ft_tokenizer_fault(err, path, place, "the root of its trie is a value");
+    find_plain(map);
+    return true;
+}
+
 static uint32_t read_u32(const uint8_t *bytes)
 {
     return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
@@ -105,9 +124,6 @@ bool ft_charsmap_parse(ft_slice blob, const char *path, const char *place, ft_ar
         return ft_tokenizer_fault(
             err, path, place, "a trie of %zu bytes, not of whole blocks of 256 units", trie_bytes);
     ft_slice texts = {blob.data + HEAD_BYTES + trie_bytes, blob.size - HEAD_BYTES - trie_bytes};
-    size_t valid = ft_utf8_valid_prefix(texts);
-    if (valid != texts.size)
-        return ft_tokenizer_fault(err, path, place, "byte %zu of its texts is not UTF-8", valid);
     ft_charsmap *map = ft_arena_zero(arena, 1, sizeof(*map));
     uint32_t *units = ft_arena_alloc(arena, trie_bytes);
     char *pool = ft_arena_text(arena, texts);
@@ -119,15 +135,8 @@ bool ft_charsmap_parse(ft_slice blob, const char *path, const char *place, ft_ar
                          .pool_size = texts.size};
     for (size_t i = 0; i < map->count; i++)
         units[i] = read_u32(bytes + HEAD_BYTES + i * sizeof(*units));
-    for (size_t i = 0; i < map->count; i++) {
-        if (!check_unit(map, i, path, place, err))
-            return false;
-    }
-    if (units[0] & VALUE)
-        return ft_tokenizer_fault(err, path, place, "the root of its trie is a value");
-    find_plain(map);
     *out = map;
-    return true;
+    return check_map(map, path, place, err);
 }
 
 bool ft_charsmap_parse_base64(ft_slice text, const char *path, const char *place, ft_arena *arena,
@@ -183,4 +192,32 @@ size_t ft_charsmap_longest(const ft_charsmap *map, const uint8_t *key, size_t si
     if (longest > 0)
         get_text(map, value_base, out_becomes);
     return longest;
+}
+
+void ft_charsmap_transfer(const ft_charsmap **map, ft_image *image)
+{
+    ft_charsmap copy = *map ? **map : (ft_charsmap){0};
+    const void *units = copy.units, *pool = copy.pool;
+    size_t bytes = copy.pool_size + 1;  // With the NUL.
+    bool is_there = *map != NULL;
+    ft_error err = FT_ERROR_INIT;
+
+    FT_IMAGE_FIELD(image, is_there, 1);
+    if (!is_there)
+        return;
+    ft_image_array(image, &units, &copy.count, sizeof(*copy.units), NULL, NULL);
+    ft_image_array(image, &pool, &bytes, 1, NULL, NULL);
+    if (image->is_made)
+        return;
+    ft_charsmap *made = ft_image_alloc(image, 1, sizeof(*made));
+    if (!made ||
+        !ft_image_check(image,
+                        copy.count > 0 && copy.count % BLOCK == 0 && bytes > 0 &&
+                            ((const char *)pool)[bytes - 1] == '\0',
+                        "a map of characters is cut off"))
+        return;
+    *made = (ft_charsmap){
+        .units = units, .count = copy.count, .pool = pool, .pool_size = bytes - 1};
+    ft_image_check(image, check_map(made, "", "", &err), "a map of characters is wrong");
+    *map = made;
 }

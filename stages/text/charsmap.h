@@ -27,6 +27,10 @@ bool ft_charsmap_parse(ft_slice blob, const char *path, const char *place, ft_ar
 bool ft_charsmap_parse_base64(ft_slice text, const char *path, const char *place, ft_arena *arena,
                               const ft_charsmap **out, ft_error *err) FT_MUST_CHECK;
 
+typedef struct ft_image ft_image;
+// To or from an image (token_image.h), where it is checked as when it is parsed.
+void ft_charsmap_transfer(const ft_charsmap **map, ft_image *image);
+
 // What the shortest (`_longest`: the longest) text of the map becomes that `key` begins with;
 // returns its size, 0 when there is none.
 size_t ft_charsmap_shortest(const ft_charsmap *map, const uint8_t *key, size_t size,

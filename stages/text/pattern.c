@@ -5,6 +5,7 @@
 
 #include "stages/text/category.h"
 #include "stages/text/pattern_onig.h"
+#include "stages/text/token_image.h"
 #include "stages/text/word_grammar.h"
 
 typedef enum pattern_kind { LITERAL, GRAMMAR, RUN, ONIGURUMA } pattern_kind;
@@ -214,4 +215,20 @@ bool ft_pattern_step(const ft_pattern *pattern, ft_slice text, ft_matches *match
             matches->at++;
     }
     return true;
+}
+
+void ft_pattern_transfer(const ft_pattern **pattern, ft_image *image)
+{
+    bool is_literal = *pattern && (*pattern)->kind == LITERAL;
+    ft_slice source = *pattern ? (*pattern)->source : (ft_slice){0};
+    ft_error err = FT_ERROR_INIT;
+
+    FT_IMAGE_FIELD(image, is_literal, 1);
+    ft_image_text(image, &source);
+    if (image->is_made || image->fault)
+        return;
+    ft_image_check(image,
+                   is_literal ? ft_pattern_literal(source, image->arena, pattern, &err)
+                              : ft_pattern_regex(source, "", "", image->arena, pattern, &err),
+                   "a regular expression is not one");
 }

@@ -20,6 +20,10 @@ bool ft_pattern_literal(ft_slice text, ft_arena *arena, const ft_pattern **out,
 bool ft_pattern_regex(ft_slice source, const char *path, const char *place, ft_arena *arena,
                       const ft_pattern **out, ft_error *err) FT_MUST_CHECK;
 
+typedef struct ft_image ft_image;
+// To or from an image (token_image.h), as its source: an expression is compiled again.
+void ft_pattern_transfer(const ft_pattern **pattern, ft_image *image);
+
 // The first match at or behind `from`, which may be empty: `*found` false when there is none. Fails
 // (DATA) when the expression needs more steps than are allowed (catastrophic backtracking). Any
 // threads.

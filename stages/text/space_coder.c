@@ -42,8 +42,8 @@ ft_space_rule ft_space_rule_of(const ft_definition *definition, const ft_token_m
         return FT_SPACES_WHITE;
     if (definition->pre_count == 1 && is_metaspace(&pre[0]))
         return FT_SPACES_EACH;
-    return definition->pre_count == 0 && ft_token_model_begins_at(model, SIGN) ? FT_SPACES_RUNS
-                                                                               : FT_SPACES_NONE;
+    return definition->pre_count == 0 && ft_token_model_begins_at_sign(model) ? FT_SPACES_RUNS
+                                                                              : FT_SPACES_NONE;
 }
 
 ft_space_coder *ft_space_coder_create(const ft_definition *definition, const ft_token_model *model,

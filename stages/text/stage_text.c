@@ -6,14 +6,16 @@
 
 #include "runtime/data/json.h"
 #include "runtime/memory/alloc.h"
+#include "stages/text/tokenizer_store.h"
 
 enum { LIST_BYTES = 128 };  // Names in a message.
 
 static bool create_tokenizer(ft_stage_load *load, const void *host, void **out, ft_error *err)
 {
+    const char *store = load->environment ? load->environment->tokenizer_store : NULL;
     const ft_tokenizer *tokenizer;
 
-    if (!ft_tokenizer_load(host, load->arena, &tokenizer, err))
+    if (!ft_tokenizer_open(host, store, load->arena, &tokenizer, err))
         return false;
     memcpy(out, &tokenizer, sizeof(tokenizer));
     return true;

@@ -9,6 +9,7 @@
 
 #include "runtime/memory/alloc.h"
 #include "stages/text/bpe.h"
+#include "stages/text/token_image.h"
 #include "stages/text/tokenizer_parts.h"
 #include "stages/text/unigram.h"
 #include "stages/text/word_cache.h"
@@ -19,7 +20,7 @@ enum { KEY_SHORT = FT_WORD_SHORT - 1, KEY_LONG = FT_WORD_LONG - 1, KEY_BYTES = F
 struct ft_token_model {
     ft_model_kind kind;
     int32_t unknown;
-    bool is_joining;  // BPE: something else than merges joins, ends or begins words.
+    bool begins_at_sign;
     ft_vocab vocab;
     union {
         ft_wordpiece wordpiece;
@@ -62,6 +63,38 @@ static bool build_wordpiece(ft_token_model *model, const ft_model_definition *d,
     return built;
 }
 
+static bool begins_at(const ft_vocab *vocab, const ft_bpe *bpe, ft_slice sign)
+{
+    size_t end = 0, live = 0;
+
+    // A sign that is unknown to the model would become one token with what is unknown around it.
+    if (!ft_bpe_has_char(bpe, ft_utf8_next(sign, &end)))
+        return false;
+    for (size_t i = 0; i < vocab->count; i++) {
+        const ft_vocab_record *record = &vocab->records[i];
+        const char *text = vocab->texts + record->offset;
+        bool other = false;  // Something else came before.
+        live += record->id >= 0;
+        for (size_t at = 0; record->id >= 0 && at < record->size;) {
+            bool is_sign =
+                record->size - at >= sign.size && memcmp(text + at, sign.data, sign.size) == 0;
+            if (is_sign && other)
+                return false;
+            other |= !is_sign;
+            at += is_sign ? sign.size : 1;
+        }
+    }
+    // Where two tokens share an id, what merges with the one merges with the other.
+    return live == vocab->ordered;
+}
+
+// Nothing else than merges joins, ends or begins words.
+static bool only_merges(const ft_model_definition *d)
+{
+    return d->kind == FT_MODEL_BPE && !d->ignore_merges && d->prefix.size == 0 &&
+           d->suffix.size == 0 && !d->is_bytes;
+}
+
 bool ft_token_model_build(const ft_model_definition *definition, const char *path, ft_arena *arena,
                           const ft_token_model **out, ft_error *err)
 {
@@ -71,8 +104,6 @@ bool ft_token_model_build(const ft_model_definition *definition, const char *pat
         return ft_fail_nomem(err, sizeof(*model));
     model->kind = definition->kind;
     model->unknown = definition->unknown;
-    model->is_joining = definition->ignore_merges || definition->prefix.size > 0 ||
-                        definition->suffix.size > 0 || definition->is_bytes;
     *out = model;
     if (definition->unknown > FT_VOCAB_ID_MAX)
         return ft_tokenizer_fault(err, path, "model",
@@ -87,7 +118,11 @@ bool ft_token_model_build(const ft_model_definition *definition, const char *pat
     case FT_MODEL_WORDPIECE:
         return build_wordpiece(model, definition, arena, err);
     case FT_MODEL_BPE:
-        return ft_bpe_build(definition, &model->vocab, path, arena, &model->bpe, err);
+        if (!ft_bpe_build(definition, &model->vocab, path, arena, &model->bpe, err))
+            return false;
+        model->begins_at_sign = only_merges(definition) &&
+                                begins_at(&model->vocab, &model->bpe, FT_SLICE("\xe2\x96\x81"));
+        return true;
     case FT_MODEL_UNIGRAM:
         return ft_unigram_build(definition, &model->vocab, arena, &model->unigram, err);
     case FT_MODEL_WORDLEVEL:
@@ -593,37 +628,19 @@ bool ft_token_model_byte_split(const ft_token_model *model, ft_model_scratch *sc
     if (!ft_token_model_byte_ids(model, scratch, word, ids, KEY_LONG, out_count, err))
         return false;
     for (size_t i = 0; i < *out_count; i++) {
-        uint32_t end = at + bpe->raw_sizes[ft_vocab_record_of(&model->vocab, ids[i])];
+        size_t record = ft_vocab_record_of(&model->vocab, ids[i]), rest = word.size - at;
+        size_t size = record < model->vocab.count ? bpe->raw_sizes[record] : 0;
+        // A compiled file may say anything of sizes.
+        uint32_t end = at + (uint32_t)(size < rest ? size : rest);
         out[i] = (ft_model_token){.id = ids[i], .start = at, .end = end};
         at = end;
     }
     return true;
 }
 
-bool ft_token_model_begins_at(const ft_token_model *model, ft_slice sign)
+bool ft_token_model_begins_at_sign(const ft_token_model *model)
 {
-    size_t end = 0, live = 0;
-
-    // A sign that is unknown to the model would become one token with what is unknown around it.
-    if (model->kind != FT_MODEL_BPE || model->is_joining ||
-        !ft_bpe_has_char(&model->bpe, ft_utf8_next(sign, &end)) || end != sign.size)
-        return false;
-    for (size_t i = 0; i < model->vocab.count; i++) {
-        const ft_vocab_record *record = &model->vocab.records[i];
-        const char *text = model->vocab.texts + record->offset;
-        bool other = false;  // Something else came before.
-        live += record->id >= 0;
-        for (size_t at = 0; record->id >= 0 && at < record->size;) {
-            bool is_sign =
-                record->size - at >= sign.size && memcmp(text + at, sign.data, sign.size) == 0;
-            if (is_sign && other)
-                return false;
-            other |= !is_sign;
-            at += is_sign ? sign.size : 1;
-        }
-    }
-    // Where two tokens share an id, what merges with the one merges with the other.
-    return live == model->vocab.ordered;
+    return model->begins_at_sign;
 }
 
 const ft_wordpiece *ft_token_model_wordpiece(const ft_token_model *model)
@@ -639,4 +656,49 @@ int32_t ft_token_model_find(const ft_token_model *model, ft_slice text)
 ft_slice ft_token_model_text(const ft_token_model *model, int32_t id)
 {
     return ft_vocab_text(&model->vocab, id);
+}
+
+static void transfer_wordpiece(ft_wordpiece *wordpiece, ft_image *image)
+{
+    FT_IMAGE_ID(image, wordpiece->unknown);
+    FT_IMAGE_FIELD(image, wordpiece->max_chars, SIZE_MAX);
+    ft_trie_transfer(&wordpiece->words, FT_VOCAB_ID_MAX, image);
+    ft_trie_transfer(&wordpiece->pieces, FT_VOCAB_ID_MAX, image);
+}
+
+void ft_token_model_transfer(const ft_token_model **model, ft_image *image)
+{
+    ft_token_model *copy = ft_image_alloc(image, 1, sizeof(*copy));
+
+    if (!copy)
+        return;
+    if (*model)
+        *copy = **model;
+    FT_IMAGE_FIELD(image, copy->kind, FT_MODEL_WORDLEVEL);
+    FT_IMAGE_ID(image, copy->unknown);
+    FT_IMAGE_FIELD(image, copy->begins_at_sign, 1);
+    bool is_text = copy->kind != FT_MODEL_BPE || !copy->bpe.is_bytes;
+    FT_IMAGE_FIELD(image, is_text, 1);
+    ft_vocab_transfer(&copy->vocab, is_text, image);
+    switch (copy->kind) {
+    case FT_MODEL_WORDPIECE:
+        transfer_wordpiece(&copy->wordpiece, image);
+        break;
+    case FT_MODEL_BPE:
+        ft_bpe_transfer(&copy->bpe, &copy->vocab, image);
+        ft_image_check(image, copy->bpe.is_bytes == !is_text, "texts are no texts");
+        break;
+    case FT_MODEL_UNIGRAM:
+        ft_unigram_transfer(&copy->unigram, &copy->vocab, image);
+        break;
+    case FT_MODEL_WORDLEVEL:
+        break;
+    }
+    ft_image_check(image, is_text || copy->kind == FT_MODEL_BPE, "texts are no texts");
+    *model = copy;
+}
+
+bool ft_token_model_is(const ft_token_model *model, ft_model_kind kind, bool is_bytes)
+{
+    return model->kind == kind && (kind == FT_MODEL_BPE && model->bpe.is_bytes) == is_bytes;
 }

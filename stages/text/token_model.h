@@ -13,6 +13,11 @@ typedef struct ft_model_scratch ft_model_scratch;
 bool ft_token_model_build(const ft_model_definition *definition, const char *path, ft_arena *arena,
                           const ft_token_model **out, ft_error *err) FT_MUST_CHECK;
 
+typedef struct ft_image ft_image;
+// To or from an image (token_image.h).
+void ft_token_model_transfer(const ft_token_model **model, ft_image *image);
+bool ft_token_model_is(const ft_token_model *model, ft_model_kind kind, bool is_bytes);
+
 // Its caches are bounded (at most 4 MiB unless `cache_bytes` says otherwise, and a 64th of what the
 // account allows).
 ft_model_scratch *ft_model_scratch_create(const ft_token_model *model, size_t cache_bytes,
@@ -59,9 +64,10 @@ bool ft_token_model_byte_words(const ft_token_model *model, ft_model_scratch *sc
                                ft_slice text, const uint32_t *ends, size_t count, int32_t *out,
                                size_t room, size_t *out_count, ft_error *err) FT_MUST_CHECK;
 
-// Whether text can be cut before each `sign` that other characters stand before, and its parts give
-// the ids that the whole gives: a BPE model whose merges never go from other characters to it.
-bool ft_token_model_begins_at(const ft_token_model *model, ft_slice sign);
+// Whether text can be cut before each SentencePiece's sign for a space (U+2581) that other
+// characters stand before, and its parts give the ids that the whole gives: a BPE model whose
+// merges never go from other characters to it.
+bool ft_token_model_begins_at_sign(const ft_token_model *model);
 
 struct ft_wordpiece;
 // Of a WordPiece model, for the fast path of BERT's tokenizers; NULL of others.

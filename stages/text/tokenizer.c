@@ -21,14 +21,33 @@ static const char *folder_of(const char *path, ft_arena *arena)
     return ft_arena_text(arena, (ft_slice){path, (size_t)(slash - path) + (slash == path)});
 }
 
+const char *const ft_tokenizer_files_beside[] = {"tokenizer_config.json",
+                                                 "sentence_bert_config.json", "config.json", NULL};
+
+const char *ft_tokenizer_path_beside(const char *path, const char *name, ft_arena *arena)
+{
+    const char *folder = folder_of(path, arena);
+
+    return folder ? ft_path_join(arena, folder, name) : NULL;
+}
+
+static bool is_beside(const char *name)
+{
+    size_t i = 0;
+
+    while (ft_tokenizer_files_beside[i] && strcmp(ft_tokenizer_files_beside[i], name) != 0)
+        i++;
+    return ft_tokenizer_files_beside[i] != NULL;
+}
+
 bool ft_tokenizer_read_beside(const char *path, const char *name, ft_arena *arena,
                               const ft_json_node **out, ft_error *err)
 {
-    const char *folder = folder_of(path, arena);
-    const char *file = folder ? ft_path_join(arena, folder, name) : NULL;
+    const char *file = ft_tokenizer_path_beside(path, name, arena);
     ft_slice text;
     ft_json_node *node;
 
+    FT_ASSERT(is_beside(name));
     *out = NULL;
     if (!file)
         return ft_fail_nomem(err, strlen(path) + strlen(name) + 2);
@@ -79,7 +98,7 @@ static bool find_length(ft_tokenizer_info *info, ft_arena *arena, ft_error *err)
                        &info->max_length, err);
 }
 
-static bool find_file(const char *path, ft_arena *arena, const char **out, ft_error *err)
+bool ft_tokenizer_find_file(const char *path, ft_arena *arena, const char **out, ft_error *err)
 {
     static const char *const names[] = {"tokenizer.json", "tokenizer.model", "vocab.txt"};
     ft_file_kind kind = ft_file_find(path);
@@ -146,15 +165,6 @@ static bool read_file(const ft_definition_reader *r, ft_error *err)
     return false;
 }
 
-static size_t count_special(const ft_template_part *parts, size_t count)
-{
-    size_t special = 0;
-
-    for (size_t i = 0; i < count; i++)
-        special += parts[i].kind == FT_PART_SPECIAL;
-    return special;
-}
-
 static bool read_tokenizer(const char *path, bool with_vocabulary, ft_arena *arena,
                            ft_tokenizer **out, ft_error *err)
 {
@@ -163,7 +173,7 @@ static bool read_tokenizer(const char *path, bool with_vocabulary, ft_arena *are
     ft_arena *scratch = ft_arena_create();
 
     bool done = tokenizer && own_path && scratch ? true : ft_fail_nomem(err, sizeof(*tokenizer));
-    if (done && find_file(own_path, arena, &tokenizer->info.path, err)) {
+    if (done && ft_tokenizer_find_file(own_path, arena, &tokenizer->info.path, err)) {
         ft_definition_reader r = {.path = tokenizer->info.path,
                                   .with_vocabulary = with_vocabulary,
                                   .scratch = scratch,
@@ -175,9 +185,7 @@ static bool read_tokenizer(const char *path, bool with_vocabulary, ft_arena *are
         done = false;
     }
     if (done) {
-        const ft_post_definition *post = &tokenizer->definition.post;
-        tokenizer->info.special_count = count_special(post->single, post->single_count);
-        tokenizer->info.pair_special_count = count_special(post->pair, post->pair_count);
+        ft_tokenizer_count_special(tokenizer);
         // They are in the scratch arena, and compiled into the model.
         tokenizer->definition.model.pieces = NULL;
         tokenizer->definition.model.merges = NULL;

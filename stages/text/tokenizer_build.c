@@ -10,6 +10,7 @@
 #include "stages/text/normalize.h"
 #include "stages/text/pattern.h"
 #include "stages/text/space_coder.h"
+#include "stages/text/token_image.h"
 #include "stages/text/tokenizer_parts.h"
 #include "stages/text/vocabulary.h"
 #include "stages/text/word_grammar.h"
@@ -256,19 +257,62 @@ static void find_fast_path(ft_tokenizer *tokenizer)
     tokenizer->is_spaced = ft_space_rule_of(d, tokenizer->model) != FT_SPACES_NONE;
 }
 
-bool ft_tokenizer_compile(ft_tokenizer *tokenizer, ft_arena *arena, ft_error *err)
+static size_t count_special(const ft_template_part *parts, size_t count)
 {
-    ft_definition *definition = &tokenizer->definition;
+    size_t special = 0;
+
+    for (size_t i = 0; i < count; i++)
+        special += parts[i].kind == FT_PART_SPECIAL;
+    return special;
+}
+
+void ft_tokenizer_count_special(ft_tokenizer *tokenizer)
+{
+    const ft_post_definition *post = &tokenizer->definition.post;
+
+    tokenizer->info.special_count = count_special(post->single, post->single_count);
+    tokenizer->info.pair_special_count = count_special(post->pair, post->pair_count);
+}
+
+bool ft_tokenizer_finish(ft_tokenizer *tokenizer, ft_arena *arena, ft_error *err)
+{
+    const ft_definition *definition = &tokenizer->definition;
 
     for (size_t i = 0; i < definition->pre_count; i++) {
         const ft_pre_step *step = &definition->pre[i];
         tokenizer->needs_places |=
             step->kind == FT_PRE_METASPACE && step->metaspace.scheme == FT_PREPEND_FIRST;
     }
-    if (!ft_token_model_build(&definition->model, definition->path, arena, &tokenizer->model,
-                              err) ||
-        !build_added(tokenizer, arena, err) || !build_special(tokenizer, arena, err))
+    if (!build_special(tokenizer, arena, err))
         return false;
     find_fast_path(tokenizer);
     return true;
+}
+
+bool ft_tokenizer_compile(ft_tokenizer *tokenizer, ft_arena *arena, ft_error *err)
+{
+    const ft_definition *definition = &tokenizer->definition;
+
+    return ft_token_model_build(&definition->model, definition->path, arena, &tokenizer->model,
+                                err) &&
+           build_added(tokenizer, arena, err) && ft_tokenizer_finish(tokenizer, arena, err);
+}
+
+void ft_tokenizer_transfer(ft_tokenizer *tokenizer, ft_image *image)
+{
+    ft_error err = FT_ERROR_INIT;
+
+    FT_IMAGE_FIELD(image, tokenizer->info.max_length, SIZE_MAX);
+    ft_definition_transfer(&tokenizer->definition, image);
+    ft_token_model_transfer(&tokenizer->model, image);
+    ft_added_set_transfer(&tokenizer->added, false, image);
+    ft_added_set_transfer(&tokenizer->added_normalized, true, image);
+    if (image->is_made || image->fault)
+        return;
+    const ft_model_definition *model = &tokenizer->definition.model;
+    ft_tokenizer_count_special(tokenizer);
+    ft_image_check(image, ft_token_model_is(tokenizer->model, model->kind, model->is_bytes),
+                   "the model is of another kind");
+    ft_image_check(image, ft_tokenizer_finish(tokenizer, image->arena, &err),
+                   "there is no memory for it");
 }

@@ -24,6 +24,25 @@ struct ft_tokenizer {
 // Makes what runs of `tokenizer->definition`. Allocates from `arena`.
 bool ft_tokenizer_compile(ft_tokenizer *tokenizer, ft_arena *arena, ft_error *err) FT_MUST_CHECK;
 
+// The counts of `info`.
+void ft_tokenizer_count_special(ft_tokenizer *tokenizer);
+// The last part of it: what follows from the definition, the model and the added tokens.
+bool ft_tokenizer_finish(ft_tokenizer *tokenizer, ft_arena *arena, ft_error *err) FT_MUST_CHECK;
+
+// To or from an image (token_image.h). Of one that is opened only the paths are missing then.
+void ft_tokenizer_transfer(ft_tokenizer *tokenizer, ft_image *image);
+void ft_definition_transfer(ft_definition *definition, ft_image *image);
+void ft_added_set_transfer(ft_added_set *set, bool normalized, ft_image *image);
+
+// The file that `path` stands for: itself, or the one in the folder.
+bool ft_tokenizer_find_file(const char *path, ft_arena *arena, const char **out,
+                            ft_error *err) FT_MUST_CHECK;
+// Files beside a tokenizer's that say something of it; NULL behind the last. No reader looks at
+// others.
+extern const char *const ft_tokenizer_files_beside[];
+// `name` in the folder of `path`. In the arena; NULL without memory.
+const char *ft_tokenizer_path_beside(const char *path, const char *name, ft_arena *arena);
+
 // Fails when the policy allows no special tokens in a text and `token` is one.
 bool ft_added_token_allow(const ft_added_token *token, ft_special_tokens policy, ft_error *err);
 

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "runtime/memory/alloc.h"
+#include "stages/text/token_image.h"
+#include "stages/text/token_scan.h"
 
 enum { BLOCK = 256, OPEN_MAX = 16, TRIES_MAX = 24, BITS = BLOCK / 64 };
 
@@ -324,4 +326,93 @@ int32_t ft_trie_longest(const ft_trie *trie, const uint8_t *text, size_t size, s
         }
     }
     return value;
+}
+
+typedef struct trie_bounds {
+    size_t count;
+    int32_t value_most;
+} trie_bounds;
+
+static bool look_at_nodes(const void *items, size_t count, void *host)
+{
+    const trie_bounds *bounds = host;
+
+    return ft_token_scan_choose()->are_inside(items, count, bounds->count, bounds->value_most);
+}
+
+// Steps stay among the nodes, since blocks are whole and a base is in one.
+void ft_trie_transfer(ft_trie *trie, int32_t value_most, ft_image *image)
+{
+    const void *nodes = trie->nodes;
+
+    FT_IMAGE_FIELD(image, trie->count, INT32_MAX);
+    ft_image_check(image, trie->count > 0 && trie->count % BLOCK == 0,
+                   "a trie is not of whole blocks");
+    trie_bounds bounds = {trie->count, value_most};
+    ft_image_table(image, &nodes, trie->count, sizeof(*trie->nodes), look_at_nodes, &bounds);
+    trie->nodes = nodes;
+}
+
+// The text that leads to a node, from its end to its front: the block of a node is that of its
+// parent's base. `room` bytes are before `end`.
+static ft_slice key_of(const ft_trie *trie, int32_t node, char *end, size_t room)
+{
+    size_t size = 0;
+
+    for (; node != FT_TRIE_ROOT && size < room; node = trie->nodes[node].check)
+        end[-(ptrdiff_t)++size] = (char)(node ^ trie->nodes[trie->nodes[node].check].base);
+    return (ft_slice){end - size, size};
+}
+
+static void put_keys(const ft_trie *trie, ft_image *image)
+{
+    enum { KEY_BYTES_MAX = 1 << 16 };
+    char *room = ft_image_alloc(image, KEY_BYTES_MAX, 1);
+    size_t count = 0;
+
+    for (size_t i = 0; trie && i < trie->count; i++)
+        count += trie->nodes[i].value != FT_TRIE_NONE;
+    ft_image_count(image, count);
+    for (size_t i = 0; trie && room && i < trie->count; i++) {
+        int32_t value = trie->nodes[i].value;
+        if (value == FT_TRIE_NONE)
+            continue;
+        ft_slice key = key_of(trie, (int32_t)i, room + KEY_BYTES_MAX, KEY_BYTES_MAX);
+        ft_image_text(image, &key);
+        FT_IMAGE_ID(image, value);
+    }
+}
+
+static void take_keys(const ft_trie **trie, int32_t value_most, ft_image *image)
+{
+    size_t count = ft_image_count(image, 0), kept = 0;
+    ft_trie *made = ft_image_alloc(image, 1, sizeof(*made));
+    ft_trie_key *keys = ft_image_alloc(image, count + 1, sizeof(*keys));
+    ft_error err = FT_ERROR_INIT;
+
+    for (size_t i = 0; i < count && !image->fault; i++) {
+        ft_slice text = {0};
+        ft_image_text(image, &text);
+        int32_t value = (int32_t)ft_image_number(image, 0, (uint64_t)value_most + 1) - 1;
+        ft_image_check(image, text.size > 0 && value >= 0, "a key of a trie is empty");
+        keys[i] = ft_trie_make_key(text, value);
+    }
+    if (image->fault || count == 0)
+        return;
+    ft_trie_sort(keys, count);
+    for (size_t i = 0; i < count; i++) {
+        if (kept == 0 || !ft_slice_equal(keys[kept - 1].text, keys[i].text))
+            keys[kept++] = keys[i];
+    }
+    ft_image_check(image, ft_trie_build(keys, kept, image->arena, made, &err),
+                   "there is no memory for it");
+    *trie = made;
+}
+
+void ft_trie_transfer_keys(const ft_trie **trie, int32_t value_most, ft_image *image)
+{
+    if (image->is_made)
+        put_keys(*trie, image);
+    else
+        take_keys(trie, value_most, image);
 }

@@ -31,6 +31,13 @@ void ft_trie_sort(ft_trie_key *keys, size_t count);
 bool ft_trie_build(const ft_trie_key *keys, size_t count, ft_arena *arena, ft_trie *out,
                    ft_error *err) FT_MUST_CHECK;
 
+typedef struct ft_image ft_image;
+// To or from an image (token_image.h): values up to `value_most`.
+void ft_trie_transfer(ft_trie *trie, int32_t value_most, ft_image *image);
+// The same of a small one, or NULL, as its keys, which are UTF-8: it is built again, so that a text
+// is never cut inside of a character.
+void ft_trie_transfer_keys(const ft_trie **trie, int32_t value_most, ft_image *image);
+
 // The child of `node` for `byte`, or FT_TRIE_NONE.
 static inline int32_t ft_trie_step(const ft_trie *trie, int32_t node, uint8_t byte)
 {

@@ -27,5 +27,7 @@ typedef struct ft_unigram {
 
 bool ft_unigram_build(const ft_model_definition *definition, const ft_vocab *vocab, ft_arena *arena,
                       ft_unigram *out, ft_error *err) FT_MUST_CHECK;
+// To or from an image (token_image.h), behind the vocabulary.
+void ft_unigram_transfer(ft_unigram *unigram, const ft_vocab *vocab, ft_image *image);
 bool ft_unigram_split(const ft_unigram *unigram, ft_slice word, ft_model_work *work,
                       ft_token_sink *sink, ft_error *err) FT_MUST_CHECK;

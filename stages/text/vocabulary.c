@@ -7,7 +7,7 @@
 #include "runtime/memory/alloc.h"
 #include "stages/text/tokenizer_parts.h"
 
-enum { SEED = 0x5bd1e995, TEXT_TAIL = 64, DIGIT_BITS = 12, SHOWN = 60, AHEAD = 16 };
+enum { SEED = 0x5bd1e995, DIGIT_BITS = 12, SHOWN = 60, AHEAD = 16 };
 
 const char *ft_model_place(char room[FT_PLACE_BYTES], const char *list, size_t index)
 {
@@ -47,7 +47,7 @@ static bool check_pieces(const ft_piece *pieces, size_t count, const char *path,
         bytes += pieces[i].text.size;
     }
     *out_bytes = bytes;
-    return bytes <= UINT32_MAX - TEXT_TAIL ||
+    return bytes <= UINT32_MAX - FT_VOCAB_TAIL ||
            ft_tokenizer_fault(err, path, "model.vocab", "the texts have %zu bytes together", bytes);
 }
 
@@ -168,13 +168,13 @@ bool ft_vocab_build(const ft_piece *pieces, size_t count, ft_vocab_duplicates du
     unsigned bits = 4;
     while (((size_t)1 << bits) < 2 * count)
         bits++;
-    char *texts = ft_arena_alloc(arena, bytes + TEXT_TAIL);
+    char *texts = ft_arena_alloc(arena, bytes + FT_VOCAB_TAIL);
     ft_vocab_record *records = ft_arena_alloc(arena, (count + 1) * sizeof(*records));
     ft_vocab_slot *slots = ft_arena_aligned(arena, sizeof(*slots) << bits, 64);
     if (!texts || !records || !slots)
         return ft_fail_nomem(err, bytes + (sizeof(*slots) << bits));
     memset(slots, 0xff, sizeof(*slots) << bits);
-    memset(texts + bytes, 0, TEXT_TAIL);
+    memset(texts + bytes, 0, FT_VOCAB_TAIL);
     *out = (ft_vocab){
         .texts = texts, .records = records, .count = count, .slots = slots, .shift = 64 - bits};
     uint32_t offset = 0;

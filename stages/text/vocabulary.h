@@ -5,7 +5,7 @@
 #include "runtime/memory/arena.h"
 #include "stages/text/definition.h"
 
-enum { FT_VOCAB_ID_MAX = (1 << 24) - 1 };
+enum { FT_VOCAB_ID_MAX = (1 << 24) - 1, FT_VOCAB_TAIL = 64 };
 
 typedef struct ft_vocab_record {
     int32_t id;             // -1: forgotten.
@@ -18,7 +18,7 @@ typedef struct ft_vocab_slot {
 } ft_vocab_slot;
 
 typedef struct ft_vocab {
-    const char *texts;               // 64 bytes behind the last may be read.
+    const char *texts;               // FT_VOCAB_TAIL bytes behind the last may be read.
     const ft_vocab_record *records;  // [count], as they stand in the file.
     size_t count;
     const uint32_t *order;  // [ordered]: records by id; NULL: they stand so, with no id twice.
@@ -37,6 +37,9 @@ typedef enum ft_vocab_duplicates {
 // piece.
 bool ft_vocab_build(const ft_piece *pieces, size_t count, ft_vocab_duplicates duplicates,
                     const char *path, ft_arena *arena, ft_vocab *out, ft_error *err) FT_MUST_CHECK;
+typedef struct ft_image ft_image;
+// To or from an image (token_image.h). `is_text`: texts are UTF-8.
+void ft_vocab_transfer(ft_vocab *vocab, bool is_text, ft_image *image);
 int32_t ft_vocab_find(const ft_vocab *vocab, ft_slice text);   // -1: no piece is spelt so.
 size_t ft_vocab_record_of(const ft_vocab *vocab, int32_t id);  // SIZE_MAX: no piece has it.
 // data NULL: no piece has that id.

@@ -1,7 +1,7 @@
 // Answers what a tokenizer makes of texts, for tests in Python (tests/token_driver.py): requests on
 // standard input, answers on standard output, numbers as u32 of this machine.
 //
-//   token_driver TOKENIZER
+//   token_driver TOKENIZER [compiled]   compiled: by way of its compiled form
 //   request:  op, columns, add_special, special_tokens, max_length, truncation, pair_truncation,
 //             windows, stride, pad_to; then for each text its size and bytes (op ENCODE: one, PAIR:
 //             two; DECODE: one, ids as i32, where add_special says whether special tokens stay;
@@ -18,6 +18,7 @@
 #include "runtime/memory/alloc.h"
 #include "stages/text/decode.h"
 #include "stages/text/text_encoder.h"
+#include "tests/tokens/compiled_form.h"
 
 enum { OP_ENCODE, OP_PAIR, OP_DECODE, OP_IDS, OP_LIST = 16 };
 
@@ -240,6 +241,26 @@ static bool answer_list(workers *w, const request *r)
     return true;
 }
 
+// Loaded, compiled, and opened when what was loaded is gone.
+static bool load_compiled(const char *path, ft_arena *arena, const ft_tokenizer **out,
+                          ft_error *err)
+{
+    ft_arena *passing = ft_arena_create();
+    const char *fault = NULL;
+    ft_slice bytes = {0};
+
+    bool done = passing && ft_tokenizer_load(path, passing, out, err) &&
+                compiled_print(*out, passing, &bytes, err);
+    if (passing)
+        ft_arena_destroy(passing);
+    if (!done)
+        return false;
+    *out = compiled_open(bytes, false, arena, &fault);
+    if (!ft_arena_defer(arena, ft_free, (void *)(uintptr_t)bytes.data))
+        return ft_fail_nomem(err, 1);
+    return *out || ft_fail(err, FT_ERROR_DATA, "the compiled form is not used: %s", fault);
+}
+
 int main(int argc, char **argv)
 {
     ft_error err = FT_ERROR_INIT;
@@ -248,8 +269,12 @@ int main(int argc, char **argv)
     request r;
     bool done = true;
 
-    if (argc != 2 || !arena || !ft_tokenizer_load(argv[1], arena, &w.tokenizer, &err)) {
-        fprintf(stderr, "%s\n", argc == 2 ? err.message : "usage: token_driver TOKENIZER");
+    const bool is_compiled = argc == 3 && strcmp(argv[2], "compiled") == 0;
+    if (argc != 2 + is_compiled || !arena ||
+        !(is_compiled ? load_compiled(argv[1], arena, &w.tokenizer, &err)
+                      : ft_tokenizer_load(argv[1], arena, &w.tokenizer, &err))) {
+        fprintf(stderr, "%s\n",
+                argc == 2 + is_compiled ? err.message : "usage: token_driver TOKENIZER [compiled]");
         return 1;
     }
     while (done && fread(&r, sizeof(r), 1, stdin) == 1) {

@@ -1,0 +1,266 @@
+// Sources are looked at before they are read, so that one that is changed meanwhile is not taken
+// for what was compiled. Files are written beside their place and renamed, so that there is a whole
+// one or none, whoever else writes it at the same time. _XOPEN_SOURCE for realpath.
+#define _XOPEN_SOURCE 700
+#include "stages/text/tokenizer_store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/log.h"
+#include "runtime/memory/alloc.h"
+#include "runtime/system/build_id.h"
+#include "runtime/system/clock.h"
+#include "runtime/system/file.h"
+#include "stages/text/token_image.h"
+#include "stages/text/tokenizer_parts.h"
+
+enum { SOURCES_MAX = 8, NAME_BYTES = 64 };
+// The clock of file systems has steps: a file may be changed twice within one. Those that were
+// changed just now are not kept yet.
+enum { JUST_NOW_MS = 100 };
+// What is compiled as quickly as a file is opened is not kept.
+enum { IMAGE_BYTES_MIN = 1 << 16 };
+
+// What a file is, as far as that can be told without reading it. All 0: not there.
+typedef struct identity {
+    uint64_t device, inode, size, seconds, nanoseconds;
+} identity;
+
+typedef struct sources {
+    identity files[SOURCES_MAX];  // The tokenizer's own first.
+    size_t count;
+    bool is_fresh;  // One was changed just now.
+} sources;
+
+static bool look_at(const char *path, sources *out)
+{
+    struct stat found;
+    identity *one = &out->files[out->count++];
+
+    FT_ASSERT(out->count <= SOURCES_MAX);
+    *one = (identity){0};
+    if (!path)
+        return false;
+    if (stat(path, &found) != 0)
+        return errno == ENOENT || errno == ENOTDIR;
+    *one = (identity){(uint64_t)found.st_dev, (uint64_t)found.st_ino, (uint64_t)found.st_size,
+                      (uint64_t)found.st_mtim.tv_sec, (uint64_t)found.st_mtim.tv_nsec};
+    out->is_fresh |= (int64_t)found.st_mtim.tv_sec * 1000 + found.st_mtim.tv_nsec / 1000000 >
+                     ft_clock_wall_ms() - JUST_NOW_MS;
+    return S_ISREG(found.st_mode);
+}
+
+// All that is read of a tokenizer, there or not.
+static bool find_sources(const char *path, ft_arena *arena, sources *out)
+{
+    *out = (sources){0};
+    if (!look_at(path, out) || out->files[0].size == 0)
+        return false;
+    for (size_t i = 0; ft_tokenizer_files_beside[i]; i++) {
+        if (!look_at(ft_tokenizer_path_beside(path, ft_tokenizer_files_beside[i], arena), out))
+            return false;
+    }
+    return true;
+}
+
+// Writes them, or checks that they are the same.
+static void transfer_sources(const sources *now, ft_image *image)
+{
+    bool is_same = true;
+
+    for (size_t i = 0; i < now->count; i++) {
+        const identity *one = &now->files[i];
+        const uint64_t fields[] = {one->device, one->inode, one->size, one->seconds,
+                                   one->nanoseconds};
+        for (size_t j = 0; j < FT_COUNT_OF(fields); j++)
+            is_same &= ft_image_number(image, fields[j], UINT64_MAX) == fields[j];
+    }
+    ft_image_check(image, is_same, "the tokenizer's files have changed");
+}
+
+// ---- where ----
+
+// The file's path from the root, through the links of its folder but not its own: what is beside it
+// is beside the link.
+static const char *absolute_path(const char *path, ft_arena *arena)
+{
+    char room[PATH_MAX];
+    const char *folder = ft_tokenizer_path_beside(path, ".", arena);
+    const char *slash = strrchr(path, '/');
+
+    if (!folder || !realpath(folder, room))
+        return NULL;
+    return ft_path_join(arena, room, slash ? slash + 1 : path);
+}
+
+// A name from 128 bits of hash: two paths of one name will not be met.
+static const char *stored_path(const char *file, const char *store, ft_arena *arena)
+{
+    static const uint64_t seeds[2] = {0x9e3779b97f4a7c15u, 0xd1b54a32d192ed03u};
+    ft_slice build = ft_build_id();
+    const char *absolute = absolute_path(file, arena);
+
+    if (!absolute || !build.data)
+        return NULL;
+    uint64_t hashes[2];
+    for (size_t i = 0; i < 2; i++)
+        hashes[i] = ft_hash(ft_slice_of(absolute), ft_hash(build, seeds[i]));
+    return ft_arena_format(arena, "%s/%016llx%016llx.ftk", store, (unsigned long long)hashes[0],
+                           (unsigned long long)hashes[1]);
+}
+
+const char *ft_tokenizer_stored_path(const char *path, const char *store, ft_arena *arena)
+{
+    ft_error err = FT_ERROR_INIT;
+    const char *file;
+
+    if (!ft_tokenizer_find_file(path, arena, &file, &err))
+        return NULL;
+    return stored_path(file, store, arena);
+}
+
+// ---- reading ----
+
+static bool open_stored(const char *place, const char *file, const sources *now, ft_arena *arena,
+                        const ft_tokenizer **out)
+{
+    ft_error err = FT_ERROR_INIT;
+    ft_image image;
+    ft_slice bytes;
+
+    if (!ft_file_map_own(place, arena, &bytes, &err)) {
+        ft_log(FT_LOG_DEBUG, "tokenizer", "no compiled form: %s", err.message);
+        return false;
+    }
+    ft_tokenizer *tokenizer = ft_arena_zero(arena, 1, sizeof(*tokenizer));
+    if (!tokenizer)
+        return false;
+    tokenizer->info.path = tokenizer->definition.path = file;
+    bool done = ft_image_open(&image, bytes, ft_build_id(), arena);
+    if (done)
+        transfer_sources(now, &image);
+    if (!image.fault)
+        ft_tokenizer_transfer(tokenizer, &image);
+    if (image.fault)
+        ft_log(FT_LOG_INFO, "tokenizer", "the compiled form `%s` is made anew: %s", place,
+               image.fault);
+    *out = tokenizer;
+    return !image.fault;
+}
+
+// ---- writing ----
+
+static bool write_all(int fd, ft_slice bytes)
+{
+    while (bytes.size > 0) {
+        ssize_t written = write(fd, bytes.data, bytes.size);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return false;
+        bytes = (ft_slice){bytes.data + written, bytes.size - (size_t)written};
+    }
+    return true;
+}
+
+static bool write_file(const char *place, ft_slice bytes, ft_arena *arena, ft_error *err)
+{
+    char *beside = ft_arena_format(arena, "%s.XXXXXX", place);
+
+    if (!beside)
+        return ft_fail_nomem(err, strlen(place));
+    ft_file_make_folders(beside);
+    int fd = mkstemp(beside);  // Nobody else may read or write it.
+    if (fd < 0)
+        return ft_fail_errno(err, errno, "cannot write `%s`", place);
+    bool ok = write_all(fd, bytes);
+    ok = close(fd) == 0 && ok;
+    if (ok && rename(beside, place) == 0)
+        return true;
+    int saved = errno;
+    unlink(beside);
+    return ft_fail_errno(err, saved, "cannot write `%s`", place);
+}
+
+// Removes the oldest file when there are too many; false when there are not. Those that were left
+// half written count too.
+static bool forget_oldest(const char *store, ft_arena *arena)
+{
+    DIR *folder = opendir(store);
+    const char *oldest = NULL;
+    struct timespec oldest_time = {0};
+    size_t count = 0;
+
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        struct stat found;
+        const char *path = strstr(entry->d_name, ".ftk") ? ft_path_join(arena, store, entry->d_name)
+                                                         : NULL;
+        if (!path || stat(path, &found) != 0)
+            continue;
+        count++;
+        if (!oldest || found.st_mtim.tv_sec < oldest_time.tv_sec ||
+            (found.st_mtim.tv_sec == oldest_time.tv_sec &&
+             found.st_mtim.tv_nsec < oldest_time.tv_nsec)) {
+            oldest = path;
+            oldest_time = found.st_mtim;
+        }
+    }
+    if (folder)
+        closedir(folder);
+    return count > FT_TOKENIZERS_KEPT && unlink(oldest) == 0;
+}
+
+static void save(const ft_tokenizer *tokenizer, const sources *then, const char *place,
+                 const char *store)
+{
+    ft_arena *arena = ft_arena_create();
+    ft_tokenizer copy = *tokenizer;
+    ft_error err = FT_ERROR_INIT;
+    ft_slice bytes = {0};
+    ft_image image;
+
+    if (!arena)
+        return;
+    ft_image_init(&image, arena);
+    transfer_sources(then, &image);
+    ft_tokenizer_transfer(&copy, &image);
+    if (!image.fault && ft_image_print(&image, ft_build_id(), &bytes, &err)) {
+        bool is_kept = bytes.size >= IMAGE_BYTES_MIN && write_file(place, bytes, arena, &err);
+        while (is_kept && forget_oldest(store, arena))
+            continue;
+    }
+    if (err.code != FT_ERROR_NONE)
+        ft_log(FT_LOG_DEBUG, "tokenizer", "the compiled form is not kept: %s", err.message);
+    ft_image_finish(&image);
+    ft_free((void *)(uintptr_t)bytes.data);
+    ft_arena_destroy(arena);
+}
+
+bool ft_tokenizer_open(const char *path, const char *store, ft_arena *arena,
+                       const ft_tokenizer **out, ft_error *err)
+{
+    ft_error unseen = FT_ERROR_INIT;
+    sources now;
+    const char *file = NULL, *place = NULL;
+    const char *own_path = ft_arena_text(arena, ft_slice_of(path));
+
+    // What is wrong with the path is said by ft_tokenizer_load.
+    if (own_path && store && ft_tokenizer_find_file(own_path, arena, &file, &unseen) &&
+        find_sources(file, arena, &now))
+        place = stored_path(file, store, arena);
+    if (place && open_stored(place, file, &now, arena, out))
+        return true;
+    if (!ft_tokenizer_load(path, arena, out, err))
+        return false;
+    if (place && !now.is_fresh)
+        save(*out, &now, place, store);
+    return true;
+}
