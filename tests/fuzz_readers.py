@@ -40,6 +40,8 @@ FILES = {
     "gguf": ["stages/text/definition_gguf.c", "stages/text/definition_rules.c", "stages/nn/gguf.c"],
     "base64": ["stages/text/base64.c"],
     "charsmap": ["stages/text/charsmap.c"],
+    "compiled": ["stages/text/%s.c" % name for name in ["bpe_image", "definition_image", "token_image", "unigram_image",
+                                                        "vocabulary_image"]],
     "pattern": ["stages/text/pattern.c", "stages/text/pattern_onig.c"],
 }
 

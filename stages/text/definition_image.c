@@ -16,7 +16,9 @@ typedef void transfer_item(void *item, ft_image *image);
 static const void *transfer_list(const void *items, size_t *count, size_t most, size_t item_bytes,
                                  transfer_item *one, ft_image *image)
 {
-    FT_IMAGE_FIELD(image, *count, most);
+    *count = ft_image_count(image, *count);
+    if (!ft_image_check(image, *count <= most, "there are too many of something"))
+        *count = 0;
     char *copy = ft_image_alloc(image, *count + 1, item_bytes);
     if (!copy) {
         *count = 0;
@@ -237,7 +239,6 @@ static void transfer_token(void *item, ft_image *image)
 static const ft_added_token *transfer_tokens(const ft_added_token *tokens, size_t *count,
                                              ft_image *image)
 {
-    *count = ft_image_count(image, *count);
     return transfer_list(tokens, count, SIZE_MAX, sizeof(*tokens), transfer_token, image);
 }
 

@@ -10,7 +10,7 @@
 #include "stages/text/vocabulary.h"
 
 // Before a text that is looked at, so many bytes may be read.
-enum { FT_TOKEN_SCAN_BEFORE = 3, FT_TOKEN_SCAN_BLOCK = 32, FT_TOKEN_SCAN_STRIPE = 64 };
+enum { FT_TOKEN_SCAN_BEFORE = 3, FT_TOKEN_SCAN_BLOCK = 32, FT_TOKEN_SCAN_STRIPE = 128 };
 
 typedef struct ft_token_scan {
     // A checksum of whole stripes; not for who means harm. The same for each instruction set.

@@ -21,21 +21,29 @@ static inline uint64_t mix_words(uint64_t a, uint64_t b)
     return low ^ high;
 }
 
-// In four lanes, since one multiplication takes longer than the loads of its words.
+// In eight lanes, since a multiplication takes several times as long as there is between two.
 static uint64_t sum(const uint8_t *bytes, size_t stripes, uint64_t seed)
 {
-    static const uint64_t key0 = 0xa0761d6478bd642fu, key1 = 0xe7037ed1a0b428dbu,
-                          key2 = 0x8ebc6af09c88c6e3u, key3 = 0x589965cc75374cc3u;
-    uint64_t a = seed, b = seed ^ key1, c = seed ^ key2, d = seed ^ key3;
+    static const uint64_t keys[8] = {0xa0761d6478bd642fu, 0xe7037ed1a0b428dbu, 0x8ebc6af09c88c6e3u,
+                                     0x589965cc75374cc3u, 0x1d8e4e27c47d124fu, 0xeb44accab455d165u,
+                                     0x9c6e6877736c46e3u, 0xd07fc1b4a2ee3b19u};
+    uint64_t a = seed, b = seed ^ keys[1], c = seed ^ keys[2], d = seed ^ keys[3];
+    uint64_t e = seed ^ keys[4], f = seed ^ keys[5], g = seed ^ keys[6], h = seed ^ keys[7];
 
     for (const uint8_t *at = bytes, *end = bytes + stripes * FT_TOKEN_SCAN_STRIPE; at < end;
          at += FT_TOKEN_SCAN_STRIPE) {
-        a = mix_words(load_word(at) ^ a, load_word(at + 8) ^ key0);
-        b = mix_words(load_word(at + 16) ^ b, load_word(at + 24) ^ key1);
-        c = mix_words(load_word(at + 32) ^ c, load_word(at + 40) ^ key2);
-        d = mix_words(load_word(at + 48) ^ d, load_word(at + 56) ^ key3);
+        a = mix_words(load_word(at) ^ a, load_word(at + 8) ^ keys[0]);
+        b = mix_words(load_word(at + 16) ^ b, load_word(at + 24) ^ keys[1]);
+        c = mix_words(load_word(at + 32) ^ c, load_word(at + 40) ^ keys[2]);
+        d = mix_words(load_word(at + 48) ^ d, load_word(at + 56) ^ keys[3]);
+        e = mix_words(load_word(at + 64) ^ e, load_word(at + 72) ^ keys[4]);
+        f = mix_words(load_word(at + 80) ^ f, load_word(at + 88) ^ keys[5]);
+        g = mix_words(load_word(at + 96) ^ g, load_word(at + 104) ^ keys[6]);
+        h = mix_words(load_word(at + 112) ^ h, load_word(at + 120) ^ keys[7]);
     }
-    return mix_words(a ^ key1, b ^ key0) ^ mix_words(c ^ key3, d ^ key2);
+    a = mix_words(a ^ keys[1], b ^ keys[0]) ^ mix_words(c ^ keys[3], d ^ keys[2]);
+    e = mix_words(e ^ keys[5], f ^ keys[4]) ^ mix_words(g ^ keys[7], h ^ keys[6]);
+    return mix_words(a ^ keys[2], e ^ keys[6]);
 }
 
 // The top bit of what comes back: the byte is at least `least`, which is above 0x80.
