@@ -2,6 +2,7 @@
 //
 //   FTPIPE_STORE      the model store; else XDG_CACHE_HOME/ftpipe/models, else
 //                     HOME/.cache/ftpipe/models
+//   XDG_CACHE_HOME    also tokenizers/ (compiled ones) and verdicts/ (of plug-ins), in ftpipe/
 //   FTPIPE_ISA        generic, avx2 or avx512: caps what the kernels use
 //   FTPIPE_PEERS      programs that `bench` compares with; else HOME/.cache/ftpipe-peers
 //   FT_FAIL_ALLOC     n or n,sticky: the nth allocation fails (and all after it), for tests

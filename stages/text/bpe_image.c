@@ -16,10 +16,8 @@ static const ft_bpe_chars *transfer_chars(const ft_bpe_chars *chars, ft_image *i
     bool has_free = false;
 
     FT_IMAGE_FIELD(image, bits, TABLE_BITS_MAX);
-    ft_image_table(image, &ascii, FT_COUNT_OF(chars->ascii), sizeof(chars->ascii[0]),
-                   NULL, NULL);
-    ft_image_table(image, &others, (size_t)1 << bits, sizeof(*chars->others), NULL,
-                   NULL);
+    ft_image_table(image, &ascii, FT_COUNT_OF(chars->ascii), sizeof(chars->ascii[0]), NULL, NULL);
+    ft_image_table(image, &others, (size_t)1 << bits, sizeof(*chars->others), NULL, NULL);
     if (image->is_made || !copy || !ft_image_check(image, bits > 0, fault))
         return chars;
     for (size_t i = 0; i < FT_COUNT_OF(copy->ascii); i++)
@@ -51,8 +49,8 @@ static void transfer_pairs(ft_bpe *bpe, ft_image *image)
     bool has_free = false;
 
     FT_IMAGE_FIELD(image, bits, TABLE_BITS_MAX);
-    if (!ft_image_table(image, &pairs, (size_t)1 << bits, sizeof(*bpe->pairs), NULL,
-                        NULL) || image->is_made)
+    if (!ft_image_table(image, &pairs, (size_t)1 << bits, sizeof(*bpe->pairs), NULL, NULL) ||
+        image->is_made)
         return;
     bpe->pairs = pairs;
     bpe->pair_shift = 64 - bits;
@@ -68,8 +66,8 @@ static void transfer_words(ft_bpe *bpe, ft_image *image)
     bool has_free = false;
 
     FT_IMAGE_FIELD(image, bits, TABLE_BITS_MAX);
-    if (!ft_image_table(image, &words, (size_t)1 << bits, sizeof(*bpe->words), NULL,
-                        NULL) || image->is_made)
+    if (!ft_image_table(image, &words, (size_t)1 << bits, sizeof(*bpe->words), NULL, NULL) ||
+        image->is_made)
         return;
     bpe->words = words;
     bpe->word_shift = 64 - bits;
@@ -84,10 +82,8 @@ static void transfer_byte_path(ft_bpe *bpe, ft_image *image)
     const void *cells = bpe->byte_cells, *raw_sizes = bpe->raw_sizes;
 
     transfer_words(bpe, image);
-    ft_image_table(image, &cells, (size_t)BYTES * BYTES, sizeof(*bpe->byte_cells), NULL,
-                   NULL);
-    ft_image_table(image, &raw_sizes, bpe->vocab->count, sizeof(*bpe->raw_sizes), NULL,
-                   NULL);
+    ft_image_table(image, &cells, (size_t)BYTES * BYTES, sizeof(*bpe->byte_cells), NULL, NULL);
+    ft_image_table(image, &raw_sizes, bpe->vocab->count, sizeof(*bpe->raw_sizes), NULL, NULL);
     bpe->byte_cells = cells;
     bpe->raw_sizes = raw_sizes;
 }

@@ -210,14 +210,13 @@ void ft_charsmap_transfer(const ft_charsmap **map, ft_image *image)
     if (image->is_made)
         return;
     ft_charsmap *made = ft_image_alloc(image, 1, sizeof(*made));
-    if (!made ||
-        !ft_image_check(image,
-                        copy.count > 0 && copy.count % BLOCK == 0 && bytes > 0 &&
-                            ((const char *)pool)[bytes - 1] == '\0',
-                        "a map of characters is cut off"))
+    if (!made || !ft_image_check(image,
+                                 copy.count > 0 && copy.count % BLOCK == 0 && bytes > 0 &&
+                                     ((const char *)pool)[bytes - 1] == '\0',
+                                 "a map of characters is cut off"))
         return;
-    *made = (ft_charsmap){
-        .units = units, .count = copy.count, .pool = pool, .pool_size = bytes - 1};
+    *made =
+        (ft_charsmap){.units = units, .count = copy.count, .pool = pool, .pool_size = bytes - 1};
     ft_image_check(image, check_map(made, "", "", &err), "a map of characters is wrong");
     *map = made;
 }

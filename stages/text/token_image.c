@@ -160,8 +160,7 @@ bool ft_image_open(ft_image *image, ft_slice bytes, ft_slice build, ft_arena *ar
     if (head.version != VERSION || head.head_bytes != sizeof(head) ||
         memcmp(head.build, wanted.build, BUILD_BYTES) != 0)
         return ft_image_fail(image, "it is of another version of the program");
-    if (head.file_bytes != bytes.size || head.notes_at < sizeof(head) ||
-        head.notes_at > bytes.size)
+    if (head.file_bytes != bytes.size || head.notes_at < sizeof(head) || head.notes_at > bytes.size)
         return ft_image_fail(image, "it is cut off");
     ft_slice notes = {bytes.data + head.notes_at, bytes.size - (size_t)head.notes_at};
     if (checksum_head(head, notes) != head.checksum)
@@ -173,8 +172,8 @@ bool ft_image_open(ft_image *image, ft_slice bytes, ft_slice build, ft_arena *ar
 // The next bytes of the notes; NULL: there are not so many.
 static const char *next(ft_image *image, size_t size)
 {
-    if (!ft_image_check(image, image->at <= image->bytes.size &&
-                                   size <= image->bytes.size - image->at,
+    if (!ft_image_check(image,
+                        image->at <= image->bytes.size && size <= image->bytes.size - image->at,
                         "its notes are cut off"))
         return NULL;
     image->at += size;
@@ -237,8 +236,8 @@ void ft_image_bytes(ft_image *image, ft_slice *bytes)
 void ft_image_text(ft_image *image, ft_slice *text)
 {
     ft_image_bytes(image, text);
-    if (!image->is_made && !ft_image_check(image, ft_utf8_valid_prefix(*text) == text->size,
-                                           "a text is not UTF-8"))
+    if (!image->is_made &&
+        !ft_image_check(image, ft_utf8_valid_prefix(*text) == text->size, "a text is not UTF-8"))
         *text = (ft_slice){"", 0};
 }
 

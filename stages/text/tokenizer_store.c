@@ -201,8 +201,8 @@ static bool forget_oldest(const char *store, ft_arena *arena)
 
     for (struct dirent *entry; folder && (entry = readdir(folder));) {
         struct stat found;
-        const char *path = strstr(entry->d_name, ".ftk") ? ft_path_join(arena, store, entry->d_name)
-                                                         : NULL;
+        const char *path =
+            strstr(entry->d_name, ".ftk") ? ft_path_join(arena, store, entry->d_name) : NULL;
         if (!path || stat(path, &found) != 0)
             continue;
         count++;

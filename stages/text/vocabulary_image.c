@@ -1,5 +1,5 @@
-// A vocabulary to and from an image, where its texts are valid UTF-8, records lie in them end to end,
-// and the hash table has a free slot, so that a search ends.
+// A vocabulary to and from an image, where its texts are valid UTF-8, records lie in them end to
+// end, and the hash table has a free slot, so that a search ends.
 #include <string.h>
 
 #include "stages/text/token_image.h"
@@ -131,8 +131,7 @@ void ft_vocab_transfer(ft_vocab *vocab, bool is_text, ft_image *image)
         ft_image_table(image, &order, v->ordered, sizeof(*v->order), look_at_order, &l);
     ft_image_check(image, bits > 0, fault);
     ft_image_table(image, &slots, (size_t)1 << bits, sizeof(*v->slots), look_at_slots, &l);
-    if (image->is_made ||
-        !ft_image_check(image, l.offset == l.text_bytes, fault) || image->fault ||
+    if (image->is_made || !ft_image_check(image, l.offset == l.text_bytes, fault) || image->fault ||
         !ft_image_check(image, has_free_slot(slots, (size_t)1 << bits), fault))
         return;
     v->records = records;

@@ -42,8 +42,8 @@ int main(int argc, char **argv)
     int64_t rounds = 1;
 
     if (argc < 2 || argc > 4 ||
-        (argc > 2 && (!ft_parse_int(ft_slice_of(argv[2]), &rounds) || rounds < 1 ||
-                      rounds > ROUNDS_MAX))) {
+        (argc > 2 &&
+         (!ft_parse_int(ft_slice_of(argv[2]), &rounds) || rounds < 1 || rounds > ROUNDS_MAX))) {
         fprintf(stderr, "usage: bench_load TOKENIZER [ROUNDS [STORE]]\n");
         return 2;
     }

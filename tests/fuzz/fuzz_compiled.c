@@ -14,10 +14,10 @@
 
 enum { KINDS = 6, HEAD_BYTES = 128, NOTES_AT = 64, TEXT_BYTES = 1 << 16, CHANGE_BYTES = 8 };
 
-#define ADDED                                                                                   \
-    "\"added_tokens\":[{\"id\":0,\"content\":\"[X]\",\"single_word\":false,\"lstrip\":true,"    \
+#define ADDED                                                                                    \
+    "\"added_tokens\":[{\"id\":0,\"content\":\"[X]\",\"single_word\":false,\"lstrip\":true,"     \
     "\"rstrip\":true,\"normalized\":false,\"special\":true},{\"id\":1,\"content\":\"n\\u00e9\"," \
-    "\"single_word\":true,\"lstrip\":false,\"rstrip\":false,\"normalized\":true,"               \
+    "\"single_word\":true,\"lstrip\":false,\"rstrip\":false,\"normalized\":true,"                \
     "\"special\":false}],"
 
 static const char wordpiece[] =
@@ -71,90 +71,86 @@ static const char sentencepiece[] =
 static const char text[] = "Hello  he lo, n\u00e9 [X] [USE] don't 1234\n\t caf\u00e9 cafe\u0301 "
                            "\u4f60\u597d\u2581ab\U0001f600 a-b.";
 
-typedef struct base {
-    ft_slice bytes;
-    const char *name;
-} base;
+static const char *const names[KINDS] = {"tokenizer.json", "tokenizer.json",
+                                         "tokenizer.json", "tokenizer.model",
+                                         "tokenizer.json", "cl100k_base.tiktoken"};
 
-static size_t put_letters(char *out)
+static void put_letters(ft_text *out)
 {
-    size_t size = (size_t)sprintf(
-        out, "{" ADDED "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,"
-                       "\"trim_offsets\":true,\"use_regex\":true},\"decoder\":{\"type\":"
-                       "\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":{\"he\":256");
-
+    ft_text_append_string(out, "{" ADDED
+                               "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":"
+                               "false,\"trim_offsets\":true,\"use_regex\":true},\"decoder\":"
+                               "{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\","
+                               "\"vocab\":{\"he\":256");
     for (unsigned byte = 0; byte < 256; byte++) {
         char letter[5] = {0};
         ft_utf8_put(ft_bpe_letter((uint8_t)byte), letter);
         bool is_quoted = letter[0] == '"' || letter[0] == '\\';
-        size += (size_t)sprintf(out + size, ",\"%s%s\":%u", is_quoted ? "\\" : "", letter, byte);
+        ft_text_format(out, ",\"%s%s\":%u", is_quoted ? "\\" : "", letter, byte);
     }
-    return size + (size_t)sprintf(out + size, "},\"merges\":[\"h e\"]}}");
+    ft_text_append_string(out, "},\"merges\":[\"h e\"]}}");
 }
 
-static size_t put_bytes(char *out)
+static void put_bytes(ft_text *out)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    size_t size = 0;
 
     for (unsigned byte = 0; byte < 256; byte++)
-        size += (size_t)sprintf(out + size, "%c%c== %u\n", digits[byte >> 2],
-                                digits[(byte & 3) << 4], byte);
-    return size + (size_t)sprintf(out + size, "aGU= 256\n");
+        ft_text_format(out, "%c%c== %u\n", digits[byte >> 2], digits[(byte & 3) << 4], byte);
+    ft_text_append_string(out, "aGU= 256\n");
 }
 
-static base make_base(unsigned kind, char *room)
+static void put_file(unsigned kind, ft_text *out)
 {
-    static const char *const names[KINDS] = {"tokenizer.json",  "tokenizer.json", "tokenizer.json",
-                                             "tokenizer.model", "tokenizer.json", "cl100k_base.tiktoken"};
-    char zeros[1367] = {0};
-    size_t size = 0;
+    enum { ZEROS = 1366 };  // Of base64.
+    char zeros[ZEROS + 1] = {0};
 
-    memset(zeros, 'A', sizeof(zeros) - 1);
+    memset(zeros, 'A', ZEROS);
     switch (kind) {
     case 0:
-        size = (size_t)sprintf(room, "%s", wordpiece);
+        ft_text_append_string(out, wordpiece);
         break;
     case 1:
-        size = (size_t)sprintf(room, "%s", bpe);
+        ft_text_append_string(out, bpe);
         break;
     case 2:
-        size = (size_t)sprintf(room, unigram, zeros);
+        ft_text_format(out, unigram, zeros);
         break;
     case 3:
-        size = sizeof(sentencepiece) - 1;
-        memcpy(room, sentencepiece, size);
+        ft_text_append(out, (ft_slice){sentencepiece, sizeof(sentencepiece) - 1});
         break;
     case 4:
-        size = put_letters(room);
+        put_letters(out);
         break;
     default:
-        size = put_bytes(room);
+        put_bytes(out);
         break;
     }
-    return (base){{room, size}, names[kind]};
 }
 
 // The compiled form of each, made once.
 static ft_slice compile(unsigned kind)
 {
     static ft_slice made[KINDS];
-    char path[64], room[TEXT_BYTES];
+    const char *const files[] = {names[kind], NULL};
+    char path[64];
+    ft_text file;
     ft_error err = FT_ERROR_INIT;
     const ft_tokenizer *tokenizer;
 
     if (made[kind].data)
         return made[kind];
     ft_arena *arena = ft_arena_create();
-    base one = make_base(kind, room);
-    const char *const names[] = {one.name, NULL};
-    fuzz_set_files(names, one.bytes);
-    snprintf(path, sizeof(path), "%s%s", FUZZ_FOLDER, one.name);
+    ft_text_init(&file, TEXT_BYTES);
+    put_file(kind, &file);
+    fuzz_set_files(files, ft_text_get(&file));
+    snprintf(path, sizeof(path), "%s%s", FUZZ_FOLDER, names[kind]);
     bool done = ft_tokenizer_load(path, arena, &tokenizer, &err) &&
                 compiled_print(tokenizer, arena, &made[kind], &err);
     if (!done)
         fprintf(stderr, "%s\n", err.message);
     FUZZ_CHECK(done);
+    ft_text_finish(&file);
     ft_arena_destroy(arena);
     return made[kind];
 }

@@ -41,8 +41,8 @@ static void check_text(const uint8_t *text, size_t size)
     check_true(size < BYTES);
     memcpy(room + FT_TOKEN_SCAN_BEFORE, text, size);
     for (size_t i = 0; i < count_scans(); i++)
-        check_true(scans[i]->is_utf8(room + FT_TOKEN_SCAN_BEFORE,
-                                     size / FT_TOKEN_SCAN_BLOCK + 1) == want);
+        check_true(scans[i]->is_utf8(room + FT_TOKEN_SCAN_BEFORE, size / FT_TOKEN_SCAN_BLOCK + 1) ==
+                   want);
     ft_free(room);
 }
 
@@ -50,7 +50,8 @@ static void check_text(const uint8_t *text, size_t size)
 // the border of two blocks.
 TEST(utf8_is_what_it_is_elsewhere)
 {
-    static const uint8_t rests[] = {0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc2, 0xff};
+    static const uint8_t rests[] = {0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90,
+                                    0x9f, 0xa0, 0xbf, 0xc2, 0xff};
     uint8_t text[40];
 
     memset(text, 'a', sizeof(text));

@@ -24,7 +24,8 @@ enum { ALL_COLUMNS = FT_ENCODE_TYPE_IDS | FT_ENCODE_OFFSETS | FT_ENCODE_WORD_IDS
 static const char *const texts[] = {
     "Hello  don't 1234\n\t caf\u00e9 cafe\u0301 \u4f60\u597d[MASK]<s> ab\u2581\U0001f600.",
     "word17word18 Word5999 [SEP] unknown \u00fcber",
-    "  The quick (\"brown\") fox can't jump 32.3 feet, right?\r\n\r\n\u0420\u0443\u0441\u0441\u043a\u0438\u0439 "
+    "  The quick (\"brown\") fox can't jump 32.3 feet, right?\r\n\r\n"
+    "\u0420\u0443\u0441\u0441\u043a\u0438\u0439 "
     "\u043d\u0430\u0440\u043e\u0434 \ud55c\uad6d\uc5b4 \u0627\u0644\u0639\u0631\u0628\u064a\u0629 "
     "<|endoftext|> \u1e9e\ufb01 \u3000 end",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -70,17 +71,16 @@ static void set_time(const char *path, long seconds)
 static const char *write_vocab(char letter, long seconds)
 {
     static char path[PATH_BYTES];
-    char *text = ft_alloc((size_t)WORDS * 16 + 128);
-    size_t size = 0;
+    ft_text text;
 
-    check_true(text != NULL);
-    size += (size_t)sprintf(text, "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n##1\n##2\n");
+    ft_text_init(&text, SIZE_MAX);
+    ft_text_append_string(&text, "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n##1\n##2\n");
     for (int i = 0; i < WORDS; i++)
-        size += (size_t)sprintf(text + size, "%cord%d\n", letter, i);
+        ft_text_format(&text, "%cord%d\n", letter, i);
     snprintf(path, sizeof(path), "%s/vocab.txt", folder);
-    write_bytes(path, text, size);
+    write_bytes(path, text.data, text.size);
     set_time(path, seconds);
-    ft_free(text);
+    ft_text_finish(&text);
     return path;
 }
 
@@ -122,9 +122,9 @@ static void check_decoded(const ft_tokenizer *got, const ft_tokenizer *want, con
     ft_error err = FT_ERROR_INIT;
     ft_slice text[2];
 
-    check_ok(ft_tokenizer_decode(got, &decoders[0], ft_ids_data(ids), ids->count, false, &text[0],
-                                 &err),
-             &err);
+    check_ok(
+        ft_tokenizer_decode(got, &decoders[0], ft_ids_data(ids), ids->count, false, &text[0], &err),
+        &err);
     check_ok(ft_tokenizer_decode(want, &decoders[1], ft_ids_data(ids), ids->count, false, &text[1],
                                  &err),
              &err);
@@ -226,9 +226,13 @@ static char *read_bytes(const char *path, size_t *size)
 
 TEST(stored_forms_give_what_files_give)
 {
-    static const char *const names[] = {
-        "bert-base-uncased", "gpt2",        "llama2", "llama2/tokenizer.model", "t5-small",
-        "cl100k_base",       "cl100k_base/cl100k_base.tiktoken"};
+    static const char *const names[] = {"bert-base-uncased",
+                                        "gpt2",
+                                        "llama2",
+                                        "llama2/tokenizer.model",
+                                        "t5-small",
+                                        "cl100k_base",
+                                        "cl100k_base/cl100k_base.tiktoken"};
     const char *data = check_data_folder();
     char path[PATH_BYTES];
 
@@ -450,12 +454,8 @@ TEST(heads_say_what_is_wrong)
     static const struct {
         size_t at;
         const char *fault;
-    } faults[] = {{0, "something else"},
-                  {8, "another byte order"},
-                  {16, "another version"},
-                  {20, "another version"},
-                  {24, "another version"},
-                  {NOTES_AT + 5, "cut off"}};
+    } faults[] = {{0, "something else"},   {8, "another byte order"}, {16, "another version"},
+                  {20, "another version"}, {24, "another version"},   {NOTES_AT + 5, "cut off"}};
     ft_arena *arena = ft_arena_create();
     const char *fault;
 
@@ -493,8 +493,9 @@ static void mutate(char *bytes, size_t size, ft_random *random)
     for (uint64_t count = 1 + (ft_random_next(random) & 3); count > 0; count--) {
         size_t from = (ft_random_next(random) & 1) ? (size_t)notes_at : HEAD_BYTES;
         size_t at = from + (size_t)(ft_random_next(random) % (size - from));
-        bytes[at] = (char)(ft_random_next(random) & 1 ? bytes[at] ^ (1 << (ft_random_next(random) & 7))
-                                                      : (int)(ft_random_next(random) & 255));
+        bytes[at] =
+            (char)(ft_random_next(random) & 1 ? bytes[at] ^ (1 << (ft_random_next(random) & 7))
+                                              : (int)(ft_random_next(random) & 255));
     }
     ft_image_seal(bytes, size);
 }
