@@ -2,12 +2,13 @@
 """Whole tokenizers of every family against the reference libraries, on seeded random texts: ids by the interpreter and by
 the fast paths, places in bytes and in characters, words, texts decoded from ids.
 
-    tests/fuzz_tokenizers.py DRIVER [--count N] [--seed N] [--only NAME] [--log FILE] [--list]
+    tests/fuzz_tokenizers.py DRIVER [--count N] [--seed N] [--only NAME] [--log FILE] [--compiled] [--list]
 
 DRIVER is build/*/tests/token_driver. tokenizer.json files are compared with tokenizers 0.23.3, .tiktoken files with
 tiktoken, .model files with sentencepiece, GGUF vocabularies with the one of these that has the same. --count texts go to
 each tokenizer: those of the data folder and, made of their parts, some with the components of other families. --only
-takes the tokenizer of that name or else those with it in their names. One difference fails.
+takes the tokenizer of that name or else those with it in their names; --compiled goes by way of their compiled forms. One
+difference fails.
 
 Skips (exit status 0, and says so) where the reference or the data is not there, as fuzz_tokenize.py does.
 """
@@ -42,7 +43,7 @@ def run_all(tokenizers, options, scratch):
                 print(name)
                 continue
             start, case = time.monotonic(), make()
-            texts, differ = token_compare.run(case, options.program, options.count, options.seed, corpus, pool)
+            texts, differ = token_compare.run(case, options.program, options.count, options.seed, corpus, pool, options.compiled)
             if options.log:
                 write_log(options.log, case, texts, options.seed, differ)
             print("%-36s %8d texts, %d differ from %s, %.1f s" % (
@@ -58,6 +59,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="")
     parser.add_argument("--log", default="")
+    parser.add_argument("--compiled", action="store_true", help="by way of their compiled forms")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     tokenizers = find_reference()

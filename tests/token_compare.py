@@ -25,8 +25,8 @@ class Error(Exception):
 class Driver:
     """One process, asked again and again; one thread at a time may use it."""
 
-    def __init__(self, program, tokenizer):
-        self.process = subprocess.Popen([program, tokenizer], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, program, tokenizer, compiled):
+        self.process = subprocess.Popen([program, tokenizer] + ["compiled"] * compiled, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def close(self):
         self.process.stdin.close()
@@ -87,9 +87,9 @@ def in_characters(texts, columns):
 class Comparison:
     """One of our files against its reference."""
 
-    def __init__(self, program, case, path):
+    def __init__(self, program, case, path, compiled):
         self.case, self.path, self.wrong = case, path, 0
-        self.driver = Driver(program, path)
+        self.driver = Driver(program, path, compiled)
 
     def close(self):
         if self.driver.close() != 0:
@@ -160,11 +160,11 @@ def run_batch(case, comparisons, pool, texts, turn, number):
         one.check_decoded(ids, decoded, turn.keep_special)
 
 
-def run(case, program, count, seed, corpus, pool):
+def run(case, program, count, seed, corpus, pool, compiled=False):
     """(texts, differences)"""
     seed = zlib.crc32(case.name.encode()) ^ seed
     texts = token_texts.Texts(seed, case.words, case.added, corpus)
-    comparisons = [Comparison(program, case, path) for path in case.paths]
+    comparisons = [Comparison(program, case, path, compiled) for path in case.paths]
     size, done = min(BATCH, count // 8 + 1), 0
     while done < count:
         batch = texts.batch(min(size, count - done))

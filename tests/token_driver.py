@@ -77,8 +77,8 @@ class Error(str):
 
 def ask(program, tokenizer, requests, timeout=600, compiled=False):
     """The answers to a list of what encode, pair and decode give."""
-    done = subprocess.run([program, tokenizer] + ["compiled"] * compiled, input=b"".join(one for one, _ in requests), stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=timeout)
+    done = subprocess.run([program, tokenizer] + ["compiled"] * compiled, input=b"".join(one for one, _ in requests),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout)
     if done.returncode != 0:
         raise RuntimeError("%s %s ended with %d: %s" % (program, tokenizer, done.returncode,
                                                         done.stderr.decode(errors="replace")[-2000:]))

@@ -26,8 +26,8 @@ enum { SOURCES_MAX = 8, NAME_BYTES = 64 };
 // The clock of file systems has steps: a file may be changed twice within one. Those that were
 // changed just now are not kept yet.
 enum { JUST_NOW_MS = 100 };
-// What is compiled as quickly as a file is opened is not kept.
-enum { IMAGE_BYTES_MIN = 1 << 16 };
+// Some 4,000 pieces: what is smaller is built within half a millisecond, which is not worth a file.
+enum { IMAGE_BYTES_MIN = 1 << 18 };
 
 // What a file is, as far as that can be told without reading it. All 0: not there.
 typedef struct identity {
