@@ -64,8 +64,9 @@ static bool is_utf8(const uint8_t *bytes, size_t blocks)
             const uint8_t b = at[i], b1 = at[i - 1], b2 = at[i - 2], b3 = at[i - 3];
             // Behind the first byte of a character of 2, 3 or 4 come so many 10xxxxxx, nowhere
             // else.
-            uint8_t wanted = at_least(b1, 0xc0) | at_least(b2, 0xe0) | at_least(b3, 0xf0);
-            faults |= (uint8_t)(wanted ^ (b & ~(b << 1))) | at_least(b, 0xf5);
+            uint8_t wanted =
+                (uint8_t)(at_least(b1, 0xc0) | at_least(b2, 0xe0) | at_least(b3, 0xf0));
+            faults |= (uint8_t)((wanted ^ (b & ~(b << 1))) | at_least(b, 0xf5));
             // Overlong ones, surrogates, beyond U+10FFFF.
             others |= (b & 0xfe) == 0xc0;
             others |= (b1 == 0xe0) & (b < 0xa0);
