@@ -14,9 +14,11 @@ from program import Player
 
 WORDS = 8000
 PIPELINE = """\
-- read: in.jsonl
-- tokenize: {model: vocab.txt}
-- write: {path: out.jsonl, overwrite: true}
+stages:
+  - read: in.jsonl
+    fields: {text: string}
+  - tokenize: vocab.txt
+  - write: out.jsonl
 """
 
 
@@ -24,7 +26,7 @@ def prepare(player, first="word"):
     """A tokenizer that is large enough to be kept, and not of just now."""
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(first + str(number) for number in range(WORDS))]
     path = player.write("vocab.txt", "\n".join(pieces) + "\n")
-    os.utime(path, (1000, 1000 + len(first)))
+    os.utime(path, (1000, 1000 + ord(first[-1])))
     player.write("text", " ".join("word%d" % number for number in range(0, WORDS, 7)) + " other\n")
 
 
@@ -64,6 +66,7 @@ def used_by_a_pipeline(player):
         result = player.run("run", "p.yaml", env=env)
         assert result.status == 0, str(result)
         outputs.append(player.read("out.jsonl"))
+        os.unlink(os.path.join(player.folder, "out.jsonl"))
     assert len(kept(player)) == 1 and outputs[0] == outputs[1] and b"tokens" in outputs[0], outputs[0][:200]
 
 
