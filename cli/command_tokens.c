@@ -114,8 +114,8 @@ static int tokens(const ft_arguments *arguments)
     const char *path = find_model(model, arguments->arena, &err);
     if (!path)
         return ft_command_fail(FT_EXIT_USAGE, &err);
-    if (!ft_tokenizer_open(path, ft_surroundings_cache(arguments->arena, "tokenizers"),
-                           arguments->arena, &tokenizer, &err))
+    if (!ft_tokenizer_open(path, ft_surroundings_tokenizers(arguments->arena), arguments->arena,
+                           &tokenizer, &err))
         return ft_command_fail(FT_EXIT_FAILED, &err);
     counter.coder = ft_token_coder_create(tokenizer, settings, NULL, &err);
     if (!counter.coder)

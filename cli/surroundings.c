@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "runtime/memory/alloc.h"
+#include "runtime/system/file.h"
 #include "stages/nn/isa.h"
 
 const char *ft_surroundings_variable(const char *name)
@@ -25,6 +26,15 @@ const char *ft_surroundings_cache(ft_arena *arena, const char *name)
     if (cache && cache[0] == '/')
         return ft_arena_format(arena, "%s/ftpipe/%s", cache, name);
     return home ? ft_arena_format(arena, "%s/.cache/ftpipe/%s", home, name) : NULL;
+}
+
+const char *ft_surroundings_tokenizers(ft_arena *arena)
+{
+    const char *home = variable_or_null("HOME");
+
+    if (!variable_or_null("XDG_CACHE_HOME") && (!home || ft_file_find(home) != FT_FILE_FOLDER))
+        return NULL;
+    return ft_surroundings_cache(arena, "tokenizers");
 }
 
 const char *ft_surroundings_store(ft_arena *arena)

@@ -104,8 +104,9 @@ def nowhere_to_keep_it(player):
     wanted = count(player)
     player.write("file", "")
     assert count(player, "file") == wanted
-    result = player.run("tokens", "-m", "vocab.txt", "text", env={"XDG_CACHE_HOME": "", "HOME": "/nonexistent/home"})
+    result = player.run("tokens", "-m", "vocab.txt", "text", env={"XDG_CACHE_HOME": "", "HOME": player.folder + "/home"})
     assert result.status == 0 and not result.err and int(result.out.split()[0]) == wanted, str(result)
+    assert not os.path.exists(os.path.join(player.folder, "home")), "a home was made"
 
 
 def at_once(player):
