@@ -15,8 +15,8 @@
 const char *ft_surroundings_variable(const char *name);
 // $XDG_CACHE_HOME/ftpipe/NAME, else ~/.cache/ftpipe/NAME; NULL when nothing says where.
 const char *ft_surroundings_cache(ft_arena *arena, const char *name);
-// The folder of compiled tokenizers, which need not exist; NULL when nothing says where, or when the
-// home that is said is not there: it is not made.
+// The folder of compiled tokenizers, which need not exist; NULL when nothing says where, or when
+// HOME is not there, which is not made.
 const char *ft_surroundings_tokenizers(ft_arena *arena);
 // The model store's folder, which need not exist; NULL when nothing says where.
 const char *ft_surroundings_store(ft_arena *arena);

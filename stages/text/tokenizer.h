@@ -29,7 +29,8 @@ typedef struct ft_tokenizer_info {
 // in the arena.
 bool ft_tokenizer_describe(const char *path, ft_arena *arena, ft_tokenizer_info *out,
                            ft_error *err) FT_MUST_CHECK;
-// All of it, into the arena.
+// All of it, into the arena. ft_tokenizer_open (tokenizer_store.h) does it once and keeps what it
+// made.
 bool ft_tokenizer_load(const char *path, ft_arena *arena, const ft_tokenizer **out,
                        ft_error *err) FT_MUST_CHECK;
 const ft_tokenizer_info *ft_tokenizer_get_info(const ft_tokenizer *tokenizer);
