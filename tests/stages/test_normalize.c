@@ -387,7 +387,7 @@ static void check_refused(const blob *whole, size_t size, const char *why)
     check_fails(ft_charsmap_parse((ft_slice){(const char *)whole->bytes, size}, "m.json", "the map",
                                   arena, &map, &err),
                 &err, FT_ERROR_DATA);
-    check_contains(err.message, "m.json: the map");
+    check_contains(err.message, "`m.json`, at `the map`: ");
     check_contains(err.message, why);
     ft_arena_destroy(arena);
 }
@@ -428,7 +428,7 @@ TEST(charsmap_base64_says_what_is_wrong_with_it)
     } faults[] = {{"AAAA=", "cut off at letter 5 of 5"},
                   {"AA*A", "no base64 at letter 2 of 4"},
                   {"A=AA", "no base64 at letter 1 of 4"},
-                  {"", "has 0 bytes"},
+                  {"", "0 bytes"},
                   {"AAAAAA==", "a trie of 0 bytes"}};
     ft_arena *arena = ft_arena_create();
     const ft_charsmap *map;

@@ -182,7 +182,7 @@ TEST(tokenizer_json_lies)
     check_refused("\"ids\": [1]", "\"ids\": [-7]", "`post_processor`", "out of range");
     check_refused("\"ids\": [1]", "\"ids\": 1", "`post_processor`", "no `ids`");
     check_refused("\"id\": \"A\"", "\"id\": \"B\"", "`post_processor`", "the text A once");
-    check_refused("\"lowercase\": true}", "\"lowercase\": true", "", "reading");
+    check_refused("\"lowercase\": true}", "\"lowercase\": true", "", "invalid JSON at byte");
 }
 
 static void check_vocab(const char *text, const char *message)
