@@ -54,15 +54,19 @@ typedef struct ft_bpe {
     int32_t unknown;
     int32_t byte_tokens[256];  // <0x00> to <0xFF>; -1: not there.
     bool fuse_unknown, byte_fallback, ignore_merges;
-    bool by_text;       // Merges are found by the joined text: unknown characters stay to the end.
-    bool is_bytes;      // Pieces are bytes, not text.
-    bool takes_bytes;   // Every byte is a symbol: words may be given as bytes, by the following.
-    bool unique_sizes;  // An id has one size in bytes, raw_sizes[record].
-    uint32_t byte_symbols[256];
+    bool by_text;   // Merges are found by the joined text: unknown characters stay to the end.
+    bool is_bytes;  // Pieces are bytes, not text.
+    // Words may be given raw, by all that follows: as the bytes that the letters of a vocabulary
+    // stand for, or as text with a space for each U+2581.
+    bool takes_bytes, takes_spaces;
+    bool unique_sizes;              // An id has one size in bytes, raw_sizes[record].
+    uint32_t byte_symbols[256];     // FT_BPE_NOTHING: of no piece, or not ASCII with takes_spaces.
     const ft_bpe_cell *byte_cells;  // [256 * 256]
     const uint32_t *raw_sizes;
     const ft_bpe_word *words;  // [1 << (64 - word_shift)]
     unsigned word_shift;
+    // Where text can be cut; NULL without takes_spaces.
+    const ft_token_joins *joins;  // [256]
 } ft_bpe;
 
 // `vocab` holds the pieces of the definition.
@@ -72,6 +76,9 @@ bool ft_bpe_build(const ft_model_definition *definition, const ft_vocab *vocab, 
 bool ft_bpe_has_char(const ft_bpe *bpe, uint32_t code_point);
 // To or from an image (token_image.h), behind the vocabulary.
 void ft_bpe_transfer(ft_bpe *bpe, const ft_vocab *vocab, ft_image *image);
+// What words that are given raw need.
+bool ft_bpe_build_raw(const ft_model_definition *definition, ft_bpe *bpe, ft_arena *arena,
+                      ft_error *err) FT_MUST_CHECK;
 // The most tokens that a word of `size` bytes may give.
 size_t ft_bpe_room(const ft_bpe *bpe, size_t size);
 bool ft_bpe_split(const ft_bpe *bpe, ft_slice word, ft_model_work *work, ft_token_sink *sink,
@@ -79,6 +86,9 @@ bool ft_bpe_split(const ft_bpe *bpe, ft_slice word, ft_model_work *work, ft_toke
 // A model that takes_bytes.
 bool ft_bpe_split_bytes(const ft_bpe *bpe, ft_slice word, ft_model_work *work, ft_token_sink *sink,
                         ft_error *err) FT_MUST_CHECK;
+// A model that takes_spaces; only ids, places are not those of the raw word.
+bool ft_bpe_split_spaces(const ft_bpe *bpe, ft_slice word, ft_model_work *work, ft_token_sink *sink,
+                         ft_error *err) FT_MUST_CHECK;
 
 // Short words that are merged side by side: while one waits for the table of pairs, the others go
 // on.

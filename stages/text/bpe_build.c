@@ -498,132 +498,6 @@ static void find_byte_tokens(builder *b)
     }
 }
 
-// The bytes that a piece stands for; how many, 0 when some of its letters is none.
-static size_t raw_bytes(const ft_bpe *bpe, ft_slice text, uint8_t *out, size_t room)
-{
-    size_t size = 0;
-
-    for (size_t at = 0; at < text.size; size++) {
-        int byte = bpe->is_bytes ? (uint8_t)text.data[at++] : ft_bpe_byte(ft_utf8_next(text, &at));
-        if (byte < 0)
-            return 0;
-        if (size < room)
-            out[size] = (uint8_t)byte;
-    }
-    return size;
-}
-
-static void add_word(ft_bpe *bpe, ft_bpe_word *words, const uint8_t *bytes, size_t size, int32_t id)
-{
-    const size_t mask = ((size_t)1 << (64 - bpe->word_shift)) - 1;
-    uint64_t key[2];
-
-    ft_bpe_word_key(bytes, size, key);
-    key[1] |= (uint64_t)FT_BPE_MARK << 56;
-    size_t at = (size_t)(ft_bpe_word_hash(key) >> bpe->word_shift);
-    ft_bpe_word word = {key[0], ft_bpe_word_rest(key) | (uint64_t)id << FT_BPE_ID_BIT};
-    while (words[at].rest != 0 && (words[at].start != word.start ||
-                                   (words[at].rest ^ word.rest) << (64 - FT_BPE_ID_BIT) != 0))
-        at = (at + 1) & mask;
-    words[at] = word;
-}
-
-// Pieces that wait to be merged together.
-typedef struct word_builder {
-    ft_bpe *bpe;
-    ft_bpe_word *words;
-    ft_bpe_lane lanes[FT_BPE_LANES];
-    uint8_t raws[FT_BPE_LANES][16];
-    int32_t ids[FT_BPE_LANES];
-    size_t count;
-} word_builder;
-
-static void flush_words(word_builder *w)
-{
-    uint32_t sizes[FT_BPE_LANES];
-
-    for (size_t i = 0; i < w->count; i++)
-        sizes[i] = w->lanes[i].count;
-    if (w->count > 0)
-        ft_bpe_merge_lanes(w->bpe, w->lanes, w->count);
-    for (size_t i = 0; i < w->count; i++) {
-        if (w->lanes[i].count == 1 && w->lanes[i].symbols[0] == (uint32_t)w->ids[i])
-            add_word(w->bpe, w->words, w->raws[i], sizes[i], w->ids[i]);
-    }
-    w->count = 0;
-}
-
-// Pieces that are what their own bytes merge to, or are taken whole.
-static void fill_words(builder *b, ft_bpe_word *words, uint32_t *raw_sizes)
-{
-    ft_bpe *bpe = b->bpe;
-    word_builder w = {.bpe = bpe, .words = words};
-
-    for (size_t i = 0; i < b->vocab->count; i++) {
-        const ft_vocab_record *record = &b->vocab->records[i];
-        uint8_t *raw = w.raws[w.count];
-        size_t size = raw_bytes(bpe, (ft_slice){b->vocab->texts + record->offset, record->size},
-                                raw, FT_BPE_WORD);
-        raw_sizes[i] = (uint32_t)size;
-        if (record->id < 0 || size == 0 || size > FT_BPE_WORD)
-            continue;
-        w.ids[w.count] = record->id;
-        if (bpe->ignore_merges)
-            add_word(bpe, words, raw, size, record->id);
-        else if (ft_bpe_open_lane(bpe, raw, size, &w.lanes[w.count]))
-            w.count++;
-        if (w.count == FT_BPE_LANES)
-            flush_words(&w);
-    }
-    flush_words(&w);
-}
-
-static bool build_byte_path(builder *b, ft_error *err)
-{
-    enum { BYTES = 256 };
-    ft_bpe *bpe = b->bpe;
-    size_t count = b->vocab->count;
-    unsigned bits = 6;
-
-    while (((size_t)1 << bits) < count + count / 2)
-        bits++;
-    ft_bpe_cell *cells = ft_arena_aligned(b->arena, sizeof(*cells) * BYTES * BYTES, 64);
-    ft_bpe_word *words = ft_arena_aligned(b->arena, sizeof(*words) << bits, 64);
-    uint32_t *raw_sizes = ft_arena_alloc(b->arena, (count + 1) * sizeof(*raw_sizes));
-    if (!cells || !words || !raw_sizes)
-        return ft_fail_nomem(err, sizeof(*words) << bits);
-    memset(cells, 0xff, sizeof(*cells) * BYTES * BYTES);  // FT_BPE_NOTHING
-    for (size_t i = 0; i < BYTES; i++) {
-        for (size_t k = 0; k < BYTES && bpe->byte_symbols[i] != FT_BPE_NOTHING; k++)
-            cells[i * BYTES + k] = ft_bpe_look(bpe, bpe->byte_symbols[i], bpe->byte_symbols[k]);
-    }
-    memset(words, 0, sizeof(*words) << bits);
-    bpe->byte_cells = cells;
-    bpe->words = words;
-    bpe->word_shift = 64 - bits;
-    bpe->raw_sizes = raw_sizes;
-    fill_words(b, words, raw_sizes);
-    return true;
-}
-
-static bool check_byte_path(builder *b)
-{
-    ft_bpe *bpe = b->bpe;
-    size_t live = 0;
-
-    bpe->takes_bytes = bpe->is_bytes || (b->definition->merge_rule == FT_MERGES_LISTED &&
-                                         bpe->prefix.size + bpe->suffix.size == 0);
-    bpe->unique_sizes = true;
-    for (unsigned byte = 0; byte < 256; byte++) {
-        bpe->takes_bytes &= bpe->is_bytes || bpe->byte_symbols[byte] != FT_BPE_NOTHING;
-        bpe->unique_sizes &= bpe->byte_symbols[byte] < FT_BPE_PHANTOM;
-    }
-    for (size_t i = 0; i < b->vocab->count; i++)
-        live += b->vocab->records[i].id >= 0;
-    bpe->unique_sizes &= live == b->vocab->ordered;
-    return bpe->takes_bytes;
-}
-
 bool ft_bpe_build(const ft_model_definition *definition, const ft_vocab *vocab, const char *path,
                   ft_arena *arena, ft_bpe *out, ft_error *err)
 {
@@ -656,7 +530,7 @@ bool ft_bpe_build(const ft_model_definition *definition, const ft_vocab *vocab, 
     find_byte_tokens(&b);
     bool done =
         out->by_text ? add_by_text(&b, err) : add_listed(&b, err) && add_bytes_of_pieces(&b, err);
-    done = done && (!check_byte_path(&b) || build_byte_path(&b, err));
+    done = done && ft_bpe_build_raw(definition, out, arena, err);
     ft_arena_destroy(b.scratch);
     return done;
 }

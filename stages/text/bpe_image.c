@@ -76,8 +76,8 @@ static void transfer_words(ft_bpe *bpe, ft_image *image)
     ft_image_check(image, has_free && bits > 0, fault);
 }
 
-// Of a model that takes bytes.
-static void transfer_byte_path(ft_bpe *bpe, ft_image *image)
+// Of a model that takes words raw.
+static void transfer_raw(ft_bpe *bpe, ft_image *image)
 {
     const void *cells = bpe->byte_cells, *raw_sizes = bpe->raw_sizes;
 
@@ -86,6 +86,11 @@ static void transfer_byte_path(ft_bpe *bpe, ft_image *image)
     ft_image_table(image, &raw_sizes, bpe->vocab->count, sizeof(*bpe->raw_sizes), NULL, NULL);
     bpe->byte_cells = cells;
     bpe->raw_sizes = raw_sizes;
+    if (!bpe->takes_spaces)
+        return;
+    const void *joins = bpe->joins;
+    ft_image_table(image, &joins, BYTES, sizeof(*bpe->joins), NULL, NULL);
+    bpe->joins = joins;
 }
 
 void ft_bpe_transfer(ft_bpe *bpe, const ft_vocab *vocab, ft_image *image)
@@ -98,6 +103,7 @@ void ft_bpe_transfer(ft_bpe *bpe, const ft_vocab *vocab, ft_image *image)
     FT_IMAGE_FIELD(image, bpe->by_text, 1);
     FT_IMAGE_FIELD(image, bpe->is_bytes, 1);
     FT_IMAGE_FIELD(image, bpe->takes_bytes, 1);
+    FT_IMAGE_FIELD(image, bpe->takes_spaces, 1);
     FT_IMAGE_FIELD(image, bpe->unique_sizes, 1);
     for (size_t i = 0; i < BYTES; i++) {
         FT_IMAGE_ID(image, bpe->byte_tokens[i]);
@@ -110,7 +116,8 @@ void ft_bpe_transfer(ft_bpe *bpe, const ft_vocab *vocab, ft_image *image)
     // A model of bytes has no characters; all of it goes by bytes.
     if (!bpe->is_bytes)
         transfer_all_chars(bpe, image);
-    if (bpe->takes_bytes)
-        transfer_byte_path(bpe, image);
+    if (bpe->takes_bytes || bpe->takes_spaces)
+        transfer_raw(bpe, image);
     ft_image_check(image, bpe->takes_bytes || !bpe->is_bytes, fault);
+    ft_image_check(image, !bpe->takes_bytes || !bpe->takes_spaces, fault);
 }

@@ -111,6 +111,11 @@ bool ft_pattern_is(const ft_pattern *pattern, ft_slice source)
     return pattern->kind != LITERAL && ft_slice_equal(pattern->source, source);
 }
 
+bool ft_pattern_is_literal(const ft_pattern *pattern, ft_slice text)
+{
+    return pattern->kind == LITERAL && ft_slice_equal(pattern->source, text);
+}
+
 static bool next_literal(ft_slice literal, ft_slice text, size_t from, size_t *start, size_t *end)
 {
     const char *at = text.data + from, *stop = text.data + text.size;

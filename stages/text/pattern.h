@@ -44,3 +44,4 @@ bool ft_pattern_step(const ft_pattern *pattern, ft_slice text, ft_matches *match
 const struct ft_grammar *ft_pattern_grammar(const ft_pattern *pattern);
 // Is it this regular expression, letter by letter?
 bool ft_pattern_is(const ft_pattern *pattern, ft_slice source);
+bool ft_pattern_is_literal(const ft_pattern *pattern, ft_slice text);

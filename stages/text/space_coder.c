@@ -7,10 +7,12 @@
 
 #include "runtime/memory/alloc.h"
 #include "stages/text/normalize.h"
+#include "stages/text/pattern.h"
 #include "stages/text/unicode.h"
 
 #define SIGN FT_SLICE("\xe2\x96\x81")
 enum { SIGN_BYTES = 3, BLOCK_WORDS = 64, BLOCK_BYTES = 4096, SLACK = 64, CACHE_BYTES = 1 << 24 };
+enum { CUT_WORDS = 512 };
 
 struct ft_space_coder {
     const ft_definition *definition;
@@ -19,7 +21,9 @@ struct ft_space_coder {
     ft_space_rule rule;
     ft_model_scratch *scratch;
     ft_aligned text, spare;
-    bool stops[256];  // Bytes at which a word may end.
+    bool stops[256];              // Bytes at which a word may end.
+    const ft_token_joins *joins;  // RUNS, where text can be cut by them; else NULL.
+    bool is_raw, has_prefix;      // What ft_space_coder_is_raw says; with a sign in front.
     // The words at work, one behind the other.
     ft_buffer *block;
     uint32_t ends[BLOCK_WORDS];
@@ -46,6 +50,26 @@ ft_space_rule ft_space_rule_of(const ft_definition *definition, const ft_token_m
                                                                               : FT_SPACES_NONE;
 }
 
+// The steps put signs for spaces, and one in front, and do nothing else.
+static bool only_signs(const ft_definition *definition, bool *out_prefix)
+{
+    size_t replaced = 0, prepended = 0;
+
+    for (size_t i = 0; i < definition->normalize_count; i++) {
+        const ft_normalize_step *step = &definition->normalize[i];
+        if (step->kind == FT_NORMALIZE_REPLACE &&
+            ft_pattern_is_literal(step->replace.pattern, FT_SLICE(" ")) &&
+            ft_slice_equal(step->replace.content, SIGN))
+            replaced++;
+        else if (step->kind == FT_NORMALIZE_PREPEND && ft_slice_equal(step->prepend, SIGN))
+            prepended++;
+        else
+            return false;
+    }
+    *out_prefix = prepended == 1;
+    return replaced == 1 && prepended <= 1;
+}
+
 ft_space_coder *ft_space_coder_create(const ft_definition *definition, const ft_token_model *model,
                                       ft_account *account, ft_error *err)
 {
@@ -59,6 +83,8 @@ ft_space_coder *ft_space_coder_create(const ft_definition *definition, const ft_
     coder->model = model;
     coder->account = coder->text.account = coder->spare.account = account;
     coder->rule = ft_space_rule_of(definition, model);
+    coder->joins = coder->rule == FT_SPACES_RUNS ? ft_token_model_joins(model) : NULL;
+    coder->is_raw = coder->joins && only_signs(definition, &coder->has_prefix);
     coder->stops[0xe2] = true;  // Of the sign, and of white space.
     if (coder->rule == FT_SPACES_EACH)
         coder->stops[' '] = true;
@@ -109,11 +135,8 @@ static bool flush(ft_space_coder *coder, ft_ids *ids, ft_error *err)
     return true;
 }
 
-static bool make_room(ft_space_coder *coder, size_t size, ft_ids *ids, ft_error *err)
+static bool grow_block(ft_space_coder *coder, size_t size, ft_error *err)
 {
-    if ((coder->count == BLOCK_WORDS || coder->size + size + SLACK > coder->block->size_bytes) &&
-        !flush(coder, ids, err))
-        return false;
     if (size + SLACK <= coder->block->size_bytes)
         return true;
     ft_buffer *larger = ft_buffer_create(coder->account, size + SLACK, err);
@@ -122,6 +145,14 @@ static bool make_room(ft_space_coder *coder, size_t size, ft_ids *ids, ft_error 
     ft_buffer_unref(coder->block);
     coder->block = larger;
     return true;
+}
+
+static bool make_room(ft_space_coder *coder, size_t size, ft_ids *ids, ft_error *err)
+{
+    if ((coder->count == BLOCK_WORDS || coder->size + size + SLACK > coder->block->size_bytes) &&
+        !flush(coder, ids, err))
+        return false;
+    return grow_block(coder, size, err);
 }
 
 static bool add_word(ft_space_coder *coder, bool sign, ft_slice word, ft_ids *ids, ft_error *err)
@@ -187,6 +218,90 @@ static bool add_part(ft_space_coder *coder, ft_slice word, bool was_space, ft_id
     return (word.size == 0 && !was_space) || add_word(coder, true, word, ids, err);
 }
 
+// Ends of words, where no token may go on: from `at` on, behind the byte `before`.
+static size_t cut_words(const ft_token_joins *joins, ft_slice text, size_t at, uint8_t before,
+                        uint32_t ends[CUT_WORDS])
+{
+    const uint8_t *bytes = (const uint8_t *)text.data;
+    size_t count = 0;
+
+    for (; at < text.size && count < CUT_WORDS - 1; at++) {
+        uint8_t byte = bytes[at];
+        ends[count] = (uint32_t)at;
+        count += !(joins[before][byte / 8] >> byte % 8 & 1);
+        before = byte;
+    }
+    if (at == text.size)
+        ends[count++] = (uint32_t)at;
+    return count;
+}
+
+static bool too_large(ft_slice text, ft_error *err)
+{
+    return ft_fail(err, FT_ERROR_LIMIT, "a text of %zu bytes between two added tokens", text.size);
+}
+
+// Normalised text that can be cut by `joins`.
+static bool add_joined(ft_space_coder *coder, ft_slice text, size_t enough, ft_ids *ids,
+                       ft_error *err)
+{
+    uint32_t ends[CUT_WORDS];
+    size_t from = 0, added;
+
+    if (text.size > UINT32_MAX)
+        return too_large(text, err);
+    while (from < text.size && ids->count < enough) {
+        size_t count = cut_words(coder->joins, text, from + 1, (uint8_t)text.data[from], ends);
+        ft_slice words = {text.data + from, ends[count - 1] - from};
+        size_t room = ft_token_model_room(coder->model, words.size);
+        for (size_t i = 0; i < count; i++)
+            ends[i] -= (uint32_t)from;
+        if (!ft_ids_reserve(ids, room, err) ||
+            !ft_token_model_words(coder->model, coder->scratch, words, ends, count,
+                                  ft_ids_data(ids) + ids->count, room, &added, err))
+            return false;
+        ids->count += added;
+        from += words.size;
+    }
+    return true;
+}
+
+bool ft_space_coder_is_raw(const ft_space_coder *coder)
+{
+    return coder->is_raw;
+}
+
+bool ft_space_coder_add_raw(ft_space_coder *coder, ft_slice text, size_t enough, ft_ids *ids,
+                            ft_error *err)
+{
+    uint32_t ends[CUT_WORDS];
+    size_t from = 0, added;
+    size_t front = coder->has_prefix;  // Spaces that are put in front.
+
+    if (text.size > UINT32_MAX - 1)
+        return too_large(text, err);
+    while (from < text.size && ids->count < enough) {
+        size_t count =
+            front ? cut_words(coder->joins, text, from, ' ', ends)
+                  : cut_words(coder->joins, text, from + 1, (uint8_t)text.data[from], ends);
+        size_t size = ends[count - 1] - from, room = size + front;
+        if (!grow_block(coder, room, err) || !ft_ids_reserve(ids, room, err))
+            return false;
+        char *block = coder->block->data;
+        block[0] = ' ';
+        memcpy(block + front, text.data + from, size);
+        for (size_t i = 0; i < count; i++)
+            ends[i] += (uint32_t)front - (uint32_t)from;
+        if (!ft_token_model_byte_words(coder->model, coder->scratch, (ft_slice){block, room}, ends,
+                                       count, ft_ids_data(ids) + ids->count, room, &added, err))
+            return false;
+        ids->count += added;
+        from += size;
+        front = 0;
+    }
+    return true;
+}
+
 bool ft_space_coder_add(ft_space_coder *coder, ft_slice text, size_t enough, ft_ids *ids,
                         ft_error *err)
 {
@@ -194,6 +309,8 @@ bool ft_space_coder_add(ft_space_coder *coder, ft_slice text, size_t enough, ft_
     size_t from = 0, at = 0;
     bool was_space = false;
 
+    if (coder->joins)
+        return add_joined(coder, text, enough, ids, err);
     coder->count = coder->size = 0;
     while (at < text.size && ids->count < enough) {
         size_t white = 0;

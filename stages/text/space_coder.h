@@ -31,3 +31,9 @@ bool ft_space_coder_normalize(ft_space_coder *coder, ft_slice part, ft_slice *ou
 // behind the text may be read.
 bool ft_space_coder_add(ft_space_coder *coder, ft_slice text, size_t enough, ft_ids *ids,
                         ft_error *err) FT_MUST_CHECK;
+
+// Whether a text need not be normalised, where none of its normalised form is asked for: all that
+// would happen to it is that the sign takes the place of spaces, and stands in front.
+bool ft_space_coder_is_raw(const ft_space_coder *coder);
+bool ft_space_coder_add_raw(ft_space_coder *coder, ft_slice text, size_t enough, ft_ids *ids,
+                            ft_error *err) FT_MUST_CHECK;

@@ -164,6 +164,8 @@ static bool add_part(ft_token_coder *coder, ft_slice part, ft_error *err)
     const ft_added_token *token;
     ft_slice before;
 
+    if (coder->spaced && walk.set->count == 0 && ft_space_coder_is_raw(coder->spaced))
+        return ft_space_coder_add_raw(coder->spaced, part, coder->enough, coder->ids, err);
     if (!normalize_part(coder, &part, err))
         return false;
     walk.text = part;

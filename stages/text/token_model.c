@@ -15,6 +15,7 @@
 #include "stages/text/word_cache.h"
 #include "stages/text/wordpiece.h"
 
+enum { SIGN_CODE_POINT = 0x2581 };
 enum { KEY_SHORT = FT_WORD_SHORT - 1, KEY_LONG = FT_WORD_LONG - 1, KEY_BYTES = FT_BPE_MARK };
 
 struct ft_token_model {
@@ -63,13 +64,10 @@ static bool build_wordpiece(ft_token_model *model, const ft_model_definition *d,
     return built;
 }
 
-static bool begins_at(const ft_vocab *vocab, const ft_bpe *bpe, ft_slice sign)
+static bool begins_at(const ft_vocab *vocab, ft_slice sign)
 {
-    size_t end = 0, live = 0;
+    size_t live = 0;
 
-    // A sign that is unknown to the model would become one token with what is unknown around it.
-    if (!ft_bpe_has_char(bpe, ft_utf8_next(sign, &end)))
-        return false;
     for (size_t i = 0; i < vocab->count; i++) {
         const ft_vocab_record *record = &vocab->records[i];
         const char *text = vocab->texts + record->offset;
@@ -91,8 +89,7 @@ static bool begins_at(const ft_vocab *vocab, const ft_bpe *bpe, ft_slice sign)
 // Nothing else than merges joins, ends or begins words.
 static bool only_merges(const ft_model_definition *d)
 {
-    return d->kind == FT_MODEL_BPE && !d->ignore_merges && d->prefix.size == 0 &&
-           d->suffix.size == 0 && !d->is_bytes;
+    return !d->ignore_merges && d->prefix.size == 0 && d->suffix.size == 0 && !d->is_bytes;
 }
 
 bool ft_token_model_build(const ft_model_definition *definition, const char *path, ft_arena *arena,
@@ -120,8 +117,10 @@ bool ft_token_model_build(const ft_model_definition *definition, const char *pat
     case FT_MODEL_BPE:
         if (!ft_bpe_build(definition, &model->vocab, path, arena, &model->bpe, err))
             return false;
+        // A sign that is unknown to the model would become one token with what is unknown around.
         model->begins_at_sign = only_merges(definition) &&
-                                begins_at(&model->vocab, &model->bpe, FT_SLICE("\xe2\x96\x81"));
+                                ft_bpe_has_char(&model->bpe, SIGN_CODE_POINT) &&
+                                begins_at(&model->vocab, FT_SLICE("\xe2\x96\x81"));
         return true;
     case FT_MODEL_UNIGRAM:
         return ft_unigram_build(definition, &model->vocab, arena, &model->unigram, err);
@@ -266,8 +265,10 @@ static bool split_byte_ids(const ft_token_model *model, ft_model_scratch *scratc
 {
     ft_token_sink sink = {.ids = out, .room = room};
 
-    return ft_bpe_split_bytes(&model->bpe, word, &scratch->work, &sink, err) &&
-           check_room(&sink, out_count, err);
+    bool done = model->bpe.takes_spaces
+                    ? ft_bpe_split_spaces(&model->bpe, word, &scratch->work, &sink, err)
+                    : ft_bpe_split_bytes(&model->bpe, word, &scratch->work, &sink, err);
+    return done && check_room(&sink, out_count, err);
 }
 
 static void keep_long(ft_word_cache *cache, ft_word_long *place, const uint64_t key[4],
@@ -641,6 +642,11 @@ bool ft_token_model_byte_split(const ft_token_model *model, ft_model_scratch *sc
 bool ft_token_model_begins_at_sign(const ft_token_model *model)
 {
     return model->begins_at_sign;
+}
+
+const ft_token_joins *ft_token_model_joins(const ft_token_model *model)
+{
+    return model->kind == FT_MODEL_BPE ? model->bpe.joins : NULL;
 }
 
 const ft_wordpiece *ft_token_model_wordpiece(const ft_token_model *model)

@@ -69,6 +69,13 @@ bool ft_token_model_byte_words(const ft_token_model *model, ft_model_scratch *sc
 // merges never go from other characters to it.
 bool ft_token_model_begins_at_sign(const ft_token_model *model);
 
+// Bit b of row a: one token may have a character that ends with the byte a, and then one that
+// begins with the byte b. Text can be cut wherever none may, and its parts give the ids that the
+// whole gives; they may be given to ft_token_model_byte_words with a space for each sign. NULL: of
+// a model for which that is not so.
+typedef uint8_t ft_token_joins[32];  // [256]
+const ft_token_joins *ft_token_model_joins(const ft_token_model *model);
+
 struct ft_wordpiece;
 // Of a WordPiece model, for the fast path of BERT's tokenizers; NULL of others.
 const struct ft_wordpiece *ft_token_model_wordpiece(const ft_token_model *model);
