@@ -36,8 +36,9 @@ typedef struct ft_bpe_chars {
 } ft_bpe_chars;
 
 // A piece of at most FT_BPE_WORD bytes that is a token when it is a word. Four of them are a cache
-// line.
-enum { FT_BPE_WORD = 12, FT_BPE_SIZE_BIT = 32, FT_BPE_ID_BIT = 40 };
+// line. Where merges are ignored, FT_BPE_ASK stands for longer ones, to FT_BPE_KEY bytes, that are
+// not what their bytes merge to: such a word is to be looked for in the vocabulary.
+enum { FT_BPE_WORD = 12, FT_BPE_SIZE_BIT = 32, FT_BPE_ID_BIT = 36, FT_BPE_ASK = -2 };
 typedef struct ft_bpe_word {
     uint64_t start;  // The first 8 bytes, padded with zeros.
     uint64_t rest;   // 4 more, the size, the id; 0: nothing is here.
@@ -153,7 +154,8 @@ static inline uint64_t ft_bpe_word_rest(const uint64_t key[2])
     return (key[1] & UINT32_MAX) | (key[1] >> 56 & ~(uint64_t)FT_BPE_MARK) << FT_BPE_SIZE_BIT;
 }
 
-// The id of a whole word, -1 when it is none; one of more than FT_BPE_WORD bytes never is.
+// The id of a whole word; -1 when it is none, FT_BPE_ASK when it may be: of more than FT_BPE_WORD
+// bytes there is no other answer than these.
 static inline int32_t ft_bpe_find_word(const ft_bpe *bpe, const uint64_t key[2], uint64_t hash)
 {
     const size_t mask = ((size_t)1 << (64 - bpe->word_shift)) - 1;
@@ -162,7 +164,7 @@ static inline int32_t ft_bpe_find_word(const ft_bpe *bpe, const uint64_t key[2],
     for (size_t at = (size_t)(hash >> bpe->word_shift);; at = (at + 1) & mask) {
         const ft_bpe_word *word = &bpe->words[at];
         if (((word->start ^ key[0]) | (word->rest ^ rest) << (64 - FT_BPE_ID_BIT)) == 0)
-            return (int32_t)(word->rest >> FT_BPE_ID_BIT);
+            return (int32_t)((int64_t)word->rest >> FT_BPE_ID_BIT);
         if (word->rest == 0)
             return -1;
     }

@@ -51,7 +51,7 @@ static void add_word(word_builder *w, const uint8_t *bytes, size_t size, int32_t
     ft_bpe_word_key(bytes, size, key);
     key[1] |= (uint64_t)FT_BPE_MARK << 56;
     size_t at = (size_t)(ft_bpe_word_hash(key) >> w->bpe->word_shift);
-    ft_bpe_word word = {key[0], ft_bpe_word_rest(key) | (uint64_t)id << FT_BPE_ID_BIT};
+    ft_bpe_word word = {key[0], ft_bpe_word_rest(key) | (uint64_t)(int64_t)id << FT_BPE_ID_BIT};
     while (w->words[at].rest != 0 && (w->words[at].start != word.start ||
                                       (w->words[at].rest ^ word.rest) << (64 - FT_BPE_ID_BIT) != 0))
         at = (at + 1) & mask;
@@ -66,8 +66,11 @@ static void flush_words(word_builder *w)
         sizes[i] = w->lanes[i].count;
     ft_bpe_merge_lanes(w->bpe, w->lanes, w->count);
     for (size_t i = 0; i < w->count; i++) {
-        if (w->lanes[i].count == 1 && w->lanes[i].symbols[0] == (uint32_t)w->ids[i])
-            add_word(w, w->raws[i], sizes[i], w->ids[i]);
+        bool merges = w->lanes[i].count == 1 && w->lanes[i].symbols[0] == (uint32_t)w->ids[i];
+        if (sizes[i] > FT_BPE_WORD)
+            merges = !merges;  // Those that do not, to be asked for.
+        if (merges)
+            add_word(w, w->raws[i], sizes[i], sizes[i] > FT_BPE_WORD ? FT_BPE_ASK : w->ids[i]);
     }
     w->count = 0;
 }
@@ -95,10 +98,10 @@ static bool fill_words(word_builder *w, uint32_t *raw_sizes, ft_model_work *work
         const ft_vocab_record *record = &vocab->records[i];
         const ft_slice text = {vocab->texts + record->offset, record->size};
         uint8_t *raw = w->raws[w->count];
-        size_t size = raw_bytes(bpe, text, raw, FT_BPE_WORD);
-        bool whole = bpe->ignore_merges;
+        size_t size = raw_bytes(bpe, text, raw, FT_BPE_KEY);
+        bool whole = bpe->ignore_merges && size <= FT_BPE_WORD;
         raw_sizes[i] = (uint32_t)size;
-        if (record->id < 0 || size == 0 || size > FT_BPE_WORD)
+        if (record->id < 0 || size == 0 || size > (bpe->ignore_merges ? FT_BPE_KEY : FT_BPE_WORD))
             continue;
         w->ids[w->count] = record->id;
         if (!whole && ft_bpe_open_lane(bpe, raw, size, &w->lanes[w->count]))

@@ -444,7 +444,7 @@ typedef struct raw_block {
     const uint32_t *ends;
     uint32_t start;
     size_t count, other_count, lane_count;
-    int32_t ids[RAW_BLOCK];  // -1: it is one of the others.
+    int32_t ids[RAW_BLOCK];  // Less than 0: it is one of the others.
     raw_word others[RAW_BLOCK];
     ft_bpe_lane lanes[FT_BPE_LANES];
 } raw_block;
@@ -510,7 +510,7 @@ static void merge_others(const ft_bpe *bpe, const ft_word_cache *cache, raw_bloc
         } else if (block->lane_count == FT_BPE_LANES) {
             block->other_count = i;
             block->count = word->index;
-        } else if ((!bpe->ignore_merges || word->text.size <= FT_BPE_WORD) &&
+        } else if (block->ids[word->index] != FT_BPE_ASK &&
                    ft_bpe_open_lane(bpe, (const uint8_t *)word->text.data, word->text.size,
                                     &block->lanes[block->lane_count])) {
             word->lane = &block->lanes[block->lane_count++];

@@ -221,5 +221,8 @@ FT_ALWAYS_INLINE size_t ft_scan_cut(const ft_grammar *grammar, ft_slice text, si
         count += more;
         from = more > 0 ? ends[count - 1] : from;
     }
+    // Where there is more than the last few bytes, the next call goes on.
+    if (count > 0 && vectors && text.size - from >= 64)
+        return count;
     return count + ft_grammar_cut_plain(grammar, text, from, ends + count, room - count);
 }
