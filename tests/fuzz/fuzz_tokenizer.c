@@ -9,7 +9,7 @@
 
 enum { PATH_BYTES = 80, TAIL_BYTES = 48, IDS_SHOWN = 64 };
 // What small texts need, and few enough that the caches are small.
-enum { ACCOUNT_BYTES = 1 << 20 };
+enum { ACCOUNT_BYTES = 1 << 18 };
 enum { ALL_COLUMNS = 63, FEW_IDS = 8, FEW_COMMON = 2 };
 
 // White space, a contraction, digits, accents both ways, no spaces between words, a special token,
