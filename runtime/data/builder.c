@@ -209,6 +209,16 @@ static void put_values(ft_builder *builder, const void *data, size_t bytes)
     builder->values_bytes += bytes;
 }
 
+bool ft_builder_grow_room(ft_builder *builder, size_t bytes, ft_error *err)
+{
+    return reserve_values(builder, bytes, err) && reserve_items(builder, 1, err);
+}
+
+void ft_builder_set_valid(ft_builder *builder)
+{
+    set_bits(builder, builder->count, 1);
+}
+
 bool ft_builder_grow_text(ft_builder *builder, ft_slice value, ft_error *err)
 {
     if (!reserve_values(builder, value.size, err) || !reserve_items(builder, 1, err))

@@ -111,6 +111,9 @@ FT_API bool ft_builder_grow_numbers(ft_builder *builder, const void *numbers, si
 FT_API bool ft_builder_grow_element(ft_builder *builder, ft_slice element,
                                     ft_error *err) FT_MUST_CHECK;
 FT_API bool ft_builder_grow_list(ft_builder *builder, ft_error *err) FT_MUST_CHECK;
+// Room for `bytes` and an item; that item's bit of validity.
+FT_API bool ft_builder_grow_room(ft_builder *builder, size_t bytes, ft_error *err) FT_MUST_CHECK;
+FT_API void ft_builder_set_valid(ft_builder *builder);
 
 // string, bytes, json, any. Validity of UTF-8 or JSON is the caller's to know.
 static inline FT_MUST_CHECK bool ft_builder_add_text(ft_builder *builder, ft_slice value,
@@ -169,6 +172,26 @@ static inline FT_MUST_CHECK bool ft_builder_end_list(ft_builder *builder, ft_err
         return ft_builder_grow_list(builder, err);
     builder->offsets_data[++builder->count] = (int32_t)builder->elements;
     return true;
+}
+
+// A text that is made in place: room for `most` bytes of it (NULL without), and then the end of the
+// `size` that it has come to.
+static inline FT_MUST_CHECK char *ft_builder_begin_text(ft_builder *builder, size_t most,
+                                                        ft_error *err)
+{
+    if (FT_UNLIKELY(most > builder->values_room - builder->values_bytes ||
+                    builder->count >= builder->items_room) &&
+        !ft_builder_grow_room(builder, most, err))
+        return NULL;
+    return builder->values_data + builder->values_bytes;
+}
+static inline void ft_builder_end_text(ft_builder *builder, size_t size)
+{
+    builder->values_bytes += size;
+    builder->offsets_data[builder->count + 1] = (int32_t)builder->values_bytes;
+    if (FT_UNLIKELY(builder->validity))
+        ft_builder_set_valid(builder);
+    builder->count++;
 }
 
 // The text or element of `added_bytes` that was added last, to be changed in place (escapes

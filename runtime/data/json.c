@@ -40,6 +40,27 @@ static void skip_space(ft_json *json)
     }
 }
 
+#if defined(__SSE2__)
+enum { BLOCK_BYTES = 64 };
+
+// Bit i: byte i of the block cannot stand in a string as it is. `*high` likewise: it is above 0x7f.
+static inline uint64_t find_specials(const char *text, uint64_t *high)
+{
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    const __m128i control = _mm_set1_epi8(0x1f);
+    uint64_t stops = 0, highs = 0;
+    for (int i = 0; i < BLOCK_BYTES / 16; i++) {
+        const __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text + 16 * i));
+        __m128i stop = _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
+        stop = _mm_or_si128(stop, _mm_cmpeq_epi8(_mm_min_epu8(bytes, control), bytes));
+        stops |= (uint64_t)(unsigned)_mm_movemask_epi8(stop) << 16 * i;
+        highs |= (uint64_t)(unsigned)_mm_movemask_epi8(bytes) << 16 * i;
+    }
+    *high = highs;
+    return stops;
+}
+#endif
+
 // Index of the first byte from `at` on that cannot stand in a string as it is, or `size`.
 // Sets `*has_high` when a byte above 0x7f stands before it.
 static size_t find_special(const char *text, size_t at, size_t size, bool *has_high)
@@ -375,6 +396,83 @@ static size_t decode_escape(ft_slice text, size_t *at, char out[4])
     return code_point == UINT32_MAX ? 0 : ft_utf8_put(code_point, out);
 }
 
+static bool fail_half(const char *escape, ft_error *err)
+{
+    return ft_fail(err, FT_ERROR_DATA,
+                   "invalid JSON: `%.6s` in a string is half of a surrogate pair", escape);
+}
+
+// Copies what can stand in a string as it is, from `*at` on, and moves both behind it.
+static inline void copy_plain(const ft_json *json, size_t *at, char *out, size_t *size,
+                              bool *has_high)
+{
+#if defined(__SSE2__)
+    // A block is copied before it is known how much of it is plain: most of them are all of it.
+    while (json->size - *at >= BLOCK_BYTES) {
+        uint64_t high;
+        const uint64_t stops = find_specials(json->text + *at, &high);
+        memcpy(out + *size, json->text + *at, BLOCK_BYTES);
+        if (FT_LIKELY(stops)) {
+            const size_t plain = FT_TRAILING_ZEROS_64(stops);
+            *has_high |= (high & ((UINT64_C(1) << plain) - 1)) != 0;
+            *at += plain;
+            *size += plain;
+            return;
+        }
+        *has_high |= high != 0;
+        *at += BLOCK_BYTES;
+        *size += BLOCK_BYTES;
+    }
+#endif
+    const size_t end = find_special(json->text, *at, json->size, has_high);
+    memcpy(out + *size, json->text + *at, end - *at);
+    *size += end - *at;
+    *at = end;
+}
+
+bool ft_json_is_at_text(ft_json *json)
+{
+    skip_space(json);
+    return json->at < json->size && json->text[json->at] == '"';
+}
+
+bool ft_json_read_text(ft_json *json, char *out, size_t *out_size, ft_error *err)
+{
+    const size_t start = json->at + 1;
+    size_t at = start, size = 0;
+    bool has_high = false;
+    FT_DEBUG_ASSERT(ft_json_is_at_text(json));
+    for (;;) {
+        copy_plain(json, &at, out, &size, &has_high);
+        if (at >= json->size)
+            return fail_at(json, at, "expected the closing quote of a string", err);
+        const char c = json->text[at];
+        if (c == '"')
+            break;
+        if (c != '\\')
+            return fail_at(json, at, "a control character in a string must be escaped", err);
+        const size_t escape = at;
+        size_t behind = at;
+        if (!skip_escape(json, &behind, err))
+            return false;
+        // What it stands for is never longer than itself.
+        const size_t count = decode_escape((ft_slice){json->text, json->size}, &at, out + size);
+        if (count == 0)
+            return fail_half(json->text + escape, err);
+        size += count;
+    }
+    if (has_high) {
+        // As it was read: an escape cannot stand for half of a character.
+        const ft_slice text = {json->text + start, at - start};
+        const size_t valid = ft_utf8_valid_prefix(text);
+        if (valid != text.size)
+            return fail_at(json, start + valid, "expected valid UTF-8", err);
+    }
+    json->at = at + 1;
+    *out_size = size;
+    return true;
+}
+
 bool ft_json_unescape(ft_slice text, char *out, size_t *out_size, ft_error *err)
 {
     size_t at = 0, size = 0;
@@ -392,9 +490,7 @@ bool ft_json_unescape(ft_slice text, char *out, size_t *out_size, ft_error *err)
         char bytes[4];
         const size_t count = decode_escape(text, &at, bytes);
         if (count == 0)
-            return ft_fail(err, FT_ERROR_DATA,
-                           "invalid JSON: `%.6s` in a string is half of a surrogate pair",
-                           text.data + escape);
+            return fail_half(text.data + escape, err);
         memcpy(out + size, bytes, count);
         size += count;
     }

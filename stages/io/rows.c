@@ -1,5 +1,6 @@
-// Rows: see rows.h. A row is first walked and checked as a whole, noting where the wanted values
-// are, and then added column by column, so that a broken row fails before anything is converted.
+// Rows: see rows.h. A row is first walked and checked as a whole: texts go into their columns on the
+// way, of other values it notes where they are. Those are then added column by column, so that a
+// broken row fails before anything is converted. A row that fails is there in all columns.
 // Lines mostly have their fields in the same order, so the search for a name starts behind the
 // last one that was found.
 #include "stages/io/rows.h"
@@ -115,6 +116,23 @@ static bool read_whole(ft_json *json, ft_json_value *out, ft_error *err)
     return ft_json_skip(json, &out->text, err);
 }
 
+// A text goes into its column as it is read.
+static bool add_text(ft_rows *rows, size_t at, ft_json *json, ft_error *err)
+{
+    ft_builder *builder = &rows->builders[at];
+    size_t size;
+    char *out = ft_builder_begin_text(builder, json->size - json->at, err);
+    if (!out || !ft_json_read_text(json, out, &size, err))
+        return false;
+    ft_builder_end_text(builder, size);
+    return true;
+}
+
+static bool is_text(ft_type type)
+{
+    return type.kind == FT_KIND_STRING && !type.list;
+}
+
 static bool walk_line(ft_rows *rows, ft_slice line, ft_error *err)
 {
     ft_json json;
@@ -142,8 +160,12 @@ static bool walk_line(ft_rows *rows, ft_slice line, ft_error *err)
                            rows->fields[at].name);
         rows->cells[at].found = true;
         expected = at + 1;
-        if (!read_whole(&json, &rows->cells[at].value, err))
+        if (is_text(rows->fields[at].type) && ft_json_is_at_text(&json)) {
+            if (!add_text(rows, at, &json, err))
+                return false;
+        } else if (!read_whole(&json, &rows->cells[at].value, err)) {
             return false;
+        }
     }
 }
 
@@ -154,6 +176,8 @@ bool ft_rows_add_json(ft_rows *rows, ft_slice line, ft_error *err)
     if (!walk_line(rows, line, err))
         return fill_row(rows, 0, err);
     for (size_t i = 0; i < rows->count; i++) {
+        if (rows->builders[i].count > rows->row_count)
+            continue;
         const bool ok =
             rows->cells[i].found
                 ? ft_value_add(&rows->builders[i], &rows->cells[i].value, &rows->scratch, err)
