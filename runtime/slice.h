@@ -65,6 +65,10 @@ FT_API void ft_text_clear(ft_text *text);  // Size 0; keeps the memory.
 FT_API void ft_text_append(ft_text *text, ft_slice piece);
 FT_API void ft_text_append_char(ft_text *text, char c);
 FT_API void ft_text_append_string(ft_text *text, const char *piece);
+// For many small pieces: room for `most` bytes behind the text (NULL when it fails), and the end of
+// the `size` bytes that were put there.
+FT_API char *ft_text_begin(ft_text *text, size_t most);
+FT_API void ft_text_end(ft_text *text, size_t size);
 FT_API void ft_text_format(ft_text *text, const char *format, ...) FT_PRINTF(2, 3);
 FT_API ft_slice ft_text_get(const ft_text *text);  // Valid until the next append.
 FT_API bool ft_text_check(const ft_text *text,

@@ -54,6 +54,17 @@ static bool reserve(ft_text *text, size_t more)
     return true;
 }
 
+char *ft_text_begin(ft_text *text, size_t most)
+{
+    return reserve(text, most) ? text->data + text->size : NULL;
+}
+
+void ft_text_end(ft_text *text, size_t size)
+{
+    text->size += size;
+    text->data[text->size] = 0;
+}
+
 void ft_text_append(ft_text *text, ft_slice piece)
 {
     if (!reserve(text, piece.size))

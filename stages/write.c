@@ -15,7 +15,9 @@
 // replaced and new ones added; nan and inf become null, bytes base64. CSV writes a header, no
 // quotes where none are needed, nothing for null and "" for an empty text. Text writes one field, a
 // line an item. In both, a string of type any is written as its text. .npy holds one tensor or
-// number, a row an item in the order of the input.
+// number, a row an item in the order of the input. Of a list (`tokens`) each element is a row, those
+// of all items end to end; their lengths go to a second file where they are wanted (`map: {n:
+// len(tokens)}`).
 #include <string.h>
 
 #include "runtime/memory/alloc.h"
@@ -151,7 +153,7 @@ static void write_hint_npy(ft_stage_plan *plan, ft_error *err)
     if (text)
         ft_hint(err, "Of the fields here, these can: %s.", text);
     else
-        ft_hint(err, "Tensors of fixed shape, int, float and bool can; no field here is one.");
+        ft_hint(err, "Tensors of fixed shape, numbers, and lists of them can; no field here is one.");
 }
 
 static bool write_check_outside(ft_stage_plan *plan, const write_config *config, ft_error *err)
@@ -230,6 +232,12 @@ static bool write_open(ft_stage *self, ft_error *err)
     return true;
 }
 
+// From items to rows: a list has its elements end to end.
+static size_t row_of(const write_config *config, const ft_column *column, size_t item)
+{
+    return config->type.list ? (size_t)ft_tensor_i32(column->offsets)[item] : item;
+}
+
 // Rows that are not null go out in runs, straight from the column.
 static bool write_rows(ft_stage *self, const ft_batch *in, ft_error *err)
 {
@@ -240,12 +248,14 @@ static bool write_rows(ft_stage *self, const ft_batch *in, ft_error *err)
         size_t end = item;
         while (end < in->count && column->values && !ft_column_is_null(column, end))
             end++;
-        const ft_slice rows = {column->values ? column->values->data + item * config->row_bytes
-                                              : NULL,
-                               (end - item) * config->row_bytes};
-        if (end > item && !ft_writer_put(&state->writer, rows, err))
-            return false;
-        state->rows += end - item;
+        if (end > item) {
+            const size_t from = row_of(config, column, item), to = row_of(config, column, end);
+            const ft_slice rows = {column->values->data + from * config->row_bytes,
+                                   (to - from) * config->row_bytes};
+            if (!ft_writer_put(&state->writer, rows, err))
+                return false;
+            state->rows += to - from;
+        }
         item = end;
         if (item < in->count) {
             ft_error why = FT_ERROR_INIT;

@@ -34,7 +34,7 @@ static const char *descr_of(ft_type type)
 bool ft_npy_can_hold(ft_type type, size_t *out_row_bytes, ft_error *err)
 {
     char text[FT_TYPE_TEXT_BYTES];
-    if (type.list || !descr_of(type)) {
+    if (!descr_of(type)) {
         ft_fail(err, FT_ERROR_USAGE, "rows of type %s cannot stand in an .npy file",
                 ft_type_print(type, text));
         if (type.kind == FT_KIND_TENSOR && type.dtype == FT_DTYPE_BF16)
