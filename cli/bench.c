@@ -163,17 +163,27 @@ static bool take_output(const ft_bench_side *side, const char *text, int status,
     return true;
 }
 
+// All that it prints, and how it ends.
+static bool collect(const child *c, char *out, size_t room, size_t *out_size, int *out_status,
+                    ft_error *err)
+{
+    *out_size = read_all(c->from, out, room - 1);
+    out[*out_size] = 0;
+    close(c->from);
+    while (waitpid(c->pid, out_status, 0) < 0)
+        if (errno != EINTR)
+            return ft_fail_errno(err, errno, "cannot wait for a process");
+    return true;
+}
+
 static bool finish(const ft_bench_side *side, const child *c, double *out, ft_error *err)
 {
     static char text[OUTPUT_BYTES];
     int status = 0;
-    size_t size = read_all(c->from, text, sizeof(text) - 1);
+    size_t size;
 
-    text[size] = 0;
-    close(c->from);
-    while (waitpid(c->pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return ft_fail_errno(err, errno, "cannot wait for a process");
+    if (!collect(c, text, sizeof(text), &size, &status, err))
+        return false;
     if (side->argv)
         return take_output(side, text, status, out, err);
     answer a;
@@ -212,6 +222,18 @@ bool ft_bench_run_once(const ft_bench_side *side, double *out, ft_error *err)
     if (side->scale != 0)
         *out *= side->scale;
     return ok;
+}
+
+bool ft_bench_ask(const char *const *argv, char *out, size_t room, ft_error *err)
+{
+    const ft_bench_side side = {.argv = argv};
+    child c;
+    size_t size;
+    int status = 0;
+
+    if (!start(&side, -1, &c, err) || !collect(&c, out, room, &size, &status, err))
+        return false;
+    return status == 0 || ft_fail(err, FT_ERROR_IO, "`%s` failed", argv[0]);
 }
 
 // ---- rounds ----
@@ -291,6 +313,18 @@ static double ratio_of(const ft_bench_row *row, double ours, double theirs)
     return below != 0 ? above / below : 0;
 }
 
+// "tokenizers 1.0.0rc3 29.3, sentencepiece 0.2.3 26.1"
+static const char *list_others(ft_bench *bench, const duel *d, size_t best)
+{
+    const char *list = NULL;
+
+    for (size_t i = 1; i < d->sides; i++)
+        if (!d->skipped[i] && i != best)
+            list = ft_arena_format(bench->arena, "%s%s%s %.3g", list ? list : "", list ? ", " : "",
+                                   d->row->sides[i].name, median_of(bench, d, i));
+    return list;
+}
+
 static void conclude(ft_bench *bench, const duel *d, ft_bench_result *result)
 {
     const ft_bench_row *row = d->row;
@@ -307,6 +341,7 @@ static void conclude(ft_bench *bench, const duel *d, ft_bench_result *result)
     result->ours = median_of(bench, d, 0);
     result->theirs = peer ? median_of(bench, d, peer) : 0;
     result->peer = peer ? row->sides[peer].name : NULL;
+    result->others = list_others(bench, d, peer);
     result->is_measured = true;
     result->is_met = row->at_least ? result->ratio >= row->goal : result->ratio <= row->goal;
 }
@@ -347,7 +382,7 @@ bool ft_bench_measure(ft_bench *bench, const ft_bench_row *row, ft_error *err)
         if (side->function || side->argv)
             continue;
         d.skipped[i] = true;
-        add_note(bench, result, side->name, "not installed");
+        add_note(bench, result, side->name, side->missing ? side->missing : "not installed");
     }
     if (!ok)
         return ft_fail_nomem(err, sizeof(*result));
@@ -383,6 +418,10 @@ static void print_json(const ft_bench_result *result)
         if (result->peer) {
             ft_text_format(&out, ",\"theirs\":%.6g,\"peer\":", result->theirs);
             ft_json_put_string(&out, ft_slice_of(result->peer));
+        }
+        if (result->others) {
+            ft_text_append_string(&out, ",\"others\":");
+            ft_json_put_string(&out, ft_slice_of(result->others));
         }
         ft_text_append_string(&out, ",\"unit\":");
         ft_json_put_string(&out, ft_slice_of(row->unit));
@@ -424,7 +463,8 @@ void ft_bench_print(const ft_bench *bench)
         printf("%-4s %8.3f (%.3f-%.3f)  goal %-8s %s", r->is_met ? "ok" : "MISS", r->ratio,
                r->least, r->most, r->row->goal_text, ours);
         if (r->peer)
-            printf(", %s %s", r->peer, theirs);
+            printf(", %s %s%s%s", r->peer, theirs, r->others ? ", " : "",
+                   r->others ? r->others : "");
         printf("%s%s%s\n", r->note ? " (" : "", r->note ? r->note : "", r->note ? ")" : "");
     }
 }

@@ -27,6 +27,7 @@ typedef struct ft_bench_side {
     int copies;    // So many processes at once, each tied to a CPU of its own: the figure is the
                    // longest of them. 0: one.
     bool is_optional;  // A peer: skipped, with the cause, where it is not installed.
+    const char *missing;  // Why it has neither function nor program; NULL: "not installed".
 } ft_bench_side;
 
 typedef enum ft_bench_ratio {
@@ -54,7 +55,8 @@ typedef struct ft_bench_result {
     double ours, theirs;  // Medians.
     double ratio, least, most;
     bool is_met;
-    const char *note;  // Why it was not measured, or which peers were skipped.
+    const char *others;  // Medians of the peers that are not the best; NULL without.
+    const char *note;    // Why it was not measured, or which peers were skipped.
 } ft_bench_result;
 
 struct ft_bench {
@@ -77,5 +79,7 @@ void ft_bench_print(const ft_bench *bench);
 const char *ft_bench_find_peer(const ft_bench *bench, const char *name);
 // One repetition of a side.
 bool ft_bench_run_once(const ft_bench_side *side, double *out, ft_error *err) FT_MUST_CHECK;
+// What a program prints, NUL-terminated; it must end with status 0.
+bool ft_bench_ask(const char *const *argv, char *out, size_t room, ft_error *err) FT_MUST_CHECK;
 double ft_bench_median(double *values, size_t count);  // Sorts them.
 int ft_bench_cpu_count(void);

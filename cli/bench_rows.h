@@ -30,6 +30,9 @@ typedef struct ft_bench_run {
     ft_bench_measure_of what;
     bool needs_model;
 } ft_bench_run;
+// A file with a text; and a folder with the files that are in it, gone.
+bool ft_bench_write_file(const char *path, const char *text, ft_error *err) FT_MUST_CHECK;
+void ft_bench_remove_folder(const char *folder);
 // Memory of a pipeline with 2 threads against 2 processes, which load each its own model.
 bool ft_bench_memory(ft_bench *bench, const ft_bench_scratch *scratch, const char *pipeline,
                      const char *what, ft_error *err) FT_MUST_CHECK;
@@ -54,3 +57,11 @@ typedef struct ft_bench_essay_options {
 // The essay's table of threads and processes, measured.
 bool ft_bench_essay(ft_bench *bench, const ft_bench_scratch *scratch,
                     const ft_bench_essay_options *options, ft_error *err) FT_MUST_CHECK;
+
+typedef struct ft_bench_tokenize_options {
+    const char *peers;  // The folder of tokenize_peers.py; NULL: none.
+    const char *texts;  // JSONL with a `text` each, instead of the peers' texts.
+} ft_bench_tokenize_options;
+// Tokenizers beside other libraries.
+bool ft_bench_tokenize(ft_bench *bench, const ft_bench_tokenize_options *options,
+                       ft_error *err) FT_MUST_CHECK;

@@ -1,6 +1,7 @@
 // Texts and pipelines for measurements, made by this program itself: the same everywhere.
 #include "cli/bench_rows.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,12 +10,6 @@
 
 #include "cli/process.h"
 #include "cli/surroundings.h"
-
-static const char *const files[] = {
-    "texts-a.jsonl",     "texts-b.jsonl",      "more.jsonl",          "make.yaml",
-    "tokenize.yaml",     "embed.yaml",         "twice.yaml",          "infer.yaml",
-    "essay-linear.yaml", "linear.safetensors", "network.safetensors", "essay-tokens.yaml",
-    "essay-stack.yaml",  "essay-counter.yaml"};
 
 // How often the longest text is there: one thread is to have more than two seconds of it, so that
 // the start of a run is little beside it.
@@ -25,16 +20,21 @@ static void more_path(const ft_bench_scratch *scratch, int number, char *out, si
     snprintf(out, room, "%s/more-%d.jsonl", scratch->folder, number);
 }
 
+bool ft_bench_write_file(const char *path, const char *text, ft_error *err)
+{
+    FILE *file = fopen(path, "we");
+    bool ok = file && fputs(text, file) >= 0;
+    ok = file && fclose(file) == 0 && ok;
+    return ok || ft_fail(err, FT_ERROR_IO, "cannot write `%s`", path);
+}
+
 static bool put_file(const ft_bench_scratch *scratch, const char *name, const char *text,
                      ft_error *err)
 {
     char path[128];
 
     snprintf(path, sizeof(path), "%s/%s", scratch->folder, name);
-    FILE *file = fopen(path, "we");
-    bool ok = file && fputs(text, file) >= 0;
-    ok = file && fclose(file) == 0 && ok;
-    return ok || ft_fail(err, FT_ERROR_IO, "cannot write `%s`", path);
+    return ft_bench_write_file(path, text, err);
 }
 
 static bool make_texts(ft_bench *bench, const ft_bench_scratch *scratch, const char *count,
@@ -176,19 +176,25 @@ bool ft_bench_scratch_make(ft_bench *bench, ft_bench_scratch *scratch, ft_error 
            make_pipelines(bench, scratch, err);
 }
 
+void ft_bench_remove_folder(const char *folder)
+{
+    char path[512];
+    struct dirent *entry;
+    DIR *open_folder = opendir(folder);
+
+    while (open_folder && (entry = readdir(open_folder))) {
+        snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+        if (entry->d_name[0] != '.')
+            unlink(path);
+    }
+    if (open_folder)
+        closedir(open_folder);
+    rmdir(folder);
+}
+
 void ft_bench_scratch_remove(const ft_bench_scratch *scratch)
 {
-    char path[128];
-
-    for (size_t i = 0; i < FT_COUNT_OF(files); i++) {
-        snprintf(path, sizeof(path), "%s/%s", scratch->folder, files[i]);
-        unlink(path);
-    }
-    for (int i = 2; i <= MORE_NAMES; i++) {
-        more_path(scratch, i, path, sizeof(path));
-        unlink(path);
-    }
-    rmdir(scratch->folder);
+    ft_bench_remove_folder(scratch->folder);
 }
 
 const char *const *ft_bench_run_argv(ft_bench *bench, const ft_bench_scratch *scratch,

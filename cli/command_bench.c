@@ -19,6 +19,9 @@ static const ft_flag flags[] = {
     {"plot", 0, "FILE", NULL, "essay: throughput over threads as SVG (ftpipe-essay.svg)"},
     {"script", 0, "FILE", NULL, "essay: the essay's own workloads in Python, run beside ours"},
     {"python", 0, "PROGRAM", NULL, "essay: what runs the script (python3)"},
+    {"peers", 0, "DIR", NULL,
+     "tokenize: the folder of tokenize_peers.py, with texts, vocabularies and other libraries"},
+    {"texts", 0, "FILE", NULL, "tokenize: JSONL with a `text` each, instead of the peers'"},
     {NULL},
 };
 
@@ -72,34 +75,62 @@ static ft_bench_essay_options essay_options(const ft_arguments *arguments)
                                     .python = ft_arguments_get(arguments, "python")};
 }
 
-static int bench_command(const ft_arguments *arguments)
+// What is measured, with the flags that belong to it.
+static const struct {
+    const char *name;
+    const char *flags[4];
+} tables[] = {{"runtime", {NULL}},
+              {"essay", {"plot", "script", "python", NULL}},
+              {"tokenize", {"peers", "texts", NULL}}};
+enum { RUNTIME, ESSAY, TOKENIZE };
+
+static bool find_table(const ft_arguments *arguments, size_t *out, ft_error *err)
 {
     const char *what = arguments->operands[0];
-    bool is_essay = strcmp(what, "essay") == 0;
-    ft_bench bench = {0};
-    ft_bench_scratch scratch = {0};
-    ft_error err = FT_ERROR_INIT;
 
-    if (!is_essay && strcmp(what, "runtime") != 0) {
-        ft_fail(&err, FT_ERROR_USAGE, "`bench` takes `runtime` or `essay`, not `%s`", what);
-        return ft_command_fail(FT_EXIT_USAGE, &err);
-    }
-    ft_bench_essay_options options = essay_options(arguments);
-    if (!is_essay && (options.plot || options.script || options.python)) {
-        ft_fail(&err, FT_ERROR_USAGE,
-                "`--plot`, `--script` and `--python` belong to `bench essay`");
-        return ft_command_fail(FT_EXIT_USAGE, &err);
-    }
-    if (!read_arguments(arguments, &bench, &err))
-        return ft_command_fail(FT_EXIT_USAGE, &err);
-    print_machine(&bench);
-    bool ok = ft_bench_scratch_make(&bench, &scratch, &err);
-    if (ok && is_essay)
-        ok = ft_bench_essay(&bench, &scratch, &options, &err);
+    for (*out = 0; *out < FT_COUNT_OF(tables) && strcmp(what, tables[*out].name) != 0;)
+        ++*out;
+    if (*out == FT_COUNT_OF(tables))
+        return ft_fail(err, FT_ERROR_USAGE,
+                       "`bench` takes `runtime`, `essay` or `tokenize`, not `%s`", what);
+    for (size_t i = 0; i < FT_COUNT_OF(tables); i++)
+        for (size_t j = 0; tables[i].flags[j]; j++)
+            if (i != *out && ft_arguments_get(arguments, tables[i].flags[j]))
+                return ft_fail(err, FT_ERROR_USAGE, "`--%s` belongs to `bench %s`",
+                               tables[i].flags[j], tables[i].name);
+    return true;
+}
+
+// These two work on texts and pipelines that they make.
+static bool measure_scratch(const ft_arguments *arguments, ft_bench *bench, size_t table,
+                            ft_error *err)
+{
+    const ft_bench_essay_options options = essay_options(arguments);
+    ft_bench_scratch scratch = {0};
+
+    bool ok = ft_bench_scratch_make(bench, &scratch, err);
+    if (ok && table == ESSAY)
+        ok = ft_bench_essay(bench, &scratch, &options, err);
     else if (ok)
-        ok = ft_bench_runtime(&bench, &scratch, &err);
+        ok = ft_bench_runtime(bench, &scratch, err);
     if (scratch.folder[0])
         ft_bench_scratch_remove(&scratch);
+    return ok;
+}
+
+static int bench_command(const ft_arguments *arguments)
+{
+    const ft_bench_tokenize_options options = {.peers = ft_arguments_get(arguments, "peers"),
+                                               .texts = ft_arguments_get(arguments, "texts")};
+    ft_bench bench = {0};
+    ft_error err = FT_ERROR_INIT;
+    size_t table;
+
+    if (!find_table(arguments, &table, &err) || !read_arguments(arguments, &bench, &err))
+        return ft_command_fail(FT_EXIT_USAGE, &err);
+    print_machine(&bench);
+    bool ok = table == TOKENIZE ? ft_bench_tokenize(&bench, &options, &err)
+                                : measure_scratch(arguments, &bench, table, &err);
     if (!bench.is_json)
         ft_bench_print(&bench);
     return ok ? FT_EXIT_DONE : ft_command_fail(FT_EXIT_FAILED, &err);
@@ -107,14 +138,15 @@ static int bench_command(const ft_arguments *arguments)
 
 const ft_command ft_command_bench = {
     .name = "bench",
-    .operands = "runtime|essay",
-    .summary = "measure the runtime beside the programs it is compared with",
+    .operands = "runtime|essay|tokenize",
+    .summary = "measure the runtime and the tokenizers beside what they are compared with",
     .details =
         "examples:\n"
         "  ftpipe bench runtime                    every claim with its goal; an idle machine, "
         "please\n"
         "  ftpipe bench runtime --only counter     some rows\n"
-        "  ftpipe bench essay --plot essay.svg     threads, the global lock, and Python\n\n"
+        "  ftpipe bench essay --plot essay.svg     threads, the global lock, and Python\n"
+        "  ftpipe bench tokenize --peers DIR       tokenizers beside other libraries\n\n"
         "Sides take turns, each repetition in a process of its own; what counts is the median of "
         "the\nratios. Peers are looked for beside this program in `peers/` and in bin/ of "
         "FTPIPE_PEERS.\n",
