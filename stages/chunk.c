@@ -4,7 +4,9 @@
 // last, never in the midst of a character; white space that is in no token falls between chunks.
 // Cuts are at ends of sentences, else of words, else of tokens: the last such place that fits. A
 // chunk begins with at most `overlap` tokens of the one before, from a place of the same kind, and
-// with fewer where it would become too long. A text without tokens is one chunk.
+// with fewer where it would become too long. Where characters share a token, as those of byte-level
+// BPE may, a cut between them counts it on both sides; only one character that alone has more than N
+// tokens is more. A text without tokens is one chunk.
 #include <string.h>
 
 #include "stages/text/interpreter.h"
@@ -272,9 +274,11 @@ static size_t find_last(const cut *cuts, size_t from, size_t to, ft_border borde
     return to;
 }
 
-// Where the chunk that begins at `from` ends, behind `before`. `*border` becomes what is there.
+// Where the chunk that begins at token `from` and byte `start` ends, behind `before`. `*border`
+// becomes what is there: NONE where characters share tokens, and the chunk ends at the beginning of
+// the token.
 static size_t find_end(const chunk_config *config, const cut *cuts, size_t count, size_t from,
-                       size_t before, ft_border *border)
+                       size_t before, uint32_t start, ft_border *border)
 {
     size_t most = count - from < config->room ? count : from + config->room;
 
@@ -283,11 +287,19 @@ static size_t find_end(const chunk_config *config, const cut *cuts, size_t count
         if (end > before)
             return end;
     }
-    // One character alone has more tokens than fit.
-    *border = FT_BORDER_TOKEN;
     while (most < count && cuts[most].border == FT_BORDER_NONE)
         most++;
-    return most;
+    size_t end = most;
+    if (most - before > config->room) {
+        end = before + config->room;
+        while (end > before && cuts[end].start <= start)
+            end--;
+        if (end == before)  // One character alone has more tokens than fit.
+            while (end < most && cuts[end].start <= start)
+                end++;
+    }
+    *border = end == most ? FT_BORDER_TOKEN : FT_BORDER_NONE;
+    return end;
 }
 
 // Where the chunk behind one that ends at `end` begins: the first place of that kind in what both
@@ -302,25 +314,42 @@ static size_t find_next(const chunk_config *config, const cut *cuts, size_t from
     return next;
 }
 
+// The first token from `from` on that has something of the text from `start` on.
+static size_t find_token(const ft_tokens *tokens, size_t from, uint32_t start)
+{
+    while (from < tokens->count && ft_tokens_data(tokens)[from].end <= start)
+        from++;
+    return from;
+}
+
 static bool cut_text(ft_stage *self, const ft_batch *in, size_t item, ft_slice text, ft_error *err)
 {
     const chunk_config *config = self->config;
     const chunk_state *state = self->state;
     const cut *cuts = state->cuts->data;
     size_t count = state->tokens.count, from = 0, end = 0;
+    uint32_t least = 0;  // Where the last cut through a token was: nothing before it again.
 
     if (count == 0)
         return add_chunk(self, in, item, text, 0, text.size, err);
     while (end < count) {
         ft_border border = (ft_border)(config->on + FT_BORDER_TOKEN);
         size_t before = end;
-        end = find_end(config, cuts, count, from, before, &border);
+        uint32_t start = cuts[before].start > least ? cuts[before].start : least;
+        end = find_end(config, cuts, count, from, before, start, &border);
         // The next character alone needs room that was to be shared.
         while (from < before && (end - from > config->room || cuts[from].border == FT_BORDER_NONE))
             from++;
-        if (!add_chunk(self, in, item, text, cuts[from].start, cuts[end].end, err))
+        start = cuts[from].start > least ? cuts[from].start : least;
+        uint32_t stop = border == FT_BORDER_NONE ? cuts[end].start : cuts[end].end;
+        if (!add_chunk(self, in, item, text, start, stop, err))
             return false;
-        from = find_next(config, cuts, from, end, border);
+        if (border == FT_BORDER_NONE) {
+            least = stop;
+            from = end = find_token(&state->tokens, before, stop);
+        } else {
+            from = find_next(config, cuts, from, end, border);
+        }
     }
     return true;
 }
