@@ -18,7 +18,7 @@
 #include "cli/surroundings.h"
 #include "runtime/data/json.h"
 
-enum { PEERS_MAX = FT_BENCH_SIDES_MAX - 1, COPIES = 20, OUTPUT_BYTES = 4096, PATH_BYTES = 256 };
+enum { PEERS_MAX = FT_BENCH_SIDES_MAX - 1, COPIES = 60, OUTPUT_BYTES = 4096, PATH_BYTES = 256 };
 
 typedef struct {
     const char *name;

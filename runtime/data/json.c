@@ -451,6 +451,12 @@ bool ft_json_read_text(ft_json *json, char *out, size_t *out_size, ft_error *err
             break;
         if (c != '\\')
             return fail_at(json, at, "a control character in a string must be escaped", err);
+        const char meaning = meaning_of(json->size - at > 1 ? json->text[at + 1] : 0);
+        if (FT_LIKELY(meaning)) {
+            out[size++] = meaning;
+            at += 2;
+            continue;
+        }
         const size_t escape = at;
         size_t behind = at;
         if (!skip_escape(json, &behind, err))
