@@ -26,7 +26,7 @@ typedef struct ft_bench_side {
     int cpus;      // Tied to so many CPUs, the last ones; 0: not tied.
     int copies;    // So many processes at once, each tied to a CPU of its own: the figure is the
                    // longest of them. 0: one.
-    bool is_optional;  // A peer: skipped, with the cause, where it is not installed.
+    bool is_optional;     // A peer: skipped, with the cause, where it is not installed.
     const char *missing;  // Why it has neither function nor program; NULL: "not installed".
 } ft_bench_side;
 

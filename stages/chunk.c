@@ -5,8 +5,8 @@
 // Cuts are at ends of sentences, else of words, else of tokens: the last such place that fits. A
 // chunk begins with at most `overlap` tokens of the one before, from a place of the same kind, and
 // with fewer where it would become too long. Where characters share a token, as those of byte-level
-// BPE may, a cut between them counts it on both sides; only one character that alone has more than N
-// tokens is more. A text without tokens is one chunk.
+// BPE may, a cut between them counts it on both sides; only one character that alone has more than
+// N tokens is more. A text without tokens is one chunk.
 #include <string.h>
 
 #include "stages/text/interpreter.h"

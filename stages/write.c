@@ -15,8 +15,8 @@
 // replaced and new ones added; nan and inf become null, bytes base64. CSV writes a header, no
 // quotes where none are needed, nothing for null and "" for an empty text. Text writes one field, a
 // line an item. In both, a string of type any is written as its text. .npy holds one tensor or
-// number, a row an item in the order of the input. Of a list (`tokens`) each element is a row, those
-// of all items end to end; their lengths go to a second file where they are wanted (`map: {n:
+// number, a row an item in the order of the input. Of a list (`tokens`) each element is a row,
+// those of all items end to end; their lengths go to a second file where they are wanted (`map: {n:
 // len(tokens)}`).
 #include <string.h>
 
@@ -153,7 +153,8 @@ static void write_hint_npy(ft_stage_plan *plan, ft_error *err)
     if (text)
         ft_hint(err, "Of the fields here, these can: %s.", text);
     else
-        ft_hint(err, "Tensors of fixed shape, numbers, and lists of them can; no field here is one.");
+        ft_hint(err,
+                "Tensors of fixed shape, numbers, and lists of them can; no field here is one.");
 }
 
 static bool write_check_outside(ft_stage_plan *plan, const write_config *config, ft_error *err)

@@ -38,8 +38,8 @@ void ft_json_init(ft_json *json, ft_slice text);
 // Reads the next value: a scalar whole; an array or object only its opening, then _next_element /
 // _next_member walk it.
 bool ft_json_read(ft_json *json, ft_json_value *out, ft_error *err) FT_MUST_CHECK;
-// Whether the value that is next is a string. Then _read_text reads it and undoes its escapes in one
-// pass, into `out`, which has room for as many bytes as are left of the text.
+// Whether the value that is next is a string. Then _read_text reads it and undoes its escapes in
+// one pass, into `out`, which has room for as many bytes as are left of the text.
 bool ft_json_is_at_text(ft_json *json);
 bool ft_json_read_text(ft_json *json, char *out, size_t *out_size, ft_error *err) FT_MUST_CHECK;
 // Inside an array: `*out_more` false at its end (which is consumed), else the element is to be read

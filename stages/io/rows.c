@@ -1,8 +1,8 @@
-// Rows: see rows.h. A row is first walked and checked as a whole: texts go into their columns on the
-// way, of other values it notes where they are. Those are then added column by column, so that a
-// broken row fails before anything is converted. A row that fails is there in all columns.
-// Lines mostly have their fields in the same order, so the search for a name starts behind the
-// last one that was found.
+// Rows: see rows.h. A row is first walked and checked as a whole: texts go into their columns on
+// the way, of other values it notes where they are. Those are then added column by column, so that
+// a broken row fails before anything is converted. A row that fails is there in all columns. Lines
+// mostly have their fields in the same order, so the search for a name starts behind the last one
+// that was found.
 #include "stages/io/rows.h"
 
 #include <string.h>

@@ -201,8 +201,7 @@ static inline size_t put_digits(uint32_t value, char *out)
     const uint64_t tens = pairs * 103 >> 10 & UINT64_C(0x000f000f000f000f);
     const uint64_t digits = (pairs - 10 * tens) << 8 | tens;
     // The last digit stays, whatever it is.
-    const unsigned zeros =
-        (unsigned)FT_TRAILING_ZEROS_64(digits | UINT64_C(1) << 56) & ~7u;
+    const unsigned zeros = (unsigned)FT_TRAILING_ZEROS_64(digits | UINT64_C(1) << 56) & ~7u;
     const uint64_t text = (digits | UINT64_C(0x3030303030303030)) >> zeros;
     memcpy(out, &text, sizeof(text));
     return 8 - zeros / 8;

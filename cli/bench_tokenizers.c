@@ -61,8 +61,7 @@ static const char *path_in(const table *t, const char *folder, const char *name)
 static bool link_copies(table *t)
 {
     for (int i = 0; i < COPIES; i++) {
-        const char *to =
-            ft_arena_format(t->bench->arena, "%s/many-%02d.jsonl", t->folder, i);
+        const char *to = ft_arena_format(t->bench->arena, "%s/many-%02d.jsonl", t->folder, i);
         if (!to)
             return ft_fail_nomem(t->err, PATH_BYTES);
         if (symlink(t->warm_texts, to) != 0)
@@ -104,8 +103,9 @@ static bool find_texts(table *t, const char *given)
     if (t->warm_texts)
         return link_copies(t);
     ft_fail(t->err, FT_ERROR_USAGE, "no texts to tokenize");
-    ft_hint(t->err, "`--texts FILE.jsonl` names lines with a `text` each; `--peers DIR`, the folder "
-                    "of tokenize_peers.py, brings texts, vocabularies and other libraries.");
+    ft_hint(t->err,
+            "`--texts FILE.jsonl` names lines with a `text` each; `--peers DIR`, the folder "
+            "of tokenize_peers.py, brings texts, vocabularies and other libraries.");
     return false;
 }
 
@@ -129,8 +129,7 @@ static const char *find_tokenizer(const table *t)
 static ft_bench_side our_side(const table *t, const char *name, const char *texts,
                               ft_bench_coding_of what)
 {
-    ft_bench_side side = {
-        .name = name, .cpus = what == FT_BENCH_CODING_THREADS ? 0 : 1};
+    ft_bench_side side = {.name = name, .cpus = what == FT_BENCH_CODING_THREADS ? 0 : 1};
     ft_bench_coding *coding = ft_arena_zero(t->bench->arena, 1, sizeof(*coding));
 
     if (!t->tokenizer)
@@ -178,7 +177,8 @@ static bool ask_peer(const table *t, const char *peer, double crc, const char **
     if (!argv || !ft_bench_ask(argv, text, sizeof(text), &ignored))
         return false;
     const char *line = strrchr(text, '{');
-    if (!line || !ft_json_parse(ft_slice_trim(ft_slice_of(line)), t->bench->arena, &answer, &ignored))
+    if (!line ||
+        !ft_json_parse(ft_slice_trim(ft_slice_of(line)), t->bench->arena, &answer, &ignored))
         return false;
     const ft_json_node *version = ft_json_find(answer, "version");
     *out_version = version ? ft_arena_text(t->bench->arena, version->text) : NULL;
@@ -229,10 +229,8 @@ static bool add(const table *t, ft_bench_row *row, const char *what, double goal
 
 static bool measure_rates(const table *t)
 {
-    ft_bench_row row = {.unit = "MB/s",
-                        .ratio = FT_BENCH_OURS_BY_PEER,
-                        .more_is_better = true,
-                        .at_least = true};
+    ft_bench_row row = {
+        .unit = "MB/s", .ratio = FT_BENCH_OURS_BY_PEER, .more_is_better = true, .at_least = true};
 
     row.sides[0] = our_side(t, "ftpipe", t->cold_texts, FT_BENCH_CODING_COLD);
     memcpy(row.sides + 1, t->cold, t->peer_count * sizeof(*t->cold));
@@ -253,10 +251,8 @@ static bool measure_rates(const table *t)
 // Against the ids alone, and against one thread.
 static bool measure_more(const table *t)
 {
-    ft_bench_row row = {.unit = "MB/s",
-                        .ratio = FT_BENCH_PEER_BY_OURS,
-                        .more_is_better = true,
-                        .goal = 1.3};
+    ft_bench_row row = {
+        .unit = "MB/s", .ratio = FT_BENCH_PEER_BY_OURS, .more_is_better = true, .goal = 1.3};
 
     row.sides[0] = our_side(t, "offsets", t->warm_texts, FT_BENCH_CODING_OFFSETS);
     row.sides[1] = our_side(t, "ids", t->warm_texts, FT_BENCH_CODING_WARM);
@@ -281,8 +277,7 @@ static bool measure_run(const table *t, const char *format, double goal)
                         t->many_texts, t->tokenizer ? t->tokenizer : "", t->out, format);
     const char **argv = ft_arena_zero(t->bench->arena, 5, sizeof(char *));
     ft_bench_program *program = ft_arena_zero(t->bench->arena, 1, sizeof(*program));
-    ft_bench_row row = {
-        .unit = "s", .ratio = FT_BENCH_PEER_BY_OURS, .at_least = true};
+    ft_bench_row row = {.unit = "s", .ratio = FT_BENCH_PEER_BY_OURS, .at_least = true};
 
     if (!file || !pipeline || !argv || !program)
         return ft_fail_nomem(t->err, PATH_BYTES);
@@ -302,8 +297,9 @@ static bool measure_run(const table *t, const char *format, double goal)
         row.sides[0].function = ft_bench_run_program;
         row.sides[0].host = program;
     }
-    return add(t, &row, strcmp(format, "npy") == 0 ? "ftpipe run: JSONL to ids as .npy"
-                                                   : "ftpipe run: JSONL to ids as JSONL",
+    return add(t, &row,
+               strcmp(format, "npy") == 0 ? "ftpipe run: JSONL to ids as .npy"
+                                          : "ftpipe run: JSONL to ids as JSONL",
                goal);
 }
 
