@@ -90,7 +90,7 @@ static void transfer_raw(ft_bpe *bpe, ft_image *image)
         return;
     const void *joins = bpe->joins;
     ft_image_table(image, &joins, BYTES, sizeof(*bpe->joins), NULL, NULL);
-    bpe->joins = (const ft_token_joins *)joins;
+    bpe->joins = joins;
 }
 
 void ft_bpe_transfer(ft_bpe *bpe, const ft_vocab *vocab, ft_image *image)

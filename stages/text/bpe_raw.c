@@ -228,7 +228,7 @@ static void set_spaces(ft_bpe *bpe)
 
 static void join(ft_token_joins joins[BYTES], unsigned left, unsigned right)
 {
-    joins[left][right / 8] |= (uint8_t)(1u << right % 8);
+    joins[left].after[right / 8] |= (uint8_t)(1u << right % 8);
 }
 
 // Marks what stands side by side in a piece; the sign as a space too.
@@ -264,13 +264,13 @@ static bool build_joins(ft_bpe *bpe, ft_arena *arena, ft_error *err)
     memset(joins, 0, sizeof(*joins) * BYTES);
     // No character is cut.
     for (unsigned byte = 0; byte < BYTES; byte++)
-        memset(joins[byte] + 0x80 / 8, 0xff, 0x40 / 8);
+        memset(joins[byte].after + 0x80 / 8, 0xff, 0x40 / 8);
     for (size_t i = 0; i < vocab->count; i++) {
         const ft_vocab_record *record = &vocab->records[i];
         if (record->id >= 0)
             join_piece(joins, (ft_slice){vocab->texts + record->offset, record->size});
     }
-    bpe->joins = (const ft_token_joins *)joins;
+    bpe->joins = joins;
     return true;
 }
 

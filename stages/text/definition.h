@@ -34,9 +34,16 @@ typedef enum ft_normalize_kind {
     FT_NORMALIZE_REPLACE,
     FT_NORMALIZE_PREPEND,
     FT_NORMALIZE_BYTE_LEVEL,  // Each byte becomes its letter (byte_level.h).
+    FT_NORMALIZE_METASPACE,   // Of version 2.0: SentencePiece's sign for spaces, none is cut.
     // Of SentencePiece's own files (not in a tokenizer.json):
     FT_NORMALIZE_SENTENCEPIECE,
 } ft_normalize_kind;
+
+typedef enum ft_prepend_scheme {
+    FT_PREPEND_ALWAYS,
+    FT_PREPEND_FIRST,  // Only where the text itself begins.
+    FT_PREPEND_NEVER,
+} ft_prepend_scheme;
 
 typedef struct ft_normalize_step {
     ft_normalize_kind kind;
@@ -51,6 +58,11 @@ typedef struct ft_normalize_step {
             ft_slice content;
         } replace;
         ft_slice prepend;
+        struct {
+            ft_slice replacement;  // One character.
+            ft_prepend_scheme scheme;
+            bool drop_whitespace;  // Of all white space only the words' signs are left.
+        } metaspace;
         struct {                          // SENTENCEPIECE
             const ft_charsmap *charsmap;  // Longest prefix at each place; NULL: nothing is mapped.
             const ft_trie *user_defined;  // Pieces that stay as they are; NULL: none.
@@ -67,12 +79,6 @@ typedef enum ft_split_behavior {
     FT_SPLIT_MERGED_WITH_NEXT,
     FT_SPLIT_CONTIGUOUS,
 } ft_split_behavior;
-
-typedef enum ft_prepend_scheme {
-    FT_PREPEND_ALWAYS,
-    FT_PREPEND_FIRST,  // Only where the text itself begins.
-    FT_PREPEND_NEVER,
-} ft_prepend_scheme;
 
 typedef enum ft_pre_kind {
     FT_PRE_BERT,

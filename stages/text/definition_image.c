@@ -77,6 +77,11 @@ static void transfer_normalize(void *item, ft_image *image)
     case FT_NORMALIZE_PREPEND:
         ft_image_text(image, &step->prepend);
         break;
+    case FT_NORMALIZE_METASPACE:
+        transfer_char(&step->metaspace.replacement, image);
+        FT_IMAGE_FIELD(image, step->metaspace.scheme, FT_PREPEND_NEVER);
+        FT_IMAGE_FIELD(image, step->metaspace.drop_whitespace, 1);
+        break;
     case FT_NORMALIZE_SENTENCEPIECE:
         transfer_sentencepiece(step, image);
         break;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/memory/alloc.h"
+#include "stages/text/byte_level.h"
 #include "stages/text/definition_read.h"
 #include "stages/text/score.h"
 #include "stages/text/vocabulary.h"
@@ -20,6 +21,8 @@ enum {
     FIELD_FUSE,
     FIELD_FALLBACK,
     FIELD_IGNORE,
+    FIELD_BYTE_LEVEL,
+    FIELD_FILES,
     FIELD_COUNT
 };
 static const char *const field_names[FIELD_COUNT] = {"type",
@@ -33,7 +36,9 @@ static const char *const field_names[FIELD_COUNT] = {"type",
                                                      "dropout",
                                                      "fuse_unk",
                                                      "byte_fallback",
-                                                     "ignore_merges"};
+                                                     "ignore_merges",
+                                                     "byte_level",
+                                                     "files"};
 
 // How much of a file an entry takes, and how many are made room for at first.
 enum { ENTRY_BYTES = 16, FIRST_MAX = 32768 };
@@ -49,6 +54,7 @@ typedef struct reader {
     ft_piece *pieces;
     ft_merge_text *merges;
     size_t piece_count, merge_count, capacity;
+    bool byte_level;
 } reader;
 
 static bool fault(const reader *in, int field, const char *what, ft_error *err)
@@ -66,6 +72,8 @@ static bool find_kind(const reader *in, ft_error *err)
     ft_slice type = in->fields[FIELD_TYPE];
     const ft_slice *fields = in->fields;
 
+    if (type.size == 0 && in->r->is_version_2)
+        return ft_definition_refuse_old(in->r, "model", "a model without a `type`", err);
     if (type.size == 0) {
         if (fields[FIELD_MERGES].size > 0)
             model->kind = FT_MODEL_BPE;
@@ -134,7 +142,10 @@ static bool read_bpe_fields(reader *in, ft_model_definition *model, ft_error *er
         return fault(in, FIELD_DROPOUT,
                      "merges that are left out at random are for training, this version has none",
                      err);
-    return read_text(in, FIELD_UNKNOWN, false, &in->unknown, err) &&
+    if (in->r->is_version_2 && in->fields[FIELD_BYTE_LEVEL].size == 0)
+        return fault(in, FIELD_BYTE_LEVEL, "missing", err);
+    return read_bool(in, FIELD_BYTE_LEVEL, &in->byte_level, err) &&
+           read_text(in, FIELD_UNKNOWN, false, &in->unknown, err) &&
            read_text(in, FIELD_PREFIX, false, &model->prefix, err) &&
            read_text(in, FIELD_SUFFIX, false, &model->suffix, err) &&
            read_bool(in, FIELD_FUSE, &model->fuse_unknown, err) &&
@@ -374,6 +385,8 @@ static bool read_merge(reader *in, ft_json *json, ft_error *err)
 
     if (!ft_json_read(json, &value, err))
         return false;
+    if (value.kind == FT_JSON_STRING && in->r->is_version_2)
+        return ft_definition_refuse_old(in->r, "model.merges", "a merge in one text", err);
     if (value.kind == FT_JSON_STRING)
         return read_merge_line(in, &value, err);
     if (value.kind != FT_JSON_ARRAY)
@@ -412,6 +425,27 @@ static bool read_merges(reader *in, ft_error *err)
 
 // ---- all of it ----
 
+// Version 2.0 has no word for a byte that is no token.
+static bool check_bytes(const reader *in, ft_error *err)
+{
+    bool seen[256] = {false};
+
+    for (size_t i = 0; i < in->piece_count; i++) {
+        ft_slice text = in->pieces[i].text;
+        size_t at = 0;
+        int byte = text.size > 0 ? ft_byte_of_letter(ft_utf8_next(text, &at)) : -1;
+        if (byte >= 0 && at == text.size)
+            seen[byte] = true;
+    }
+    for (unsigned byte = 0; byte < 256; byte++) {
+        if (!seen[byte])
+            return ft_tokenizer_fault(err, in->r->path, "model.vocab",
+                                      "with `byte_level` there is no token for the byte 0x%02x",
+                                      byte);
+    }
+    return true;
+}
+
 static bool read_tables(reader *in, ft_error *err)
 {
     ft_model_definition *model = &in->r->out->model;
@@ -428,6 +462,8 @@ static bool read_tables(reader *in, ft_error *err)
         return fault(in, FIELD_UNKNOWN_ID, "behind the end of the vocabulary", err);
     if (model->kind == FT_MODEL_BPE && !read_merges(in, err))
         return false;
+    if (in->byte_level && !check_bytes(in, err))
+        return false;
     model->pieces = in->pieces;
     model->piece_count = in->piece_count;
     model->merge_count = in->merge_count;
@@ -436,13 +472,17 @@ static bool read_tables(reader *in, ft_error *err)
                              in->merge_count, in->r->path, in->r->scratch, &model->merges, err);
 }
 
-bool ft_definition_read_model(const ft_definition_reader *r, ft_slice text, ft_error *err)
+bool ft_definition_read_model(const ft_definition_reader *r, ft_slice text, bool *out_byte_level,
+                              ft_error *err)
 {
     reader in = {.r = r};
 
     if (!ft_definition_note_members(r, text, "model", field_names, FIELD_COUNT, in.fields, err) ||
         !find_kind(&in, err) || !read_fields(&in, err))
         return false;
+    if (r->is_version_2 && in.fields[FIELD_FILES].size > 0)
+        return fault(&in, FIELD_FILES, "a vocabulary in other files is not possible", err);
+    *out_byte_level = r->is_version_2 && in.byte_level;
     if (in.fields[FIELD_VOCAB].size == 0)
         return fault(&in, FIELD_VOCAB, "missing", err);
     if (!r->with_vocabulary)

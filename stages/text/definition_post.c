@@ -151,7 +151,52 @@ static bool add_sequence(const ft_component *piece, templates *t, ft_error *err)
     return read_type_id(piece, &part.type_id, err) && add_part(piece, t, part, err);
 }
 
-// `texts`: how many texts the template is for; each is to be in it once.
+// Of version 2.0: {"ids": [101], "type_id": 1} or {"seq": "A"}.
+static bool add_piece(const ft_component *piece, templates *t, ft_error *err)
+{
+    const ft_json_node *ids = ft_member(piece, "ids"), *which = ft_member(piece, "seq");
+    int32_t type_id, id;
+
+    if ((ids != NULL) == (which != NULL))
+        return ft_tokenizer_fault(err, piece->reader->path, piece->place,
+                                  "neither `ids` nor `seq`, or both");
+    if (!read_type_id(piece, &type_id, err))
+        return false;
+    if (which) {
+        bool is_b = which->kind == FT_JSON_STRING && ft_slice_is(which->text, "B");
+        if (!is_b && !(which->kind == FT_JSON_STRING && ft_slice_is(which->text, "A")))
+            return ft_member_fault(piece, "seq", "neither A nor B", err);
+        return add_part(piece, t, (ft_template_part){is_b ? FT_PART_B : FT_PART_A, 0, type_id},
+                        err);
+    }
+    if (ids->kind != FT_JSON_ARRAY)
+        return ft_member_fault(piece, "ids", "not a list", err);
+    for (size_t i = 0; i < ids->count; i++) {
+        if (!ft_member_id(piece->reader, &ids->children[i], piece->place, &id, err) ||
+            !add_part(piece, t, special(id, type_id), err))
+            return false;
+    }
+    return true;
+}
+
+// `{"Sequence": {"id": "A"}}` or `{"SpecialToken": {"id": "[SEP]"}}`.
+static bool add_named_piece(const ft_component *c, const ft_component *given, templates *t,
+                            ft_error *err)
+{
+    ft_component piece = *given;
+    bool is_text;
+
+    piece.node = ft_json_find(given->node, "Sequence");
+    is_text = piece.node != NULL;
+    if (!is_text)
+        piece.node = ft_json_find(given->node, "SpecialToken");
+    if (!piece.node)
+        return ft_tokenizer_fault(err, c->reader->path, piece.place,
+                                  "neither `SpecialToken` nor `Sequence`");
+    return is_text ? add_sequence(&piece, t, err) : add_special(c, &piece, t, err);
+}
+
+// `texts`: how many texts the template is for; each is to be in it once, in order.
 static bool read_template(const ft_component *c, const char *name, unsigned texts, templates *t,
                           ft_error *err)
 {
@@ -163,20 +208,19 @@ static bool read_template(const ft_component *c, const char *name, unsigned text
         return ft_member_fault(c, name, "not a list", err);
     for (size_t i = 0; i < list->count; i++) {
         const char *place = ft_arena_format(c->reader->scratch, "%s.%s[%zu]", c->place, name, i);
-        ft_component piece = {c->reader, ft_json_find(&list->children[i], "Sequence"), place};
+        const ft_component piece = {c->reader, &list->children[i], place};
         if (!place)
             return ft_fail_nomem(err, strlen(c->place));
-        bool is_text = piece.node != NULL;
-        if (!is_text)
-            piece.node = ft_json_find(&list->children[i], "SpecialToken");
-        if (!piece.node)
-            return ft_tokenizer_fault(err, c->reader->path, place,
-                                      "neither `SpecialToken` nor `Sequence`");
-        if (!(is_text ? add_sequence(&piece, t, err) : add_special(c, &piece, t, err)))
+        if (!(c->reader->is_version_2 ? add_piece(&piece, t, err)
+                                      : add_named_piece(c, &piece, t, err)))
             return false;
     }
-    for (size_t i = first; i < t->count; i++)
+    for (size_t i = first; i < t->count; i++) {
+        if (c->reader->is_version_2 && t->parts[i].kind == FT_PART_B && seen[FT_PART_A] == 0)
+            return ft_tokenizer_fault(err, c->reader->path, c->place,
+                                      "`%s` has the text B in front of A", name);
         seen[t->parts[i].kind]++;
+    }
     if (seen[FT_PART_A] != 1 || seen[FT_PART_B] != texts - 1)
         return ft_tokenizer_fault(err, c->reader->path, c->place,
                                   "`%s` is to hold %s once each, and no other text", name,
@@ -191,8 +235,8 @@ static bool read_templates(const ft_component *c, templates *t, ft_error *err)
     size_t single = t->count;
     // A template that nobody made for two texts is just both.
     const ft_json_node *pair = ft_member(c, "pair");
-    if (pair && !(pair->kind == FT_JSON_ARRAY && pair->count == 0) &&
-        !read_template(c, "pair", 2, t, err))
+    bool is_made = pair && !(pair->kind == FT_JSON_ARRAY && pair->count == 0);
+    if ((is_made || c->reader->is_version_2) && !read_template(c, "pair", 2, t, err))
         return false;
     set_templates(c, t, single);
     c->reader->out->post.first_window_types = true;
@@ -206,6 +250,9 @@ static bool read_processor(const ft_component *c, void *context, ft_error *err)
 
     if (!type || type->kind != FT_JSON_STRING)
         return ft_definition_refuse(c->reader, c->place, type, err);
+    if (c->reader->is_version_2 && !ft_slice_is(type->text, "TemplateProcessing"))
+        return ft_definition_refuse_old(c->reader, c->place,
+                                        "what is not of the type `TemplateProcessing`", err);
     if (ft_slice_is(type->text, "ByteLevel"))
         return read_trim(c, err);
     if (t->has_template)
@@ -227,5 +274,7 @@ bool ft_definition_read_post_processor(const ft_definition_reader *r, const ft_j
 
     if (!t.parts)
         return ft_fail_nomem(err, PARTS_MAX * sizeof(*t.parts));
+    if (r->is_version_2)
+        return read_processor(&(ft_component){r, node, "post_processor"}, &t, err);
     return ft_definition_flatten(r, node, "post_processor", "processors", read_processor, &t, err);
 }

@@ -41,6 +41,15 @@ bool ft_definition_refuse(const ft_definition_reader *r, const char *place,
                               shown(type->text), type->text.data);
 }
 
+bool ft_definition_refuse_old(const ft_definition_reader *r, const char *place, const char *what,
+                              ft_error *err)
+{
+    ft_tokenizer_fault(err, r->path, place, "%s is not possible in version 2.0", what);
+    ft_hint(err, "tokenizers 1.0 writes older files as 2.0; a file that says \"version\": \"1.0\" "
+                 "is read too.");
+    return false;
+}
+
 bool ft_definition_note_members(const ft_definition_reader *r, ft_slice text, const char *place,
                                 const char *const *names, size_t count, ft_slice *out,
                                 ft_error *err)

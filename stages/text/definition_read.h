@@ -11,12 +11,13 @@ enum { FT_TOKENIZER_FILE_MAX = 1 << 28 };
 typedef struct ft_definition_reader {
     const char *path;      // For messages.
     bool with_vocabulary;  // False: all but the pieces and merges, quick, for `check`.
+    bool is_version_2;     // Of a tokenizer.json: 2.0, else 1.0.
     ft_arena *scratch;     // May go afterwards.
     ft_arena *arena;       // What the definition points to.
     ft_definition *out;    // Zeroed before.
 } ft_definition_reader;
 
-// tokenizer.json, versions 1.0 (definition_json.c) and the parts of it.
+// tokenizer.json, versions 1.0 and 2.0 (definition_json.c), and the parts of it.
 bool ft_definition_read_json(const ft_definition_reader *r, ft_slice text,
                              ft_error *err) FT_MUST_CHECK;
 bool ft_definition_read_normalizer(const ft_definition_reader *r, const ft_json_node *node,
@@ -27,8 +28,8 @@ bool ft_definition_read_post_processor(const ft_definition_reader *r, const ft_j
                                        ft_error *err) FT_MUST_CHECK;
 bool ft_definition_read_decoder(const ft_definition_reader *r, const ft_json_node *node,
                                 ft_error *err) FT_MUST_CHECK;
-// `fields`: the texts of the model's members, by ft_definition_note_members.
-bool ft_definition_read_model(const ft_definition_reader *r, ft_slice text,
+// `*out_byte_level`: of version 2.0, the vocabulary has letters for bytes.
+bool ft_definition_read_model(const ft_definition_reader *r, ft_slice text, bool *out_byte_level,
                               ft_error *err) FT_MUST_CHECK;
 
 // Fails with number 605: "`FILE`, at `place`: ...". `place` NULL: of the whole file.
@@ -37,6 +38,9 @@ bool ft_tokenizer_fault(ft_error *err, const char *path, const char *place, cons
 // Says that a component is not read, by its name.
 bool ft_definition_refuse(const ft_definition_reader *r, const char *place,
                           const ft_json_node *type, ft_error *err);
+// Says that version 2.0 spells this otherwise.
+bool ft_definition_refuse_old(const ft_definition_reader *r, const char *place, const char *what,
+                              ft_error *err);
 
 // Notes the texts of those members of the object `text` that `names` lists; empty where absent or
 // null. `place` is where the object is, or NULL.

@@ -1,7 +1,9 @@
-// What several tokenizer files mean without saying it: the steps of SentencePiece and of BERT.
+// What several tokenizer files mean without saying it: the steps of SentencePiece and of BERT, and
+// what version 2.0 of tokenizer.json tells in two places.
 #include <string.h>
 
 #include "stages/text/charsmap.h"
+#include "stages/text/pattern.h"
 #include "stages/text/tokenizer_parts.h"
 #include "stages/text/vocabulary.h"
 
@@ -105,4 +107,62 @@ bool ft_definition_make_sentencepiece(const ft_definition_reader *r, const ft_se
     model->pieces = rules->pieces;
     model->piece_count = rules->piece_count;
     return make_normalizer(r, rules, err) && make_decoder(r, rules, err);
+}
+
+// ---- version 2.0 ----
+
+// Splits in front of each sign that the normalizer puts in place of spaces.
+static bool splits_at(const ft_definition *d, ft_slice sign)
+{
+    const ft_pre_step *pre = d->pre;
+
+    return d->pre_count == 1 && pre->kind == FT_PRE_SPLIT && !pre->split.invert &&
+           pre->split.behavior == FT_SPLIT_MERGED_WITH_NEXT &&
+           ft_pattern_is_literal(pre->split.pattern, sign);
+}
+
+// The last step of the normalizer and the only one of the pre-tokenizer are together what the
+// Metaspace of version 1.0 is, which has a fast path. But normalised added tokens are sought
+// between the two, and `first` asks for the beginning of the text as it was before other steps.
+static bool is_metaspace(const ft_definition *d)
+{
+    const ft_normalize_step *last =
+        d->normalize_count > 0 ? &d->normalize[d->normalize_count - 1] : NULL;
+
+    if (!last || last->kind != FT_NORMALIZE_METASPACE || !splits_at(d, last->metaspace.replacement))
+        return false;
+    for (size_t i = 0; i < d->added_count; i++) {
+        if (d->added[i].normalized)
+            return false;
+    }
+    if (last->metaspace.drop_whitespace)
+        return last->metaspace.scheme == FT_PREPEND_ALWAYS;
+    return last->metaspace.scheme != FT_PREPEND_FIRST || d->normalize_count == 1;
+}
+
+bool ft_definition_make_words(const ft_definition_reader *r, bool byte_level, ft_error *err)
+{
+    ft_definition *d = r->out;
+    ft_pre_step *steps = ft_arena_zero(r->arena, d->pre_count + 2, sizeof(*steps));
+    size_t count = 0;
+
+    if (!steps)
+        return ft_fail_nomem(err, (d->pre_count + 2) * sizeof(*steps));
+    if (is_metaspace(d)) {
+        const ft_normalize_step *last = &d->normalize[--d->normalize_count];
+        if (last->metaspace.drop_whitespace)
+            steps[count++].kind = FT_PRE_WHITESPACE_SPLIT;
+        steps[count].kind = FT_PRE_METASPACE;
+        steps[count].metaspace.replacement = last->metaspace.replacement;
+        steps[count].metaspace.scheme = last->metaspace.scheme;
+        steps[count++].metaspace.split = true;
+    } else {
+        for (size_t i = 0; i < d->pre_count; i++)
+            steps[count++] = d->pre[i];
+    }
+    if (byte_level)
+        steps[count++].kind = FT_PRE_BYTE_LEVEL;
+    d->pre = steps;
+    d->pre_count = count;
+    return true;
 }

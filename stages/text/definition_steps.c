@@ -1,16 +1,19 @@
 // The normalizer, the pre-tokenizer and the decoder of a tokenizer.json: lists of steps.
-#include <string.h>
+#include <stdio.h>
 
 #include "stages/text/charsmap.h"
 #include "stages/text/definition_read.h"
 
 enum { STEPS_MAX = 64 };
 
+typedef enum versions { BOTH, ONLY_1, ONLY_2 } versions;
+
 // One type of component: its name and how its members are read into a step.
 typedef struct component_type {
     const char *name;
     int kind;
     bool (*read)(const ft_component *c, void *step, ft_error *err);  // NULL: it has no members.
+    versions versions;
 } component_type;
 
 typedef struct step_list {
@@ -29,6 +32,13 @@ static bool read_step(const ft_component *c, void *context, ft_error *err)
         const component_type *one = &list->types[i];
         if (!ft_slice_is(type->text, one->name))
             continue;
+        if (one->versions == ONLY_1 && c->reader->is_version_2) {
+            char what[64];
+            snprintf(what, sizeof(what), "`%s`", one->name);
+            return ft_definition_refuse_old(c->reader, c->place, what, err);
+        }
+        if (one->versions == ONLY_2 && !c->reader->is_version_2)
+            break;
         if (list->count == STEPS_MAX)
             return ft_tokenizer_fault(err, c->reader->path, c->place, "more than %d components",
                                       STEPS_MAX);
@@ -48,6 +58,12 @@ static bool read_steps(const ft_definition_reader *r, const ft_json_node *node, 
     return ft_definition_flatten(r, node, place, member, read_step, list, err);
 }
 
+// What version 1.0 demands and 2.0 has a value for.
+static ft_member_rule required_in_1(const ft_component *c)
+{
+    return c->reader->is_version_2 ? FT_MEMBER_OPTIONAL : FT_MEMBER_REQUIRED;
+}
+
 // ---- normalizer ----
 
 static bool read_bert(const ft_component *c, void *step, ft_error *err)
@@ -60,6 +76,8 @@ static bool read_bert(const ft_component *c, void *step, ft_error *err)
         !ft_member_bool(c, "lowercase", FT_MEMBER_REQUIRED, &rules->lowercase, err))
         return false;
     rules->strip_accents = rules->lowercase;
+    if (c->reader->is_version_2 && !ft_json_find(c->node, "strip_accents"))
+        return ft_member_fault(c, "strip_accents", "not true, false or null", err);
     return ft_member_bool(c, "strip_accents", FT_MEMBER_OPTIONAL, &rules->strip_accents, err);
 }
 
@@ -95,6 +113,22 @@ static bool read_prepend(const ft_component *c, void *step, ft_error *err)
                           err);
 }
 
+// In the order of ft_prepend_scheme.
+static const char *const schemes[] = {"always", "first", "never", NULL};
+
+static bool read_metaspace_normalizer(const ft_component *c, void *step, ft_error *err)
+{
+    ft_normalize_step *s = step;
+    int scheme = 0;
+
+    if (!ft_member_char(c, "replacement", FT_MEMBER_REQUIRED, &s->metaspace.replacement, err) ||
+        !ft_member_choice(c, "prepend", schemes, FT_MEMBER_REQUIRED, &scheme, err))
+        return false;
+    s->metaspace.scheme = (ft_prepend_scheme)scheme;
+    return ft_member_bool(c, "drop_whitespace", FT_MEMBER_REQUIRED, &s->metaspace.drop_whitespace,
+                          err);
+}
+
 static void set_normalize_kind(void *step, int kind)
 {
     ((ft_normalize_step *)step)->kind = (ft_normalize_kind)kind;
@@ -104,19 +138,20 @@ bool ft_definition_read_normalizer(const ft_definition_reader *r, const ft_json_
                                    ft_error *err)
 {
     static const component_type types[] = {
-        {"BertNormalizer", FT_NORMALIZE_BERT, read_bert},
-        {"Strip", FT_NORMALIZE_STRIP, read_strip},
-        {"StripAccents", FT_NORMALIZE_STRIP_ACCENTS, NULL},
-        {"NFC", FT_NORMALIZE_NFC, NULL},
-        {"NFD", FT_NORMALIZE_NFD, NULL},
-        {"NFKC", FT_NORMALIZE_NFKC, NULL},
-        {"NFKD", FT_NORMALIZE_NFKD, NULL},
-        {"Lowercase", FT_NORMALIZE_LOWERCASE, NULL},
-        {"Nmt", FT_NORMALIZE_NMT, NULL},
-        {"Precompiled", FT_NORMALIZE_PRECOMPILED, read_precompiled},
-        {"Replace", FT_NORMALIZE_REPLACE, read_replace},
-        {"Prepend", FT_NORMALIZE_PREPEND, read_prepend},
-        {"ByteLevel", FT_NORMALIZE_BYTE_LEVEL, NULL},
+        {"BertNormalizer", FT_NORMALIZE_BERT, read_bert, BOTH},
+        {"Strip", FT_NORMALIZE_STRIP, read_strip, BOTH},
+        {"StripAccents", FT_NORMALIZE_STRIP_ACCENTS, NULL, BOTH},
+        {"NFC", FT_NORMALIZE_NFC, NULL, BOTH},
+        {"NFD", FT_NORMALIZE_NFD, NULL, BOTH},
+        {"NFKC", FT_NORMALIZE_NFKC, NULL, BOTH},
+        {"NFKD", FT_NORMALIZE_NFKD, NULL, BOTH},
+        {"Lowercase", FT_NORMALIZE_LOWERCASE, NULL, BOTH},
+        {"Nmt", FT_NORMALIZE_NMT, NULL, BOTH},
+        {"Precompiled", FT_NORMALIZE_PRECOMPILED, read_precompiled, BOTH},
+        {"Replace", FT_NORMALIZE_REPLACE, read_replace, BOTH},
+        {"Prepend", FT_NORMALIZE_PREPEND, read_prepend, BOTH},
+        {"ByteLevel", FT_NORMALIZE_BYTE_LEVEL, NULL, BOTH},
+        {"MetaspaceNormalizer", FT_NORMALIZE_METASPACE, read_metaspace_normalizer, ONLY_2},
     };
     step_list list = {.types = types,
                       .type_count = FT_COUNT_OF(types),
@@ -131,10 +166,9 @@ bool ft_definition_read_normalizer(const ft_definition_reader *r, const ft_json_
 
 // ---- pre-tokenizer ----
 
-// In the order of ft_split_behavior and ft_prepend_scheme.
+// In the order of ft_split_behavior.
 static const char *const behaviors[] = {"Removed",        "Isolated",   "MergedWithPrevious",
                                         "MergedWithNext", "Contiguous", NULL};
-static const char *const schemes[] = {"always", "first", "never", NULL};
 
 static bool read_byte_level(const ft_component *c, void *step, ft_error *err)
 {
@@ -163,8 +197,12 @@ static bool read_scheme(const ft_component *c, ft_prepend_scheme *out, ft_error 
     bool add_prefix_space = true;
     int scheme = FT_PREPEND_ALWAYS;
 
+    if (c->reader->is_version_2 && ft_member(c, "add_prefix_space"))
+        return ft_definition_refuse_old(c->reader, c->place, "`add_prefix_space`", err);
     if (!ft_member_bool(c, "add_prefix_space", FT_MEMBER_OPTIONAL, &add_prefix_space, err) ||
-        !ft_member_choice(c, "prepend_scheme", schemes, FT_MEMBER_OPTIONAL, &scheme, err))
+        !ft_member_choice(c, "prepend_scheme", schemes,
+                          c->reader->is_version_2 ? FT_MEMBER_REQUIRED : FT_MEMBER_OPTIONAL,
+                          &scheme, err))
         return false;
     if (!add_prefix_space && scheme != FT_PREPEND_NEVER)
         return ft_tokenizer_fault(err, c->reader->path, c->place,
@@ -187,13 +225,13 @@ static bool read_metaspace(const ft_component *c, void *step, ft_error *err)
 static bool read_split(const ft_component *c, void *step, ft_error *err)
 {
     ft_pre_step *s = step;
-    int behavior = 0;
+    int behavior = FT_SPLIT_ISOLATED;
 
     if (!ft_member_pattern(c, "pattern", &s->split.pattern, err) ||
-        !ft_member_choice(c, "behavior", behaviors, FT_MEMBER_REQUIRED, &behavior, err))
+        !ft_member_choice(c, "behavior", behaviors, required_in_1(c), &behavior, err))
         return false;
     s->split.behavior = (ft_split_behavior)behavior;
-    return ft_member_bool(c, "invert", FT_MEMBER_REQUIRED, &s->split.invert, err);
+    return ft_member_bool(c, "invert", required_in_1(c), &s->split.invert, err);
 }
 
 static bool read_punctuation(const ft_component *c, void *step, ft_error *err)
@@ -208,7 +246,7 @@ static bool read_punctuation(const ft_component *c, void *step, ft_error *err)
 
 static bool read_digits(const ft_component *c, void *step, ft_error *err)
 {
-    return ft_member_bool(c, "individual_digits", FT_MEMBER_REQUIRED,
+    return ft_member_bool(c, "individual_digits", required_in_1(c),
                           &((ft_pre_step *)step)->individual_digits, err);
 }
 
@@ -217,7 +255,9 @@ static bool read_fixed_length(const ft_component *c, void *step, ft_error *err)
     ft_pre_step *s = step;
 
     s->length = 5;
-    return ft_member_size(c, "length", FT_MEMBER_OPTIONAL, &s->length, err);
+    return ft_member_size(c, "length",
+                          c->reader->is_version_2 ? FT_MEMBER_REQUIRED : FT_MEMBER_OPTIONAL,
+                          &s->length, err);
 }
 
 static void set_pre_kind(void *step, int kind)
@@ -229,17 +269,17 @@ bool ft_definition_read_pre_tokenizer(const ft_definition_reader *r, const ft_js
                                       ft_error *err)
 {
     static const component_type types[] = {
-        {"BertPreTokenizer", FT_PRE_BERT, NULL},
-        {"ByteLevel", FT_PRE_BYTE_LEVEL, read_byte_level},
-        {"CharDelimiterSplit", FT_PRE_CHAR_DELIMITER, read_delimiter},
-        {"Metaspace", FT_PRE_METASPACE, read_metaspace},
-        {"Whitespace", FT_PRE_WHITESPACE, NULL},
-        {"WhitespaceSplit", FT_PRE_WHITESPACE_SPLIT, NULL},
-        {"Split", FT_PRE_SPLIT, read_split},
-        {"Punctuation", FT_PRE_PUNCTUATION, read_punctuation},
-        {"Digits", FT_PRE_DIGITS, read_digits},
-        {"UnicodeScripts", FT_PRE_UNICODE_SCRIPTS, NULL},
-        {"FixedLength", FT_PRE_FIXED_LENGTH, read_fixed_length},
+        {"BertPreTokenizer", FT_PRE_BERT, NULL, BOTH},
+        {"ByteLevel", FT_PRE_BYTE_LEVEL, read_byte_level, ONLY_1},
+        {"CharDelimiterSplit", FT_PRE_CHAR_DELIMITER, read_delimiter, BOTH},
+        {"Metaspace", FT_PRE_METASPACE, read_metaspace, ONLY_1},
+        {"Whitespace", FT_PRE_WHITESPACE, NULL, BOTH},
+        {"WhitespaceSplit", FT_PRE_WHITESPACE_SPLIT, NULL, BOTH},
+        {"Split", FT_PRE_SPLIT, read_split, BOTH},
+        {"Punctuation", FT_PRE_PUNCTUATION, read_punctuation, BOTH},
+        {"Digits", FT_PRE_DIGITS, read_digits, BOTH},
+        {"UnicodeScripts", FT_PRE_UNICODE_SCRIPTS, NULL, BOTH},
+        {"FixedLength", FT_PRE_FIXED_LENGTH, read_fixed_length, BOTH},
     };
     step_list list = {.types = types,
                       .type_count = FT_COUNT_OF(types),
@@ -313,15 +353,15 @@ bool ft_definition_read_decoder(const ft_definition_reader *r, const ft_json_nod
                                 ft_error *err)
 {
     static const component_type types[] = {
-        {"BPEDecoder", FT_DECODE_BPE, read_bpe_decoder},
-        {"ByteLevel", FT_DECODE_BYTE_LEVEL, NULL},
-        {"WordPiece", FT_DECODE_WORDPIECE, read_wordpiece_decoder},
-        {"Metaspace", FT_DECODE_METASPACE, read_metaspace_decoder},
-        {"CTC", FT_DECODE_CTC, read_ctc_decoder},
-        {"Replace", FT_DECODE_REPLACE, read_replace_decoder},
-        {"Fuse", FT_DECODE_FUSE, NULL},
-        {"Strip", FT_DECODE_STRIP, read_strip_decoder},
-        {"ByteFallback", FT_DECODE_BYTE_FALLBACK, NULL},
+        {"BPEDecoder", FT_DECODE_BPE, read_bpe_decoder, BOTH},
+        {"ByteLevel", FT_DECODE_BYTE_LEVEL, NULL, BOTH},
+        {"WordPiece", FT_DECODE_WORDPIECE, read_wordpiece_decoder, BOTH},
+        {"Metaspace", FT_DECODE_METASPACE, read_metaspace_decoder, BOTH},
+        {"CTC", FT_DECODE_CTC, read_ctc_decoder, BOTH},
+        {"Replace", FT_DECODE_REPLACE, read_replace_decoder, BOTH},
+        {"Fuse", FT_DECODE_FUSE, NULL, BOTH},
+        {"Strip", FT_DECODE_STRIP, read_strip_decoder, BOTH},
+        {"ByteFallback", FT_DECODE_BYTE_FALLBACK, NULL, BOTH},
     };
     step_list list = {.types = types,
                       .type_count = FT_COUNT_OF(types),

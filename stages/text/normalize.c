@@ -272,6 +272,97 @@ static bool prepend(ft_slice content, ft_aligned *text, ft_error *err)
     return true;
 }
 
+// The sign, with the span of what is at the rewriting's place.
+static bool put_sign(ft_rewrite *rewrite, ft_slice sign, ft_error *err)
+{
+    const ft_aligned *in = rewrite->in;
+    ft_span origin = {0};
+
+    if (!ft_rewrite_room(rewrite, sign.size, err))
+        return false;
+    if (in->has_spans)
+        origin = in->spans[rewrite->at];
+    ft_aligned_put(rewrite->out, (const uint8_t *)sign.data, sign.size, origin);
+    return true;
+}
+
+static bool keep_until(ft_rewrite *rewrite, size_t end, ft_error *err)
+{
+    if (!ft_rewrite_room(rewrite, end - rewrite->at, err))
+        return false;
+    ft_rewrite_keep(rewrite, end);
+    return true;
+}
+
+static bool begins_with(const ft_aligned *text, size_t at, ft_slice what)
+{
+    return text->size - at >= what.size && memcmp(text->bytes + at, what.data, what.size) == 0;
+}
+
+// Each word, its sign in front, and nothing between them.
+static bool join_words(const ft_normalize_step *step, ft_rewrite *rewrite, ft_error *err)
+{
+    const ft_aligned *in = rewrite->in;
+    bool opens = in->start == 0, is_white = false;
+
+    for (size_t at = 0, from = 0; from < in->size;) {
+        size_t end = at;
+        if (at < in->size)
+            is_white = ft_unicode_get(ft_unicode_next(in->bytes, &end))->flags & FT_UNICODE_WHITE;
+        if (at < in->size && !is_white) {
+            at = end;
+            continue;
+        }
+        // A word, maybe empty, ends at `at`; white space at the start takes its place too.
+        bool is_signed = step->metaspace.scheme == FT_PREPEND_ALWAYS ||
+                         (step->metaspace.scheme == FT_PREPEND_FIRST && opens);
+        rewrite->at = from;
+        if (from < at && ((is_signed && !begins_with(in, from, step->metaspace.replacement) &&
+                           !put_sign(rewrite, step->metaspace.replacement, err)) ||
+                          !keep_until(rewrite, at, err)))
+            return false;
+        opens = false;
+        from = at = end > at ? end : in->size;
+    }
+    return true;
+}
+
+static bool sign_spaces(const ft_normalize_step *step, ft_rewrite *rewrite, ft_error *err)
+{
+    const ft_slice sign = step->metaspace.replacement;
+    const ft_aligned *in = rewrite->in;
+    bool is_signed = step->metaspace.scheme == FT_PREPEND_ALWAYS ||
+                     (step->metaspace.scheme == FT_PREPEND_FIRST && in->start == 0);
+    const uint8_t *space;
+
+    if (is_signed && in->bytes[0] != ' ' && !begins_with(in, 0, sign) &&
+        !put_sign(rewrite, sign, err))
+        return false;
+    while ((space = memchr(in->bytes + rewrite->at, ' ', in->size - rewrite->at)) != NULL) {
+        if (!keep_until(rewrite, (size_t)(space - in->bytes), err) || !put_sign(rewrite, sign, err))
+            return false;
+        rewrite->at++;
+    }
+    return keep_until(rewrite, in->size, err);
+}
+
+static bool metaspace(const ft_normalize_step *step, ft_aligned *text, ft_aligned *spare,
+                      ft_error *err)
+{
+    ft_rewrite rewrite;
+
+    if (text->size == 0)
+        return true;
+    if (!ft_aligned_reserve(spare, text->size, err))
+        return false;
+    ft_rewrite_begin(&rewrite, text, spare);
+    if (!(step->metaspace.drop_whitespace ? join_words(step, &rewrite, err)
+                                          : sign_spaces(step, &rewrite, err)))
+        return false;
+    ft_aligned_swap(text, spare);
+    return true;
+}
+
 static bool byte_level(ft_aligned *text, ft_aligned *spare, ft_error *err)
 {
     size_t size = text->size;
@@ -324,6 +415,8 @@ static bool run_step(const ft_normalize_step *step, ft_aligned *text, ft_aligned
         return prepend(step->prepend, text, err);
     case FT_NORMALIZE_BYTE_LEVEL:
         return byte_level(text, spare, err);
+    case FT_NORMALIZE_METASPACE:
+        return metaspace(step, text, spare, err);
     case FT_NORMALIZE_SENTENCEPIECE:
         return ft_normalize_sentencepiece(step, text, spare, err);
     }

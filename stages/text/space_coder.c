@@ -108,11 +108,12 @@ void ft_space_coder_destroy(ft_space_coder *coder)
     ft_free(coder);
 }
 
-bool ft_space_coder_normalize(ft_space_coder *coder, ft_slice part, ft_slice *out, ft_error *err)
+bool ft_space_coder_normalize(ft_space_coder *coder, ft_slice part, bool is_first, ft_slice *out,
+                              ft_error *err)
 {
     const ft_definition *definition = coder->definition;
 
-    if (!ft_aligned_set(&coder->text, part, 0, err) ||
+    if (!ft_aligned_set(&coder->text, part, !is_first, err) ||
         !ft_normalize(definition->normalize, definition->normalize_count, &coder->text,
                       &coder->spare, err))
         return false;
@@ -228,7 +229,7 @@ static size_t cut_words(const ft_token_joins *joins, ft_slice text, size_t at, u
     for (; at < text.size && count < CUT_WORDS - 1; at++) {
         uint8_t byte = bytes[at];
         ends[count] = (uint32_t)at;
-        count += !(joins[before][byte / 8] >> byte % 8 & 1);
+        count += !(joins[before].after[byte / 8] >> byte % 8 & 1);
         before = byte;
     }
     if (at == text.size)

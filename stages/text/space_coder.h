@@ -24,8 +24,9 @@ typedef struct ft_space_coder ft_space_coder;
 ft_space_coder *ft_space_coder_create(const ft_definition *definition, const ft_token_model *model,
                                       ft_account *account, ft_error *err);
 void ft_space_coder_destroy(ft_space_coder *coder);
-// Normalises a part of a text; what comes back lives until the next call.
-bool ft_space_coder_normalize(ft_space_coder *coder, ft_slice part, ft_slice *out,
+// Normalises a part of a text, which begins with it or does not; what comes back lives until the
+// next call.
+bool ft_space_coder_normalize(ft_space_coder *coder, ft_slice part, bool is_first, ft_slice *out,
                               ft_error *err) FT_MUST_CHECK;
 // Adds the ids of normalised text without added tokens; stops when `ids` has `enough`. 64 bytes
 // behind the text may be read.

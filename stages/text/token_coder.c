@@ -140,15 +140,16 @@ static bool add_bert(ft_token_coder *coder, ft_slice text, ft_error *err)
 
 // ---- byte-level BPE, and words with SentencePiece's sign ----
 
-static bool normalize_part(ft_token_coder *coder, ft_slice *part, ft_error *err)
+// Of where a part stands only matters whether the text begins with it.
+static bool normalize_part(ft_token_coder *coder, bool is_first, ft_slice *part, ft_error *err)
 {
     const ft_definition *definition = &coder->tokenizer->definition;
 
     if (coder->spaced)
-        return ft_space_coder_normalize(coder->spaced, *part, part, err);
+        return ft_space_coder_normalize(coder->spaced, *part, is_first, part, err);
     if (definition->normalize_count == 0)
         return true;
-    if (!ft_aligned_set(&coder->part, *part, 0, err) ||
+    if (!ft_aligned_set(&coder->part, *part, !is_first, err) ||
         !ft_normalize(definition->normalize, definition->normalize_count, &coder->part,
                       &coder->spare, err))
         return false;
@@ -157,7 +158,7 @@ static bool normalize_part(ft_token_coder *coder, ft_slice *part, ft_error *err)
 }
 
 // Ids of text without raw added tokens.
-static bool add_part(ft_token_coder *coder, ft_slice part, ft_error *err)
+static bool add_part(ft_token_coder *coder, ft_slice part, bool is_first, ft_error *err)
 {
     ft_added_walk walk = {.set = &coder->tokenizer->added_normalized,
                           .skip_special = coder->settings.special_tokens == FT_SPECIAL_TEXT};
@@ -166,7 +167,7 @@ static bool add_part(ft_token_coder *coder, ft_slice part, ft_error *err)
 
     if (coder->spaced && walk.set->count == 0 && ft_space_coder_is_raw(coder->spaced))
         return ft_space_coder_add_raw(coder->spaced, part, coder->enough, coder->ids, err);
-    if (!normalize_part(coder, &part, err))
+    if (!normalize_part(coder, is_first, &part, err))
         return false;
     walk.text = part;
     while (coder->ids->count < coder->enough && ft_added_next(&walk, &before, &token)) {
@@ -188,7 +189,7 @@ static bool add_parts(ft_token_coder *coder, ft_slice text, ft_error *err)
     ft_slice before;
 
     while (coder->ids->count < coder->enough && ft_added_next(&walk, &before, &token)) {
-        if ((before.size > 0 && !add_part(coder, before, err)) ||
+        if ((before.size > 0 && !add_part(coder, before, before.data == text.data, err)) ||
             (token && !add_token(coder, token, err)))
             return false;
     }

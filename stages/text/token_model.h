@@ -73,7 +73,9 @@ bool ft_token_model_begins_at_sign(const ft_token_model *model);
 // begins with the byte b. Text can be cut wherever none may, and its parts give the ids that the
 // whole gives; they may be given to ft_token_model_byte_words with a space for each sign. NULL: of
 // a model for which that is not so.
-typedef uint8_t ft_token_joins[32];  // [256]
+typedef struct ft_token_joins {
+    uint8_t after[32];
+} ft_token_joins;  // [256]
 const ft_token_joins *ft_token_model_joins(const ft_token_model *model);
 
 struct ft_wordpiece;

@@ -76,19 +76,21 @@ static int compare_ids(const void *a, const void *b)
     return (left->id > right->id) - (left->id < right->id);
 }
 
-// What is looked for of a token with `normalized`: its content, normalised.
+// What is looked for of a token with `normalized`: its content, normalised as if it did not begin
+// the text, and without the sign for spaces that is put in last.
 static bool normalize_token(const ft_tokenizer *tokenizer, ft_added_token *token, ft_arena *arena,
                             ft_error *err)
 {
     const ft_definition *definition = &tokenizer->definition;
     ft_slice shown = ft_shown(token->content);
+    size_t steps = definition->normalize_count;
     ft_account account;
 
+    steps -= steps > 0 && definition->normalize[steps - 1].kind == FT_NORMALIZE_METASPACE;
     ft_account_init(&account, TOKEN_MEMORY);
     ft_aligned text = {.account = &account}, spare = {.account = &account};
-    bool done =
-        ft_aligned_set(&text, token->content, 0, err) &&
-        ft_normalize(definition->normalize, definition->normalize_count, &text, &spare, err);
+    bool done = ft_aligned_set(&text, token->content, 1, err) &&
+                ft_normalize(definition->normalize, steps, &text, &spare, err);
     if (done && text.size == 0)
         done = ft_tokenizer_fault(err, definition->path, "added_tokens",
                                   "nothing is left of the token `%.*s` when it is normalised",

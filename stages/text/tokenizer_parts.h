@@ -55,6 +55,9 @@ bool ft_definition_make_bert_template(const ft_definition_reader *r, int32_t cls
                                       ft_error *err) FT_MUST_CHECK;
 bool ft_definition_make_wordpiece_decoder(const ft_definition_reader *r,
                                           ft_error *err) FT_MUST_CHECK;
+// Of version 2.0 of tokenizer.json: puts the words together that it says in two places.
+bool ft_definition_make_words(const ft_definition_reader *r, bool byte_level,
+                              ft_error *err) FT_MUST_CHECK;
 
 // What SentencePiece says of its pieces and texts, in its own files and in GGUF.
 typedef struct ft_sentencepiece {

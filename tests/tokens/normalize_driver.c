@@ -143,6 +143,7 @@ static bool read_step(ft_slice text, ft_normalize_step *step, ft_arena *arena, f
     case FT_NORMALIZE_LOWERCASE:
     case FT_NORMALIZE_NMT:
     case FT_NORMALIZE_BYTE_LEVEL:
+    case FT_NORMALIZE_METASPACE:
         break;
     }
     return true;
