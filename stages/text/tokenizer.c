@@ -21,8 +21,9 @@ static const char *folder_of(const char *path, ft_arena *arena)
     return ft_arena_text(arena, (ft_slice){path, (size_t)(slash - path) + (slash == path)});
 }
 
-const char *const ft_tokenizer_files_beside[] = {"tokenizer_config.json",
-                                                 "sentence_bert_config.json", "config.json", NULL};
+const char *const ft_tokenizer_files_beside[] = {
+    "tokenizer_config.json",   "sentence_bert_config.json", "config.json",
+    "special_tokens_map.json", "added_tokens.json",         NULL};
 
 const char *ft_tokenizer_path_beside(const char *path, const char *name, ft_arena *arena)
 {
@@ -98,25 +99,45 @@ static bool find_length(ft_tokenizer_info *info, ft_arena *arena, ft_error *err)
                        &info->max_length, err);
 }
 
+static bool is_file(const char *folder, const char *name, ft_arena *arena, const char **out,
+                    bool *out_found, ft_error *err)
+{
+    *out = ft_path_join(arena, folder, name);
+    if (!*out)
+        return ft_fail_nomem(err, strlen(folder) + strlen(name) + 2);
+    *out_found = ft_file_find(*out) != FT_FILE_MISSING;
+    return true;
+}
+
 bool ft_tokenizer_find_file(const char *path, ft_arena *arena, const char **out, ft_error *err)
 {
-    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "vocab.txt"};
+    // The first of which all are there is read, by its first.
+    static const struct {
+        const char *name, *other;
+    } names[] = {{"tokenizer.json", NULL},
+                 {"tokenizer.model", NULL},
+                 {"vocab.json", "merges.txt"},
+                 {"vocab.txt", NULL}};
     ft_file_kind kind = ft_file_find(path);
+    bool found;
 
     *out = path;
     if (kind == FT_FILE_UNKNOWN)
         return ft_fail_errno(err, errno, "cannot look at `%s`", path);
     if (kind != FT_FILE_FOLDER)
-        return true;
+        return ft_definition_find_merges(out, &found, arena, err);
     for (size_t i = 0; i < FT_COUNT_OF(names); i++) {
-        *out = ft_path_join(arena, path, names[i]);
-        if (!*out)
-            return ft_fail_nomem(err, strlen(path) + strlen(names[i]) + 2);
-        if (ft_file_find(*out) != FT_FILE_MISSING)
+        const char *other;
+        if (!is_file(path, names[i].name, arena, out, &found, err))
+            return false;
+        if (found && names[i].other && !is_file(path, names[i].other, arena, &other, &found, err))
+            return false;
+        if (found)
             return true;
     }
     ft_tokenizer_fault(err, path, NULL, "no tokenizer in this folder");
-    ft_hint(err, "A tokenizer.json, a tokenizer.model or a vocab.txt is read.");
+    ft_hint(err, "A tokenizer.json, a tokenizer.model, a vocab.json with merges.txt or a vocab.txt "
+                 "is read.");
     return false;
 }
 
@@ -145,12 +166,26 @@ static const struct {
 static bool read_file(const ft_definition_reader *r, ft_error *err)
 {
     // The weights are in a .gguf too, so that it is not read whole.
-    bool is_gguf = ft_slice_ends_with(ft_slice_of(r->path), FT_SLICE(".gguf"));
+    bool is_gguf = ft_slice_ends_with(ft_slice_of(r->path), FT_SLICE(".gguf")), is_merges;
+    const char *path = r->path;
     ft_slice text;
+
+    if (!ft_definition_find_merges(&path, &is_merges, r->scratch, err))
+        return false;
 
     if (!(is_gguf ? ft_file_map(r->path, r->scratch, &text, err)
                   : ft_file_read(r->path, r->scratch, FT_TOKENIZER_FILE_MAX, &text, err))) {
         err->number = err->number ? err->number : FT_TOKENIZER_ERROR;
+        return false;
+    }
+    if (is_merges) {
+        if (ft_definition_read_merges(r, text, err))
+            return true;
+        // What the JSON reader finds fault with knows no file yet.
+        if (err->number == 0 && err->code == FT_ERROR_DATA) {
+            ft_error_while(err, "reading `%s`", r->path);
+            err->number = FT_TOKENIZER_ERROR;
+        }
         return false;
     }
     if (!is_gguf && is_json(r->path, text))
@@ -160,8 +195,9 @@ static bool read_file(const ft_definition_reader *r, ft_error *err)
             return formats[i].read(r, text, err);
     }
     ft_tokenizer_fault(err, r->path, NULL, "not a tokenizer that this version reads");
-    ft_hint(err, "A tokenizer.json, a SentencePiece .model, a .tiktoken, a .gguf or a vocab.txt is "
-                 "read, or a folder that holds one.");
+    ft_hint(err,
+            "A tokenizer.json, a SentencePiece .model, a .tiktoken, a .gguf, a vocab.json with "
+            "merges.txt or a vocab.txt is read, or a folder that holds one.");
     return false;
 }
 

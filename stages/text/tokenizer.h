@@ -1,13 +1,22 @@
-// Tokenizers: a text to the ids that a model was trained on, exactly as the reference library
-// (tokenizers 0.23.3) has it.
+// Tokenizers: a text to the ids that a model was trained on, exactly as the reference libraries
+// (tokenizers 0.23.3, sentencepiece, tiktoken) have it.
 //
-//   ft_tokenizer        a vocabulary and its rules, read from files once, read-only, shared by all
-//   threads ft_token_coder      one instance's scratch memory and cache of words; makes ids
+//   ft_tokenizer     a vocabulary and its rules, read from files once, read-only, shared by all
+//                    threads
+//   ft_token_coder   one instance's scratch memory and cache of words; makes ids
 //
-// What is read: tokenizer.json 1.0 with BertNormalizer (or none), BertPreTokenizer, WordPiece,
-// TemplateProcessing or BertProcessing (or none), and added tokens; vocab.txt, with
-// tokenizer_config.json beside it. All else is refused by its name. Truncation and padding of the
-// file are not used: they are the stage's to say.
+// What is read, each by a reader of its own (definition_*.c) into the same ft_definition:
+//
+//   tokenizer.json 1.0 and 2.0     every component and every model that they have
+//   vocab.json with merges.txt     BPE as GPT-2, RoBERTa, DeBERTa and Qwen2 have it
+//   vocab.txt                      WordPiece as BERT has it
+//   SentencePiece's .model         Unigram and BPE
+//   .tiktoken                      the encodings that tiktoken publishes, told by the file's name
+//   .gguf                          the vocabularies that llama.cpp calls llama, gpt2, bert and t5
+//
+// What else matters of vocab.json, vocab.txt and .model is in tokenizer_config.json and its like
+// beside them. A file that wants something that is not there is refused with its name and place.
+// Truncation and padding of a tokenizer.json are not used: they are the stage's to say.
 #pragma once
 
 #include "runtime/memory/arena.h"
@@ -24,9 +33,10 @@ typedef struct ft_tokenizer_info {
     size_t pair_special_count;  // and to two.
 } ft_tokenizer_info;
 
-// `path` is a tokenizer.json, a vocab.txt, or a folder that holds one (the .json is preferred).
-// Checks the rules of the file, not its vocabulary: quick, for `check`. What `out` points to lives
-// in the arena.
+// `path` is one of these files, known by the end of its name, or a folder that holds one: a
+// tokenizer.json before a tokenizer.model, a vocab.json with merges.txt, a vocab.txt. Checks the
+// rules of the file, not its vocabulary: quick, for `check`. What `out` points to lives in the
+// arena.
 bool ft_tokenizer_describe(const char *path, ft_arena *arena, ft_tokenizer_info *out,
                            ft_error *err) FT_MUST_CHECK;
 // All of it, into the arena. ft_tokenizer_open (tokenizer_store.h) does it once and keeps what it

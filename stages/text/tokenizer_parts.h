@@ -75,6 +75,14 @@ typedef struct ft_sentencepiece {
 bool ft_definition_make_sentencepiece(const ft_definition_reader *r, const ft_sentencepiece *rules,
                                       ft_error *err) FT_MUST_CHECK;
 
+// Is it the path of one of the two files of GPT-2's tokenizers? Then `*path` becomes vocab.json's.
+bool ft_definition_find_merges(const char **path, bool *out_found, ft_arena *arena,
+                               ft_error *err) FT_MUST_CHECK;
+// The path of the merges that go with a vocab.json; of another file its own. NULL: no memory.
+const char *ft_definition_merges_of(const char *path, ft_arena *arena);
+// `text` is vocab.json's, in r->path; the files beside it are read (definition_merges.c).
+bool ft_definition_read_merges(const ft_definition_reader *r, ft_slice text,
+                               ft_error *err) FT_MUST_CHECK;
 // vocab.txt (definition_vocab.c), SentencePiece's .model, .tiktoken, GGUF.
 bool ft_definition_read_vocab(const ft_definition_reader *r, ft_slice text,
                               ft_error *err) FT_MUST_CHECK;

@@ -68,7 +68,7 @@ static bool find_sources(const char *path, ft_arena *arena, sources *out)
         if (!look_at(ft_tokenizer_path_beside(path, ft_tokenizer_files_beside[i], arena), out))
             return false;
     }
-    return true;
+    return look_at(ft_definition_merges_of(path, arena), out);
 }
 
 // Writes them, or checks that they are the same.
