@@ -73,17 +73,15 @@ def variants():
     t5, llama2, gpt2 = (read(name) for name in ("t5-small", "llama2", "gpt2"))
     strip = {"type": "Strip", "strip_left": True, "strip_right": False}
     for name, base in (("t5", t5), ("llama2", llama2)):
+        for scheme, split, normalizer in (("always", True, None), ("first", True, None), ("never", True, None),
+                                          ("first", False, None), ("first", True, strip)):
+            one = dict(base, normalizer=normalizer, pre_tokenizer=metaspace(scheme, split))
+            what = "%s, %s%s%s" % (name, scheme, " in one" * (not split), " stripped" * bool(normalizer))
+            yield what, one, None
+            yield what + ", added tokens", with_added(one), None
         for scheme in ("always", "first", "never"):
-            for split in (True, False):
-                for normalizer in (None, strip):
-                    one = dict(base, normalizer=normalizer, pre_tokenizer=metaspace(scheme, split))
-                    what = "%s, %s%s%s" % (name, scheme, " in one" * (not split), " stripped" * bool(normalizer))
-                    yield what, one, None
-                    yield what + ", added tokens", with_added(one), None
-        for scheme in ("always", "first", "never"):
-            parts = {"normalizer": metaspace_normalizer(scheme)}
-            yield "%s, words, %s" % (name, scheme), base, dict(parts, pre_tokenizer=None)
-            yield "%s, words, %s, added tokens" % (name, scheme), with_added(base), parts
+            parts = {"normalizer": metaspace_normalizer(scheme), "pre_tokenizer": None}
+            yield "%s, words, %s" % (name, scheme), with_added(base), parts
         yield name + ", words in the middle", with_added(base), {"normalizer": {
             "type": "Sequence", "normalizers": [metaspace_normalizer("first"), strip]}}
     yield "gpt2, NFC", with_added(dict(gpt2, normalizer={"type": "NFC"})), None
