@@ -68,8 +68,9 @@ typedef struct made {
 static const ft_option tokenize_options[] = {
     FT_OPT_MODEL(
         tokenize_config, model, .is_main = true, .required = true, .choices = literals,
-        .doc = "A tokenizer.json, SentencePiece .model, .tiktoken or vocab.txt, a folder that "
-               "holds one, or a name in the model store; or `words`."),
+        .doc = "A tokenizer.json, vocab.json with merges.txt, vocab.txt, SentencePiece .model, "
+               ".tiktoken or .gguf, a folder that holds one, or a name in the model store; or "
+               "`words`."),
     FT_OPT_FIELD(tokenize_config, pair,
                  .doc = "The field with the second text of each item, for models that take two."),
     FT_OPT_STRING(tokenize_config, prompt,

@@ -83,6 +83,21 @@ def order_and_threads(player):
         os.unlink(os.path.join(player.folder, "out.jsonl"))
 
 
+def broken_text(player):
+    """Every stage that has a tokenizer looks at the UTF-8 of what comes."""
+    build(player, "broken_text.c", "x.so")
+    player.write("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n")
+    player.write("in.jsonl", '{"text":"aé","b":"a"}\n{"text":"a a","b":"a"}\n')
+    for stage in ("tokenize vocab.txt to=made", "tokenize vocab.txt outputs=[offsets] to=made", "count vocab.txt to=made",
+                  "tokenize vocab.txt prompt=a to=made", "tokenize vocab.txt from=b pair=text to=made",
+                  "tokenize words to=made", "chunk 9 tokenizer=vocab.txt to=made"):
+        line = "read in.jsonl ! plugin ./x.so ! %s%s ! write -"
+        stopped = player.run("run", "-q", "-e", line % (stage, ""))
+        assert stopped.status not in (GOOD, INVALID) and b"the text is not UTF-8 at byte 1" in stopped.err, (stage, stopped)
+        result = player.run("run", "-q", "-e", line % (stage, " on_error=skip"))
+        assert len(result.out.splitlines()) == 1, (stage, result)
+
+
 def beside_the_pipeline(player):
     build(player, "letters.c", "letters.so")
     os.makedirs(os.path.join(player.folder, "deep"))
@@ -455,7 +470,7 @@ def doctor_of_a_pipeline(player):
 
 def main():
     player = Player()
-    for case in (example, options_and_line, order_and_threads, beside_the_pipeline, missing, not_a_library,
+    for case in (example, options_and_line, order_and_threads, broken_text, beside_the_pipeline, missing, not_a_library,
                  undefined_symbol, no_symbol, other_abi, bad_definitions, stage_names, undeclared,
                  undeclared_with_little_memory, endless, endless_and_deaf, crash_in_plan, exports, doctor_passes, doctor_finds,
                  doctor_keeps_verdicts, doctor_without_a_plugin, doctor_looks_for_races, doctor_page, doctor_names_the_blas,

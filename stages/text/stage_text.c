@@ -57,7 +57,12 @@ bool ft_stage_text(ft_stage *self, ft_buffer **unescaped, const ft_column *colum
     if (ft_column_is_null(column, item))
         return ft_fail(why, FT_ERROR_DATA, "the item has no text");
     *out = ft_column_text(column, item);
-    return column->type.kind != FT_KIND_ANY || unescape(self, unescaped, *out, out, why);
+    if (column->type.kind == FT_KIND_ANY && !unescape(self, unescaped, *out, out, why))
+        return false;
+    // A plug-in may have made it; tokenizers rely on it.
+    size_t valid = ft_utf8_valid_prefix(*out);
+    return valid == out->size ||
+           ft_fail(why, FT_ERROR_DATA, "the text is not UTF-8 at byte %zu", valid);
 }
 
 bool ft_stage_leave_out(ft_stage *self, const ft_batch *in, size_t item, const ft_error *why,

@@ -10,7 +10,8 @@ bool ft_stage_load_tokenizer(ft_stage_load *load, const char *path, void **out,
 
 // The text of an item. A field whose type was not known before is a JSON string, which is unescaped
 // into `*unescaped` (NULL at first, charged to the stage; whoever has it unrefs it) and lives until
-// the next call with that. DATA: the item has no text.
+// the next call with that. What comes out is valid UTF-8. DATA: the item has no text, or one that
+// is not.
 bool ft_stage_text(ft_stage *self, ft_buffer **unescaped, const ft_column *column, size_t item,
                    ft_slice *out, ft_error *why) FT_MUST_CHECK;
 
