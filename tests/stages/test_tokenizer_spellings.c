@@ -242,7 +242,8 @@ static void check_beside(const char *name, const char *text, const char *message
 TEST(merges_files_beside)
 {
     const char *config = "tokenizer_config.json", *map = "special_tokens_map.json";
-    static const int32_t want[] = {5, 2, 3, 4, 6, 1, 6};
+    // New special tokens get their ids in the order of transformers: sep_token before cls_token.
+    static const int32_t want[] = {6, 2, 3, 4, 5, 1, 5};
 
     check_beside(config, "{\"tokenizer_class\": \"CLIPTokenizer\"}", "`CLIPTokenizer`");
     check_beside("config.json", "{\"model_type\": \"whisper\"}", "`whisper`");
@@ -352,6 +353,31 @@ TEST(mutations_do_no_harm)
     remove_file("tokenizer_config.json");
     write_file("tokenizer.json", version_2, strlen(version_2));
     check_failing_allocations();
+}
+
+// Each is looked for among all others: with a look at every one of them this would not end. They
+// stand in the file from the last id to the first, and are numbered from the first on.
+TEST(many_added_tokens)
+{
+    enum { COUNT = 100000, ROOM = 160 };
+    static const char head[] = "{\"version\": \"2.0\", \"model\": {\"type\": \"WordLevel\", "
+                               "\"unk_token\": \"u\", \"vocab\": {\"u\": 0}}, \"added_tokens\": [";
+    static const char flags[] = "\"single_word\":false,\"lstrip\":false,\"rstrip\":false,"
+                                "\"normalized\":false,\"special\":false}";
+    static const int32_t want[] = {5, 0};
+    const size_t room = sizeof(head) + (size_t)COUNT * ROOM;
+    char *text = ft_alloc(room), name[16];
+
+    check_true(text != NULL);
+    size_t size = (size_t)snprintf(text, room, "%s", head);
+    for (int i = COUNT; i > 0; i--) {
+        snprintf(name, sizeof(name), "<%d", i / 2);
+        size += (size_t)snprintf(text + size, room - size, "{\"id\":%d,\"content\":\"%s\",%s%s", i,
+                                 i == 7 ? "ab" : name, flags, i > 1 ? "," : "]}");
+    }
+    check_ids(write_file("tokenizer.json", text, size), want, FT_COUNT_OF(want));
+    ft_free(text);
+    remove_file("tokenizer.json");
 }
 
 int main(int argc, char **argv)
