@@ -13,6 +13,7 @@ looked for in $FTPIPE_PEERS, then ~/.cache/ftpipe-peers.
 
 import argparse
 import json
+import lzma
 import os
 import random
 import struct
@@ -51,6 +52,21 @@ def find_reference():
     if os.path.exists(python) and os.path.realpath(sys.prefix) != os.path.realpath(os.path.join(root, "venv")):
         os.execv(python, [python, *sys.argv])
     return None
+
+
+def read(name):
+    path = os.path.join(DATA, "tokenizers", name, "tokenizer.json")
+    opener = open if os.path.exists(path) else lzma.open
+    with opener(path if opener is open else path + ".xz", "rt", encoding="utf-8") as file:
+        return dict(json.load(file), truncation=None, padding=None)
+
+
+def words_of(description):
+    """The vocabulary as words that a text may have."""
+    vocab = description["model"]["vocab"]
+    for entry in vocab:
+        word = entry if isinstance(entry, str) else entry[0]
+        yield word.removeprefix("##").removesuffix("</w>").replace("▁", " ").replace("Ġ", " ")
 
 
 class Driver:

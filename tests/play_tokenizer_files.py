@@ -20,8 +20,7 @@ import sys
 import tempfile
 
 import token_driver as driver
-from fuzz_tokenize import ADDED, DATA, find_reference
-from fuzz_tokenizers import MoreTexts, read, words_of
+from fuzz_tokenize import ADDED, DATA, Texts, find_reference, read, words_of
 from play_tokenizers import Play, files_of, read_rows
 
 PEERS = os.environ.get("FTPIPE_PEERS", os.path.expanduser("~/.cache/ftpipe-peers"))
@@ -113,7 +112,7 @@ class Files(Play):
             old, new = (os.path.join(self.scratch, "variant.%d.json" % version) for version in (1, 2))
             with open(old, "w", encoding="utf-8") as out:
                 json.dump(description, out)
-            texts = MoreTexts(number, words_of(description))
+            texts = Texts(number, list(words_of(description)))
             # Of newer characters the two versions know different things.
             made = ["".join(c for c in texts.text()[:2000] if c < "\u0250") for _ in range(TEXTS)]
             self.both("2.0 of " + name, new, made, *convert(old, new, made, parts))
@@ -155,7 +154,7 @@ class Files(Play):
             reference = tokenizers.Tokenizer(bpe)
             reference.decoder = tokenizers.decoders.ByteLevel()
             make(reference)
-            texts = MoreTexts(1, words_of(read("gpt2")))
+            texts = Texts(1, list(words_of(read("gpt2"))))
             texts = [texts.text().replace("<tok>", mark) for mark in ("<mask>", "[MASK]", "<new>", "</s>") * TEXTS]
             self.reference(name, folder, reference, texts)
 
@@ -163,13 +162,13 @@ class Files(Play):
         made = [reference.encode(text, add_special_tokens=False).ids for text in texts]
         self.both(name, path, texts, made, [reference.encode(text).ids for text in texts])
         pairs = list(zip(texts[::2], texts[1::2]))
-        found = driver.ask(self.program, path, [driver.pair(a, b, columns=driver.TYPE_IDS, add_special=True)
+        found = self.ask(path, [driver.pair(a, b, columns=driver.TYPE_IDS, add_special=True)
                                                 for a, b in pairs])
         wanted = [reference.encode(a, b) for a, b in pairs]
         self.compare(name + " pairs", pairs, [[one.ids, one.type_ids] for one in wanted],
                      [[got[0]["ids"], got[0]["type_ids"]] for got in found])
         self.compare(name + " decoded", made, reference.decode_batch(made, skip_special_tokens=False),
-                     driver.ask(self.program, path, [driver.decode(ids) for ids in made]))
+                     self.ask(path, [driver.decode(ids) for ids in made]))
 
 
 def slow_classes(tokenizers):
@@ -236,7 +235,8 @@ def main():
         return 0
     tokenizers, skipped = find_reference(), 0
     with tempfile.TemporaryDirectory() as scratch:
-        play = Files(sys.argv[1], scratch)
+        # By way of the compiled form: what it does not hold of them would be missed.
+        play = Files(sys.argv[1], scratch, compiled=True)
         play.merges()
         if tokenizers:
             play.classes(tokenizers)

@@ -5,12 +5,13 @@ import importlib
 import itertools
 import json
 import lzma
+import lzma
 import os
 
 import numpy as np
 
 from fuzz_pretokenize import DEEPSEEK, GRAMMARS
-from fuzz_tokenize import ADDED, with_added
+from fuzz_tokenize import ADDED, read, with_added, words_of
 from token_texts import DATA
 
 ALL = ("ids", "offsets", "words")
@@ -230,21 +231,6 @@ PARTS = [
         {"type": "UnicodeScripts"}, {"type": "WhitespaceSplit"}))),
     ("word level", "bert-base-uncased", dict(model=word_level)),
 ]
-
-
-def read(name):
-    path = os.path.join(DATA, "tokenizers", name, "tokenizer.json")
-    opener = open if os.path.exists(path) else lzma.open
-    with opener(path if opener is open else path + ".xz", "rt", encoding="utf-8") as file:
-        return dict(json.load(file), truncation=None, padding=None)
-
-
-def words_of(description):
-    """The vocabulary as words that a text may have."""
-    vocab = description["model"]["vocab"]
-    for entry in vocab:
-        word = entry if isinstance(entry, str) else entry[0]
-        yield word.removeprefix("##").removesuffix("</w>").replace("▁", " ").replace("Ġ", " ")
 
 
 def unpacked(name, scratch):
