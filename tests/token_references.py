@@ -5,7 +5,6 @@ import importlib
 import itertools
 import json
 import lzma
-import lzma
 import os
 
 import numpy as np
