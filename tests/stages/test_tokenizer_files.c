@@ -155,6 +155,24 @@ TEST(tokenizer_json_other_components)
     check_refused("\"version\": \"1.0\"", "\"version\": \"3.0\"", "`version`", "\"3.0\"");
 }
 
+// Each step doubles it: the last would need 32 MiB.
+TEST(tokenizer_json_has_a_token_that_grows)
+{
+    ft_text steps;
+
+    ft_text_init(&steps, 4096);
+    ft_text_append_string(&steps, "\"Sequence\", \"normalizers\": [");
+    for (int i = 0; i < 25; i++)
+        ft_text_format(&steps,
+                       "%s{\"type\": \"Replace\", \"pattern\": {\"String\": \"B\"}, "
+                       "\"content\": \"BB\"}",
+                       i > 0 ? ", " : "");
+    ft_text_append(&steps, (ft_slice){"]", sizeof("]")});
+    check_refused("\"BertNormalizer\"", ft_text_get(&steps).data, "`added_tokens`",
+                  "becomes too large");
+    ft_text_finish(&steps);
+}
+
 TEST(tokenizer_json_lies)
 {
     check_refused("\"ab\": 5", "\"ab\": -1", "`model.vocab`", "out of range");
