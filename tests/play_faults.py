@@ -34,7 +34,7 @@ ERRORS = {
     "clock_nanosleep": "EINTR", "close_range": "ENOSYS", "dup": "EMFILE", "dup2": "EMFILE EINTR", "dup3": "EMFILE",
     "epoll_create1": "EMFILE ENOMEM", "epoll_ctl": "ENOSPC ENOMEM", "epoll_pwait": "EINTR", "epoll_wait": "EINTR",
     "eventfd2": "EMFILE ENOMEM",
-    "fallocate": "ENOSPC EOPNOTSUPP EINTR", "fcntl": "EMFILE EINTR EPERM", "fdatasync": "EIO ENOSPC", "fadvise64": "EINVAL",
+    "faccessat2": "EACCES EIO ENOSYS", "fallocate": "ENOSPC EOPNOTSUPP EINTR", "fcntl": "EMFILE EINTR EPERM", "fdatasync": "EIO ENOSPC", "fadvise64": "EINVAL",
     "fchmod": "EPERM EIO", "flock": "EINTR ENOLCK EWOULDBLOCK", "fstat": "EIO ENOMEM", "fsync": "EIO ENOSPC EINTR EINVAL",
     "ftruncate": "EIO EINTR EPERM ENOSPC", "futex": "EAGAIN EINTR", "getcwd": "ENOENT ENOMEM", "getdents64": "EIO ENOMEM",
     "getrandom": "EAGAIN EINTR ENOSYS", "getrusage": "EPERM", "ioctl": "ENOTTY EIO", "io_uring_setup": "EPERM ENOSYS ENOMEM",
