@@ -9,7 +9,6 @@
 // N tokens is more. A text without tokens is one chunk.
 #include <string.h>
 
-#include "stages/text/interpreter.h"
 #include "stages/text/stage_text.h"
 #include "stages/text/text_border.h"
 
@@ -44,7 +43,7 @@ typedef struct cut {
 } cut;
 
 typedef struct chunk_state {
-    ft_interpreter *interpreter;
+    ft_token_coder *coder;
     ft_tokens tokens;      // Of the text at work.
     ft_buffer *cuts;       // [tokens + 1]
     ft_buffer *unescaped;  // A text that came as JSON.
@@ -144,10 +143,14 @@ static bool chunk_open(ft_stage *self, ft_error *err)
     const chunk_config *config = self->config;
     chunk_state *state = self->state;
 
-    state->tokens.account = self->account;
-    state->interpreter = ft_interpreter_create(
-        self->shared, (ft_special_tokens)config->special_tokens, self->account, err);
-    bool ok = state->interpreter != NULL;
+    const ft_token_settings settings = {.truncation = FT_TRUNCATE_NONE,
+                                        .special_tokens =
+                                            (ft_special_tokens)config->special_tokens};
+
+    ft_tokens_init(&state->tokens, self->account);
+    state->tokens.has_places = true;
+    state->coder = ft_token_coder_create(self->shared, settings, self->account, err);
+    bool ok = state->coder != NULL;
     ok = ok && ft_builder_init(&state->texts, FT_TYPE(STRING), self->account, 0, 0, err);
     for (size_t i = 0; ok && i < OUTPUT_COUNT; i++)
         ok = ft_builder_init(&state->numbers[i], FT_TYPE(INT), self->account, 0, 0, err);
@@ -158,7 +161,7 @@ static void chunk_close(ft_stage *self)
 {
     chunk_state *state = self->state;
 
-    ft_interpreter_destroy(state->interpreter);
+    ft_token_coder_destroy(state->coder);
     ft_tokens_finish(&state->tokens);
     ft_buffer_unref(state->cuts);
     ft_buffer_unref(state->unescaped);
@@ -243,8 +246,7 @@ static bool add_chunk(ft_stage *self, const ft_batch *in, size_t item, ft_slice 
 static bool find_cuts(ft_stage *self, ft_slice text, ft_error *why)
 {
     chunk_state *state = self->state;
-    const ft_token *tokens = ft_tokens_data(&state->tokens);
-    size_t count = state->tokens.count, bytes;
+    size_t count = state->tokens.ids.count, bytes;
     ft_border_walk walk = {.text = text};
     uint32_t reach = 0;
 
@@ -254,14 +256,17 @@ static bool find_cuts(ft_stage *self, ft_slice text, ft_error *why)
         return false;
     cut *cuts = state->cuts->data;
     for (size_t i = 0; i <= count; i++) {
-        uint32_t start = i < count ? tokens[i].start : (uint32_t)text.size;
+        ft_span span = {(uint32_t)text.size, 0};
+        if (i < count)
+            span = ft_tokens_span(&state->tokens, i);
+        uint32_t start = span.start;
         cuts[i] = (cut){.end = reach, .start = start};
         if (i == 0 || i == count)
             cuts[i].border = FT_BORDER_SENTENCE;
         else if (start >= reach)
             cuts[i].border = ft_border_find(&walk, start);
-        if (i < count && tokens[i].end > reach)
-            reach = tokens[i].end;
+        if (span.end > reach)
+            reach = span.end;
     }
     return true;
 }
@@ -317,7 +322,7 @@ static size_t find_next(const chunk_config *config, const cut *cuts, size_t from
 // The first token from `from` on that has something of the text from `start` on.
 static size_t find_token(const ft_tokens *tokens, size_t from, uint32_t start)
 {
-    while (from < tokens->count && ft_tokens_data(tokens)[from].end <= start)
+    while (from < tokens->ids.count && ft_tokens_span(tokens, from).end <= start)
         from++;
     return from;
 }
@@ -327,7 +332,7 @@ static bool cut_text(ft_stage *self, const ft_batch *in, size_t item, ft_slice t
     const chunk_config *config = self->config;
     const chunk_state *state = self->state;
     const cut *cuts = state->cuts->data;
-    size_t count = state->tokens.count, from = 0, end = 0;
+    size_t count = state->tokens.ids.count, from = 0, end = 0;
     uint32_t least = 0;  // Where the last cut through a token was: nothing before it again.
 
     if (count == 0)
@@ -360,12 +365,11 @@ static bool read_item(ft_stage *self, const ft_batch *in, size_t item, ft_slice 
     const chunk_config *config = self->config;
     chunk_state *state = self->state;
 
-    state->tokens.count = 0;
     if (!ft_stage_text(self, &state->unescaped, &in->columns[config->input], item, text, why) ||
-        !ft_interpreter_add(state->interpreter, *text, true, SIZE_MAX, &state->tokens, why) ||
+        !ft_token_coder_add_tokens(state->coder, *text, SIZE_MAX, &state->tokens, why) ||
         !find_cuts(self, *text, why))
         return false;
-    ft_count(self, COUNTER_TOKENS, state->tokens.count);
+    ft_count(self, COUNTER_TOKENS, state->tokens.ids.count);
     return true;
 }
 

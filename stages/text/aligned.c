@@ -1,5 +1,7 @@
-// Two buffers side by side: bytes, and a span for each of them.
+// Bytes, and beside them where they come from.
 #include "stages/text/aligned.h"
+
+#include "stages/text/byte_level.h"
 
 enum { CAPACITY_MIN = 256 };
 
@@ -15,7 +17,7 @@ bool ft_aligned_reserve(ft_aligned *text, size_t size, ft_error *err)
 {
     size_t capacity = text->capacity + text->capacity / 2;
 
-    if (size <= text->capacity && text->byte_buffer && (!text->has_spans || text->span_buffer))
+    if (size <= text->capacity && text->byte_buffer)
         return true;
     if (size > UINT32_MAX)
         return ft_fail(err, FT_ERROR_LIMIT,
@@ -29,12 +31,6 @@ bool ft_aligned_reserve(ft_aligned *text, size_t size, ft_error *err)
     if (!grow(&text->byte_buffer, text->account, capacity, err))
         return false;
     text->bytes = text->byte_buffer->data;
-    if (text->has_spans) {
-        // Capacity follows last: after a failure here it is what both have.
-        if (!grow(&text->span_buffer, text->account, capacity * sizeof(ft_span), err))
-            return false;
-        text->spans = text->span_buffer->data;
-    }
     text->capacity = capacity;
     return true;
 }
@@ -61,16 +57,10 @@ bool ft_aligned_set(ft_aligned *text, ft_slice given, size_t start, ft_error *er
     text->size = given.size;
     if (given.size > 0)
         memcpy(text->bytes, given.data, given.size);
-    if (!text->has_spans)
-        return true;
-    for (size_t at = 0; at < given.size;) {
-        size_t width = width_of(text->bytes[at]);
-        ft_span own = {(uint32_t)(start + at), (uint32_t)(start + at + width)};
-        for (size_t i = 0; i < width; i++)
-            text->spans[at + i] = own;
-        at += width;
-    }
-    return true;
+    text->origins.account = text->account;
+    if (text->has_spans)
+        ft_origins_begin(&text->origins, start);
+    return ft_origins_check(&text->origins, err);
 }
 
 void ft_aligned_put(ft_aligned *text, const uint8_t *bytes, size_t count, ft_span origin)
@@ -78,18 +68,37 @@ void ft_aligned_put(ft_aligned *text, const uint8_t *bytes, size_t count, ft_spa
     if (count == 0)
         return;
     memcpy(text->bytes + text->size, bytes, count);
-    if (text->has_spans) {
-        for (size_t i = 0; i < count; i++)
-            text->spans[text->size + i] = origin;
-    }
+    if (text->has_spans)
+        ft_origins_put(&text->origins, text->size, count, origin);
     text->size += count;
 }
 
-ft_span ft_aligned_origin(const ft_aligned *text, size_t from, size_t to)
+ft_span ft_aligned_origin(ft_aligned *text, size_t from, size_t to)
 {
     if (from >= to)
         return (ft_span){(uint32_t)from, (uint32_t)to};
-    return (ft_span){text->spans[from].start, text->spans[to - 1].end};
+    return ft_origins_of(&text->origins, text->bytes, text->size, from, to);
+}
+
+void ft_aligned_copy(ft_aligned *text, ft_aligned *in, size_t from, size_t to)
+{
+    if (from == to)
+        return;
+    memcpy(text->bytes + text->size, in->bytes + from, to - from);
+    if (text->has_spans)
+        ft_origins_copy(&text->origins, text->size, &in->origins, from, to);
+    text->size += to - from;
+}
+
+void ft_aligned_put_letter(ft_aligned *text, ft_aligned *in, size_t at)
+{
+    const ft_byte_letter *letter = &ft_byte_letters[in->bytes[at]];
+
+    if (letter->size == 1)
+        ft_aligned_copy(text, in, at, at + 1);
+    else
+        ft_aligned_put(text, letter->bytes, letter->size,
+                       text->has_spans ? ft_aligned_span(in, at) : (ft_span){0});
 }
 
 void ft_aligned_swap(ft_aligned *a, ft_aligned *b)
@@ -103,29 +112,29 @@ void ft_aligned_swap(ft_aligned *a, ft_aligned *b)
 void ft_aligned_finish(ft_aligned *text)
 {
     ft_buffer_unref(text->byte_buffer);
-    ft_buffer_unref(text->span_buffer);
+    ft_origins_finish(&text->origins);
     *text = (ft_aligned){.has_spans = text->has_spans, .account = text->account};
 }
 
-void ft_rewrite_begin(ft_rewrite *rewrite, const ft_aligned *in, ft_aligned *out)
+void ft_aligned_empty(ft_aligned *text, const ft_aligned *like)
 {
-    out->size = 0;
-    out->start = in->start;
+    text->size = 0;
+    text->start = like->start;
+    text->has_spans = like->has_spans;
+    text->origins.account = text->account;
+    if (text->has_spans)
+        ft_origins_begin(&text->origins, text->start);
+}
+
+void ft_rewrite_begin(ft_rewrite *rewrite, ft_aligned *in, ft_aligned *out)
+{
+    ft_aligned_empty(out, in);
     *rewrite = (ft_rewrite){.in = in, .out = out};
 }
 
 void ft_rewrite_keep(ft_rewrite *rewrite, size_t to)
 {
-    const ft_aligned *in = rewrite->in;
-    ft_aligned *out = rewrite->out;
-    size_t size = to - rewrite->at;
-
-    if (size == 0)
-        return;
-    memcpy(out->bytes + out->size, in->bytes + rewrite->at, size);
-    if (out->has_spans)
-        memcpy(out->spans + out->size, in->spans + rewrite->at, size * sizeof(ft_span));
-    out->size += size;
+    ft_aligned_copy(rewrite->out, rewrite->in, rewrite->at, to);
     rewrite->at = to;
 }
 
@@ -139,15 +148,15 @@ void ft_rewrite_drop(ft_rewrite *rewrite, size_t count)
 
 ft_span ft_rewrite_span(ft_rewrite *rewrite, int64_t change)
 {
-    const ft_aligned *in = rewrite->in;
+    ft_aligned *in = rewrite->in;
 
     if (change > 0 && rewrite->at == 0)
         return (ft_span){rewrite->out->start, rewrite->out->start};
     if (change > 0)
-        return in->spans[rewrite->at - 1];
+        return ft_aligned_span(in, rewrite->at - 1);
     // Every caller replaces as many characters as there are.
     FT_DEBUG_ASSERT(rewrite->at < in->size);
-    ft_span span = in->spans[rewrite->at];
+    ft_span span = ft_aligned_span(in, rewrite->at);
     ft_rewrite_drop(rewrite, (size_t)(1 - change));
     return span;
 }

@@ -1,28 +1,25 @@
-// A text on its way through a tokenizer: its bytes as they are now, and for each byte the range of
-// the given text that it came from. What changes a text writes a new one beside it (ft_rewrite,
-// ft_aligned_swap) or works in place; spans follow by the reference's rules (NormalizedString), so
-// that offsets are equal to the last one.
+// A text on its way through a tokenizer: its bytes as they are now, and where in the given text
+// each came from. What changes a text writes a new one beside it (ft_rewrite, ft_aligned_swap) or
+// works in place; spans follow by the reference's rules (NormalizedString), so that offsets are
+// equal to the last one.
 #pragma once
 
 #include <string.h>
 
 #include "runtime/memory/buffer.h"
 #include "runtime/slice.h"
+#include "stages/text/origins.h"
 #include "stages/text/unicode.h"
-
-typedef struct ft_span {
-    uint32_t start, end;  // Bytes of the given text.
-} ft_span;
 
 // A zeroed one with its account is empty. One thread at a time.
 typedef struct ft_aligned {
-    ft_buffer *byte_buffer, *span_buffer;
+    ft_buffer *byte_buffer;
     uint8_t *bytes;  // [size], valid UTF-8; 64 bytes behind may be read.
-    ft_span *spans;  // [size], NULL when `has_spans` is false: only ids are asked for.
     size_t size;
     size_t capacity;  // Bytes there is room for.
     uint32_t start;   // Of the given text: the origin of what came from nowhere.
-    bool has_spans;
+    bool has_spans;   // Else only ids are asked for, and `origins` is empty.
+    ft_origins origins;
     ft_account *account;  // May be NULL.
 } ft_aligned;
 
@@ -31,10 +28,22 @@ typedef struct ft_aligned {
 bool ft_aligned_reserve(ft_aligned *text, size_t size, ft_error *err) FT_MUST_CHECK;
 // `given`, each character with its own range, the first byte at `start` of the whole text.
 bool ft_aligned_set(ft_aligned *text, ft_slice given, size_t start, ft_error *err) FT_MUST_CHECK;
+// Empties it, as the beginning of what `like` becomes.
+void ft_aligned_empty(ft_aligned *text, const ft_aligned *like);
 // Adds `count` bytes of one origin. The caller has reserved.
 void ft_aligned_put(ft_aligned *text, const uint8_t *bytes, size_t count, ft_span origin);
 // The range of the given text that the bytes [from, to) came from.
-ft_span ft_aligned_origin(const ft_aligned *text, size_t from, size_t to);
+ft_span ft_aligned_origin(ft_aligned *text, size_t from, size_t to);
+// Of one byte.
+static inline ft_span ft_aligned_span(ft_aligned *text, size_t at)
+{
+    return ft_origins_of(&text->origins, text->bytes, text->size, at, at + 1);
+}
+// Adds the letters that stand for the byte at `at` of another text (byte_level.h). The caller has
+// reserved.
+void ft_aligned_put_letter(ft_aligned *text, ft_aligned *in, size_t at);
+// Adds the bytes [from, to) of another text as they are. The caller has reserved.
+void ft_aligned_copy(ft_aligned *text, ft_aligned *in, size_t from, size_t to);
 // Contents and memory; account and has_spans are alike.
 void ft_aligned_swap(ft_aligned *a, ft_aligned *b);
 void ft_aligned_finish(ft_aligned *text);
@@ -42,7 +51,7 @@ void ft_aligned_finish(ft_aligned *text);
 // A text written anew from an old one, character by character, each with a change: what it does to
 // the old text at `at`, from which it has its span. This is the reference's `transform`.
 typedef struct ft_rewrite {
-    const ft_aligned *in;
+    ft_aligned *in;
     ft_aligned *out;
     size_t at;  // In `in`.
 } ft_rewrite;
@@ -53,7 +62,7 @@ enum {
 };
 
 // Empties `out`, which takes over where the text began.
-void ft_rewrite_begin(ft_rewrite *rewrite, const ft_aligned *in, ft_aligned *out);
+void ft_rewrite_begin(ft_rewrite *rewrite, ft_aligned *in, ft_aligned *out);
 // Room for `bytes` more. Must be asked for before keep and put.
 FT_MUST_CHECK static inline bool ft_rewrite_room(ft_rewrite *rewrite, size_t bytes, ft_error *err)
 {
@@ -83,8 +92,11 @@ static inline void ft_rewrite_put(ft_rewrite *rewrite, uint32_t c, int64_t chang
         size = ft_utf8_put(c, (char *)to);
     if (out->has_spans) {
         ft_span span = ft_rewrite_span(rewrite, change);
-        for (size_t i = 0; i < size; i++)
-            out->spans[out->size + i] = span;
+        // As large as before: it may go on standing for itself.
+        if (span.end - span.start == size)
+            ft_origins_keep(&out->origins, out->size, span.start);
+        else
+            ft_origins_put(&out->origins, out->size, size, span);
     }
     out->size += size;
 }

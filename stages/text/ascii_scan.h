@@ -8,13 +8,15 @@
 // Bits from `at` on are zero in the 64 that `at` falls into, anything behind those.
 #pragma once
 
-#include "runtime/compiler.h"
+#include "stages/text/origins.h"
 
 typedef struct ft_marked_text {
     uint8_t *bytes;
     uint64_t *word, *single;
-    size_t at;        // Bytes written.
-    size_t capacity;  // 64 bytes behind it may be written and read too.
+    size_t at;            // Bytes written.
+    size_t capacity;      // 64 bytes behind it may be written and read too.
+    ft_origins *origins;  // Of the whole text, of which `base` bytes are gone; NULL: nobody asks.
+    size_t base;
 } ft_marked_text;
 
 // Marks `count` (1..64) bytes from `at` on and moves `at`; bits from `count` on must be zero.

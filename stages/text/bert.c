@@ -76,6 +76,7 @@ void ft_bert_flush(ft_bert *bert)
 {
     if (bert->held_count == 0)
         return;
+    bert->moved_marks = true;
     if (bert->held_count > 1)
         qsort(bert->held, bert->held_count, sizeof(bert->held[0]), compare_held);
     for (size_t i = 0; i < bert->held_count; i++) {
@@ -162,15 +163,21 @@ size_t ft_bert_take(ft_bert *bert, const uint8_t *in, size_t size)
             ft_bert_flush(bert);
             break;
         }
-        size_t start = at;
+        size_t start = at, before = out->at;
         uint32_t c = ft_unicode_next(in, &at);
         const ft_code_point *record = ft_unicode_get(c);
         if ((record->flags & CHANGES) == 0 && record->combining_class == 0 && c != 0) {
             ft_bert_flush(bert);
+            if (out->origins)
+                ft_origins_keep(out->origins, out->base + before, bert->given + start);
             put_bytes(out, in + start, at - start, true);
-        } else {
-            put_character(bert, c, record);
+            continue;
         }
+        put_character(bert, c, record);
+        if (out->origins && out->at > before)
+            ft_origins_put(
+                out->origins, out->base + before, out->at - before,
+                (ft_span){(uint32_t)(bert->given + start), (uint32_t)(bert->given + at)});
     }
     return at;
 }

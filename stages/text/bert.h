@@ -22,7 +22,9 @@ typedef struct ft_bert {
     // Where it writes. With `word` NULL only the bytes: the normalised text itself, its white space
     // as it is.
     ft_marked_text *out;
-    bool wrote_nul;  // A NUL byte is part of a word.
+    bool wrote_nul;    // A NUL byte is part of a word.
+    bool moved_marks;  // Marks were held: where they come from is not known.
+    size_t given;      // With origins: where in the given text what it takes begins.
     size_t held_count;
     uint64_t held[FT_BERT_HELD];  // Combining class, number, code point: sorted as numbers.
 } ft_bert;

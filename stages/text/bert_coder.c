@@ -22,8 +22,11 @@ struct ft_bert_coder {
     ft_buffer *chunk;  // Of `text`: bytes, then the two rows of bits.
     ft_marked_text text;
     ft_bert bert;
-    ft_ids *ids;    // Of the text at work.
-    size_t enough;  // Stop at so many ids; SIZE_MAX: never.
+    ft_origins origins;
+    // Of the text at work:
+    ft_ids *ids;
+    ft_placer *placer;  // NULL: ids alone.
+    size_t enough;      // Stop at so many ids; SIZE_MAX: never.
 };
 
 // Gives the chunk room for `capacity` bytes (a multiple of 64); keeps what is written.
@@ -37,7 +40,9 @@ static bool chunk_grow(ft_bert_coder *coder, size_t capacity, ft_error *err)
     ft_buffer *buffer = ft_buffer_create(coder->account, size, err);
     if (!buffer)
         return false;
-    ft_marked_text grown = {.bytes = buffer->data, .at = coder->text.at, .capacity = capacity};
+    ft_marked_text grown = coder->text;
+    grown.bytes = buffer->data;
+    grown.capacity = capacity;
     grown.word = (uint64_t *)(void *)(grown.bytes + capacity + 64);
     grown.single = grown.word + words;
     memset(grown.bytes, 0, size);
@@ -61,7 +66,7 @@ ft_bert_coder *ft_bert_coder_create(const ft_wordpiece *model, ft_account *accou
         return NULL;
     }
     coder->model = model;
-    coder->account = account;
+    coder->account = coder->origins.account = account;
     coder->scan = ft_ascii_scan_choose();
     if (!ft_word_cache_init(&coder->cache, 0, account, err) || !chunk_grow(coder, CHUNK, err)) {
         ft_bert_coder_destroy(coder);
@@ -76,6 +81,7 @@ void ft_bert_coder_destroy(ft_bert_coder *coder)
         return;
     ft_word_cache_finish(&coder->cache);
     ft_buffer_unref(coder->chunk);
+    ft_origins_finish(&coder->origins);
     ft_free(coder);
 }
 
@@ -211,9 +217,25 @@ static size_t find_words(const ft_bert_coder *coder, size_t index, uint64_t star
     return count;
 }
 
+static bool place_words(ft_bert_coder *coder, const word *words, const uint32_t *counts,
+                        size_t count, ft_error *err)
+{
+    const uint32_t base = (uint32_t)coder->text.base;
+    ft_placed_word placed[64];
+
+    for (size_t i = 0; i < count; i++) {
+        uint32_t from = (uint32_t)words[i].from;
+        placed[i] = (ft_placed_word){
+            .at = from, .from = base + from, .to = base + from + (uint32_t)words[i].size};
+    }
+    return ft_placer_add(coder->placer, coder->text.bytes, placed, counts, count, err);
+}
+
 // Ids of the words of a block.
 static bool add_words(ft_bert_coder *coder, const word *words, size_t count, ft_error *err)
 {
+    uint32_t counts[64];
+
     // A padded key cannot tell "a" from "a" and a NUL.
     const size_t short_max = coder->bert.wrote_nul ? 0 : FT_WORD_SHORT;
 
@@ -230,16 +252,18 @@ static bool add_words(ft_bert_coder *coder, const word *words, size_t count, ft_
                 // Four are written, `count` stay.
                 memcpy(out, entry->ids, 4 * sizeof(*out));
                 out += entry->count;
+                counts[i] = entry->count;
                 continue;
             }
         }
-        coder->ids->count = (size_t)(out - ft_ids_data(coder->ids));
+        size_t before = coder->ids->count = (size_t)(out - ft_ids_data(coder->ids));
         if (!add_word(coder, one, is_known, err) || !ft_ids_reserve(coder->ids, BLOCK_IDS, err))
             return false;
+        counts[i] = (uint32_t)(coder->ids->count - before);
         out = ft_ids_data(coder->ids) + coder->ids->count;
     }
     coder->ids->count = (size_t)(out - ft_ids_data(coder->ids));
-    return true;
+    return !coder->placer || place_words(coder, words, counts, count, err);
 }
 
 // Where the word begins that reaches to the end of the marks; the end when none does.
@@ -266,7 +290,8 @@ static bool keep_open_word(ft_bert_coder *coder, size_t from, ft_error *err)
     size_t max_chars = coder->model->max_chars;
 
     memmove(text->bytes, text->bytes + from, size);
-    if (size > text->capacity / 2) {
+    text->base += from;
+    if (size > text->capacity / 2 && !text->origins) {
         // Of a word that is unknown for its length, so much stays that it is too long.
         size_t chars = 0, at = 0;
         while (at < size && chars <= max_chars) {
@@ -307,12 +332,14 @@ static bool chunk_flush(ft_bert_coder *coder, bool last, ft_error *err)
     }
     if (!last)
         return keep_open_word(coder, end, err);
+    text->base += text->at;
     text->at = 0;
     text->word[0] = text->single[0] = 0;
     return true;
 }
 
-static bool add_part(ft_bert_coder *coder, ft_bert_rules rules, ft_slice part, ft_error *err)
+static bool add_part(ft_bert_coder *coder, ft_bert_rules rules, ft_slice part, size_t start,
+                     ft_error *err)
 {
     const uint8_t *in = (const uint8_t *)part.data;
     ft_marked_text *text = &coder->text;
@@ -324,8 +351,13 @@ static bool add_part(ft_bert_coder *coder, ft_bert_rules rules, ft_slice part, f
     while (at < part.size && coder->ids->count < coder->enough) {
         if (text->capacity - text->at < ft_bert_room(bert) && !chunk_flush(coder, false, err))
             return false;
-        if (bert->held_count == 0)
-            at += coder->scan(text, in + at, part.size - at, rules.lowercase);
+        if (bert->held_count == 0) {
+            size_t taken = coder->scan(text, in + at, part.size - at, rules.lowercase);
+            if (text->origins && taken > 0)
+                ft_origins_keep(text->origins, text->base + text->at - taken, start + at);
+            at += taken;
+        }
+        bert->given = start + at;
         if (at < part.size)
             at += ft_bert_take(bert, in + at, part.size - at);
     }
@@ -335,14 +367,22 @@ static bool add_part(ft_bert_coder *coder, ft_bert_rules rules, ft_slice part, f
     return chunk_flush(coder, true, err);
 }
 
-bool ft_bert_coder_add(ft_bert_coder *coder, ft_bert_rules rules, ft_slice part, size_t enough,
-                       ft_ids *ids, ft_error *err)
+bool ft_bert_coder_add(ft_bert_coder *coder, ft_bert_rules rules, ft_slice part, size_t start,
+                       size_t enough, ft_ids *ids, ft_placer *placer, ft_error *err)
 {
+    ft_marked_text *text = &coder->text;
+
     coder->ids = ids;
+    coder->placer = placer;
     coder->enough = enough;
-    coder->text.at = 0;
-    coder->text.word[0] = coder->text.single[0] = 0;
+    text->at = text->base = 0;
+    text->word[0] = text->single[0] = 0;
+    text->origins = placer ? &coder->origins : NULL;
+    if (placer) {
+        ft_origins_begin(&coder->origins, start);
+        placer->origins = &coder->origins;
+    }
     coder->bert.held_count = 0;
     coder->bert.wrote_nul = false;
-    return add_part(coder, rules, part, err);
+    return add_part(coder, rules, part, start, err) && ft_origins_check(&coder->origins, err);
 }

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "stages/text/bert.h"
-#include "stages/text/ids.h"
+#include "stages/text/placer.h"
 #include "stages/text/wordpiece.h"
 
 typedef struct ft_bert_coder ft_bert_coder;
@@ -13,9 +13,10 @@ typedef struct ft_bert_coder ft_bert_coder;
 // Scratch memory of one instance: about 4 MiB at most, charged to `account` (may be NULL).
 ft_bert_coder *ft_bert_coder_create(const ft_wordpiece *model, ft_account *account, ft_error *err);
 void ft_bert_coder_destroy(ft_bert_coder *coder);
-// Adds the ids of a part of a text, valid UTF-8 without added tokens; stops when `ids` has
-// `enough`.
-bool ft_bert_coder_add(ft_bert_coder *coder, ft_bert_rules rules, ft_slice part, size_t enough,
-                       ft_ids *ids, ft_error *err) FT_MUST_CHECK;
+// Adds the ids of a part of a text, valid UTF-8 without added tokens, and places them (`placer` not
+// NULL), in a text where the part is at `start`; stops when `ids` has `enough`. Once the normaliser
+// has moved marks (moved_marks) places are not right.
+bool ft_bert_coder_add(ft_bert_coder *coder, ft_bert_rules rules, ft_slice part, size_t start,
+                       size_t enough, ft_ids *ids, ft_placer *placer, ft_error *err) FT_MUST_CHECK;
 // Its normaliser, to be used between parts.
 ft_bert *ft_bert_coder_bert(ft_bert_coder *coder);

@@ -57,10 +57,10 @@ static bool make_room(ft_byte_coder *coder, size_t size, ft_error *err)
     return true;
 }
 
-bool ft_byte_coder_add(ft_byte_coder *coder, ft_slice part, size_t enough, ft_ids *ids,
-                       ft_error *err)
+bool ft_byte_coder_add(ft_byte_coder *coder, ft_slice part, size_t at, size_t enough, ft_ids *ids,
+                       ft_placer *placer, ft_error *err)
 {
-    uint32_t ends[BLOCK_WORDS];
+    uint32_t ends[BLOCK_WORDS], counts[BLOCK_WORDS];
     size_t from = 0;
 
     if (part.size > PART_MAX)
@@ -76,10 +76,13 @@ bool ft_byte_coder_add(ft_byte_coder *coder, ft_slice part, size_t enough, ft_id
             return false;
         memcpy(coder->bytes->data, part.data + from, size);
         const ft_slice words = {coder->bytes->data, size};
-        if (!ft_token_model_byte_words(coder->model, coder->scratch, words, ends, count,
+        if (!ft_token_model_byte_words(coder->model, coder->scratch, words, ends, counts, count,
                                        ft_ids_data(ids) + ids->count, room, &added, err))
             return false;
         ids->count += added;
+        if (placer &&
+            !ft_placer_add_cut(placer, coder->bytes->data, at + from, ends, counts, count, err))
+            return false;
         from = end;
     }
     return true;

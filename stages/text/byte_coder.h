@@ -3,7 +3,7 @@
 #pragma once
 
 #include "stages/text/ids.h"
-#include "stages/text/token_model.h"
+#include "stages/text/placer.h"
 #include "stages/text/word_grammar.h"
 
 typedef struct ft_byte_coder ft_byte_coder;
@@ -13,7 +13,7 @@ typedef struct ft_byte_coder ft_byte_coder;
 ft_byte_coder *ft_byte_coder_create(const ft_token_model *model, const ft_grammar *grammar,
                                     ft_account *account, ft_error *err);
 void ft_byte_coder_destroy(ft_byte_coder *coder);
-// Adds the ids of a part of a text, valid UTF-8, normalised, without added tokens; stops when `ids`
-// has `enough`.
-bool ft_byte_coder_add(ft_byte_coder *coder, ft_slice part, size_t enough, ft_ids *ids,
-                       ft_error *err) FT_MUST_CHECK;
+// Adds the ids of a part of a text, valid UTF-8, normalised, without added tokens, and places them
+// (`placer` not NULL), whose text the part is of, from `at` on; stops when `ids` has `enough`.
+bool ft_byte_coder_add(ft_byte_coder *coder, ft_slice part, size_t at, size_t enough, ft_ids *ids,
+                       ft_placer *placer, ft_error *err) FT_MUST_CHECK;

@@ -1,6 +1,4 @@
 // Growth of lists of ids and of tokens: by half, bounded.
-#include "stages/text/ids.h"
-
 #include "stages/text/token.h"
 
 enum { GROWTH_MAX = 1 << 22 };
@@ -37,14 +35,31 @@ void ft_ids_finish(ft_ids *ids)
     ids->count = 0;
 }
 
-bool ft_tokens_reserve(ft_tokens *tokens, size_t more, ft_error *err)
+void ft_tokens_init(ft_tokens *tokens, ft_account *account)
 {
-    return reserve(&tokens->buffer, tokens->account, tokens->count, more, sizeof(ft_token), err);
+    *tokens = (ft_tokens){.ids.account = account,
+                          .spans.account = account,
+                          .words.account = account,
+                          .spaces.account = account};
+}
+
+void ft_tokens_clear(ft_tokens *tokens)
+{
+    tokens->ids.count = tokens->spans.count = tokens->words.count = tokens->spaces.count = 0;
 }
 
 void ft_tokens_finish(ft_tokens *tokens)
 {
-    ft_buffer_unref(tokens->buffer);
-    tokens->buffer = NULL;
-    tokens->count = 0;
+    ft_ids_finish(&tokens->ids);
+    ft_ids_finish(&tokens->spans);
+    ft_ids_finish(&tokens->words);
+    ft_ids_finish(&tokens->spaces);
+}
+
+bool ft_tokens_reserve(ft_tokens *tokens, size_t more, ft_error *err)
+{
+    return ft_ids_reserve(&tokens->ids, more, err) &&
+           (!tokens->has_places || (ft_ids_reserve(&tokens->spans, 2 * more, err) &&
+                                    ft_ids_reserve(&tokens->words, more, err))) &&
+           (!tokens->has_spaces || ft_ids_reserve(&tokens->spaces, more, err));
 }

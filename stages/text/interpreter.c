@@ -6,6 +6,7 @@
 
 #include "runtime/memory/alloc.h"
 #include "stages/text/normalize.h"
+#include "stages/text/placer.h"
 #include "stages/text/pretokenize.h"
 #include "stages/text/tokenizer_parts.h"
 
@@ -18,7 +19,6 @@ struct ft_interpreter {
     ft_buffer *found;  // Tokens of the word at work.
     // Of the text at work:
     ft_tokens *out;
-    bool with_places;
     size_t enough;
     int32_t word;  // How many words there were.
 };
@@ -65,12 +65,24 @@ bool ft_added_token_allow(const ft_added_token *token, ft_special_tokens policy,
     return false;
 }
 
+// One token behind the others; there is room.
+static void put_token(ft_interpreter *self, int32_t id, ft_span span)
+{
+    ft_tokens *out = self->out;
+
+    ft_ids_data(&out->ids)[out->ids.count++] = id;
+    if (out->has_places)
+        ft_tokens_place(out, span, self->word);
+    if (out->has_spaces)
+        ft_ids_data(&out->spaces)[out->spaces.count++] = ft_tokenizer_spaces(self->tokenizer, id);
+}
+
 static bool add_token(ft_interpreter *self, int32_t id, ft_span place, ft_error *err)
 {
     if (!ft_tokens_reserve(self->out, 1, err))
         return false;
-    ft_tokens_data(self->out)[self->out->count++] =
-        (ft_token){id, place.start, place.end, self->word++};
+    put_token(self, id, place);
+    self->word++;
     return true;
 }
 
@@ -90,33 +102,28 @@ static bool find_room(ft_interpreter *self, size_t tokens, ft_error *err)
 // The tokens of one word.
 static bool add_word(ft_interpreter *self, ft_word_range range, ft_error *err)
 {
-    const ft_aligned *text = &self->words.text;
+    ft_aligned *text = &self->words.text;
     ft_slice word = {(const char *)text->bytes + range.from, range.to - range.from};
-    size_t count;
-
-    size_t room = ft_token_model_room(self->tokenizer->model, word.size);
+    size_t count, room = ft_token_model_room(self->tokenizer->model, word.size);
 
     if (!find_room(self, room, err) || !ft_tokens_reserve(self->out, room, err))
         return false;
-    ft_token *out = ft_tokens_data(self->out) + self->out->count;
-    if (self->with_places) {
+    if (self->out->has_places) {
         ft_model_token *found = self->found->data;
         if (!ft_token_model_split(self->tokenizer->model, self->model, word, found, room, &count,
                                   err))
             return false;
-        for (size_t i = 0; i < count; i++) {
-            ft_span place =
-                ft_aligned_origin(text, range.from + found[i].start, range.from + found[i].end);
-            out[i] = (ft_token){found[i].id, place.start, place.end, self->word};
-        }
+        for (size_t i = 0; i < count; i++)
+            put_token(
+                self, found[i].id,
+                ft_aligned_origin(text, range.from + found[i].start, range.from + found[i].end));
     } else {
         int32_t *ids = self->found->data;
         if (!ft_token_model_ids(self->tokenizer->model, self->model, word, ids, room, &count, err))
             return false;
         for (size_t i = 0; i < count; i++)
-            out[i] = (ft_token){.id = ids[i]};
+            put_token(self, ids[i], (ft_span){0});
     }
-    self->out->count += count;
     self->word++;
     return true;
 }
@@ -159,10 +166,10 @@ static bool add_part(ft_interpreter *self, ft_slice part, size_t start, ft_error
         !cut_normalized(self, err) ||
         !ft_pretokenize(definition->pre, definition->pre_count, words, &self->spare, err))
         return false;
-    for (size_t i = 0; i < words->count && self->out->count < self->enough; i++) {
+    for (size_t i = 0; i < words->count && self->out->ids.count < self->enough; i++) {
         ft_word_range range = ft_words_data(words)[i];
         ft_span place = {0};
-        if (range.id >= 0 && self->with_places)
+        if (range.id >= 0 && self->out->has_places)
             place = ft_aligned_origin(&words->text, range.from, range.to);
         if (!(range.id >= 0 ? add_token(self, range.id, place, err) : add_word(self, range, err)))
             return false;
@@ -170,8 +177,8 @@ static bool add_part(ft_interpreter *self, ft_slice part, size_t start, ft_error
     return true;
 }
 
-bool ft_interpreter_add(ft_interpreter *self, ft_slice text, bool with_places, size_t enough,
-                        ft_tokens *out, ft_error *err)
+bool ft_interpreter_add(ft_interpreter *self, ft_slice text, size_t enough, ft_tokens *out,
+                        ft_error *err)
 {
     ft_added_walk walk = {.set = &self->tokenizer->added,
                           .text = text,
@@ -180,13 +187,12 @@ bool ft_interpreter_add(ft_interpreter *self, ft_slice text, bool with_places, s
     ft_slice before;
 
     self->out = out;
-    self->with_places = with_places;
     self->enough = enough;
     self->word = 0;
     // Metaspace's `first` asks where a word comes from.
     self->words.text.has_spans = self->spare.text.has_spans =
-        with_places || self->tokenizer->needs_places;
-    while (out->count < enough && ft_added_next(&walk, &before, &token)) {
+        out->has_places || self->tokenizer->needs_places;
+    while (out->ids.count < enough && ft_added_next(&walk, &before, &token)) {
         size_t start = (size_t)(before.data - text.data);
         if (before.size > 0 && !add_part(self, before, start, err))
             return false;

@@ -13,7 +13,7 @@ ft_interpreter *ft_interpreter_create(const ft_tokenizer *tokenizer,
                                       ft_special_tokens special_tokens, ft_account *account,
                                       ft_error *err);
 void ft_interpreter_destroy(ft_interpreter *interpreter);
-// Adds the tokens of a text of valid UTF-8 behind those that are there, without special ones
-// around; stops when there are `enough`. Places and words are set only `with_places`.
-bool ft_interpreter_add(ft_interpreter *interpreter, ft_slice text, bool with_places, size_t enough,
-                        ft_tokens *out, ft_error *err) FT_MUST_CHECK;
+// Adds the tokens of a text of valid UTF-8 behind those that are there, with the columns that `out`
+// has, without special ones around; stops when there are `enough`.
+bool ft_interpreter_add(ft_interpreter *interpreter, ft_slice text, size_t enough, ft_tokens *out,
+                        ft_error *err) FT_MUST_CHECK;

@@ -63,35 +63,46 @@ static inline bool is_printable(const uint8_t *bytes)
     return !((word | (word - ones * 0x20) | (word + ones)) & (ones * 0x80));
 }
 
-// Drops characters and makes others spaces, in place: the rest keeps its spans. Inline for each
-// `becomes`.
-FT_ALWAYS_INLINE void filter(ft_aligned *text, uint32_t (*becomes)(uint32_t))
+// Drops characters and makes others spaces, in place: the rest keeps its spans. What the new spans
+// are is written beside, in `spare`. Inline for each `becomes`.
+FT_ALWAYS_INLINE void filter(ft_aligned *text, ft_aligned *spare, uint32_t (*becomes)(uint32_t))
 {
+    ft_origins *now = text->has_spans ? &spare->origins : NULL;
     uint8_t *bytes = text->bytes;
     size_t out = 0;
+
+    ft_aligned_empty(spare, text);
 
     for (size_t at = 0; at < text->size;) {
         size_t start = at, width = sizeof(uint64_t);
         if (at + width <= text->size && is_printable(bytes + at)) {
             at += width;
         } else {
-            uint32_t c = ft_unicode_next(bytes, &at), now = becomes(c);
+            uint32_t c = ft_unicode_next(bytes, &at), new = becomes(c);
             width = at - start;
-            if (now == DROPPED)
+            if (new == DROPPED)
                 continue;
-            if (now != c) {
-                bytes[start] = (uint8_t)now;
-                width = 1;
+            if (new != c) {
+                if (now && width > 1)
+                    ft_origins_put(now, out, 1, ft_aligned_span(text, start));
+                else if (now)
+                    ft_origins_copy(now, out, &text->origins, start, at);
+                bytes[out++] = (uint8_t)new;
+                continue;
             }
         }
-        if (out != start) {
+        if (now)
+            ft_origins_copy(now, out, &text->origins, start, start + width);
+        if (out != start)
             memmove(bytes + out, bytes + start, width);
-            if (text->has_spans)
-                memmove(text->spans + out, text->spans + start, width * sizeof(ft_span));
-        }
         out += width;
     }
     text->size = out;
+    if (now) {
+        ft_origins old = text->origins;
+        text->origins = *now;
+        *now = old;
+    }
 }
 
 static bool pad_chinese(ft_aligned *text, ft_aligned *spare, ft_error *err)
@@ -174,13 +185,13 @@ static bool lower(ft_aligned *text, ft_aligned *spare, ft_error *err)
 static bool bert(ft_bert_rules rules, ft_aligned *text, ft_aligned *spare, ft_error *err)
 {
     if (rules.clean_text)
-        filter(text, clean);
+        filter(text, spare, clean);
     if (rules.handle_chinese_chars && !pad_chinese(text, spare, err))
         return false;
     if (rules.strip_accents) {
         if (!ft_normalize_form(FT_UNICODE_NFD, text, spare, err))
             return false;
-        filter(text, drop_accents);
+        filter(text, spare, drop_accents);
     }
     return !rules.lowercase || lower(text, spare, err);
 }
@@ -202,11 +213,11 @@ static void strip(bool left, bool right, ft_aligned *text)
         to = before;
     }
     text->size = to - from;
+    ft_origins_cut(&text->origins, to);
     if (from == 0)
         return;
     memmove(text->bytes, text->bytes + from, text->size);
-    if (text->has_spans)
-        memmove(text->spans, text->spans + from, text->size * sizeof(ft_span));
+    ft_origins_shift(&text->origins, from);
 }
 
 // What is put has the span of the end of what it stands for.
@@ -254,20 +265,18 @@ static bool prepend(ft_slice content, ft_aligned *text, ft_error *err)
         size = SIZE_MAX;
     if (!ft_aligned_reserve(text, size, err))
         return false;
+    if (text->has_spans && content.size > 0) {
+        ft_origins_prepend(&text->origins, content.size, ft_aligned_span(text, 0));
+    } else if (text->has_spans) {
+        // The first character is what the reference adds then.
+        size_t width = 0;
+        ft_unicode_next(text->bytes, &width);
+        ft_origins_shift(&text->origins, width);
+        ft_origins_prepend(&text->origins, width, (ft_span){text->start, text->start});
+    }
     memmove(text->bytes + content.size, text->bytes, text->size);
     if (content.size > 0)
         memcpy(text->bytes, content.data, content.size);
-    if (text->has_spans) {
-        ft_span first = text->spans[0];
-        memmove(text->spans + content.size, text->spans, text->size * sizeof(ft_span));
-        for (size_t i = 0; i < content.size; i++)
-            text->spans[i] = first;
-        size_t width = 0;
-        ft_unicode_next(text->bytes, &width);
-        // The first character is what the reference adds then.
-        for (size_t i = 0; content.size == 0 && i < width; i++)
-            text->spans[i] = (ft_span){text->start, text->start};
-    }
     text->size = size;
     return true;
 }
@@ -275,13 +284,12 @@ static bool prepend(ft_slice content, ft_aligned *text, ft_error *err)
 // The sign, with the span of what is at the rewriting's place.
 static bool put_sign(ft_rewrite *rewrite, ft_slice sign, ft_error *err)
 {
-    const ft_aligned *in = rewrite->in;
     ft_span origin = {0};
 
     if (!ft_rewrite_room(rewrite, sign.size, err))
         return false;
-    if (in->has_spans)
-        origin = in->spans[rewrite->at];
+    if (rewrite->in->has_spans)
+        origin = ft_aligned_span(rewrite->in, rewrite->at);
     ft_aligned_put(rewrite->out, (const uint8_t *)sign.data, sign.size, origin);
     return true;
 }
@@ -369,14 +377,12 @@ static bool byte_level(ft_aligned *text, ft_aligned *spare, ft_error *err)
 
     if (!ft_aligned_reserve(spare, 2 * size + 1, err))
         return false;
-    spare->start = text->start;
-    spare->size = ft_byte_letters_put(text->bytes, size, spare->bytes);
+    ft_aligned_empty(spare, text);
     if (text->has_spans) {
-        size_t out = 0;
-        for (size_t i = 0; i < size; i++) {
-            for (unsigned n = ft_byte_letters[text->bytes[i]].size; n > 0; n--)
-                spare->spans[out++] = text->spans[i];
-        }
+        for (size_t i = 0; i < size; i++)
+            ft_aligned_put_letter(spare, text, i);
+    } else {
+        spare->size = ft_byte_letters_put(text->bytes, size, spare->bytes);
     }
     ft_aligned_swap(text, spare);
     return true;
@@ -392,7 +398,7 @@ static bool run_step(const ft_normalize_step *step, ft_aligned *text, ft_aligned
         strip(step->strip.left, step->strip.right, text);
         return true;
     case FT_NORMALIZE_STRIP_ACCENTS:
-        filter(text, drop_marks);
+        filter(text, spare, drop_marks);
         return true;
     case FT_NORMALIZE_NFC:
         return ft_normalize_form(FT_UNICODE_NFC, text, spare, err);
@@ -405,7 +411,7 @@ static bool run_step(const ft_normalize_step *step, ft_aligned *text, ft_aligned
     case FT_NORMALIZE_LOWERCASE:
         return lower(text, spare, err);
     case FT_NORMALIZE_NMT:
-        filter(text, nmt);
+        filter(text, spare, nmt);
         return true;
     case FT_NORMALIZE_PRECOMPILED:
         return ft_normalize_precompiled(step->charsmap, text, spare, err);
@@ -430,5 +436,5 @@ bool ft_normalize(const ft_normalize_step *steps, size_t count, ft_aligned *text
         if (!run_step(&steps[i], text, spare, err))
             return false;
     }
-    return true;
+    return ft_origins_check(&text->origins, err);
 }

@@ -18,7 +18,7 @@ typedef struct clusters {
 static bool put_kept(clusters *state, size_t to)
 {
     ft_rewrite *rewrite = &state->rewrite;
-    const ft_aligned *in = rewrite->in;
+    ft_aligned *in = rewrite->in;
     size_t at = state->kept_at;
 
     if (at == to)
@@ -54,8 +54,8 @@ static void extend_last(clusters *state, size_t count)
     // Its change was 1: it now stands for the next character of the old text and those behind.
     ft_span span = ft_rewrite_span(&state->rewrite, 1 - (int64_t)count);
     ft_unicode_previous(out->bytes, &at);
-    for (; at < out->size; at++)
-        out->spans[at] = span;
+    ft_origins_cut(&out->origins, at);
+    ft_origins_put(&out->origins, at, out->size - at, span);
     state->last_added = false;
 }
 
@@ -63,7 +63,7 @@ static void extend_last(clusters *state, size_t count)
 static bool put_rule(clusters *state, size_t from, size_t to, ft_slice becomes)
 {
     ft_rewrite *rewrite = &state->rewrite;
-    const ft_aligned *in = rewrite->in;
+    ft_aligned *in = rewrite->in;
 
     if (!put_kept(state, from) || !ft_rewrite_room(rewrite, becomes.size, state->err))
         return false;
@@ -142,6 +142,7 @@ typedef struct pieces {
     const ft_aligned *in;
     ft_aligned *out;
     bool after_space;  // White space is not wanted here.
+    size_t end;        // Of the old text: where what was put last ends so far.
     ft_error *err;
 } pieces;
 
@@ -168,23 +169,59 @@ static size_t next_prefix(const pieces *state, size_t at, ft_slice *out)
     return length;
 }
 
-// Puts text that stems from `at` on; the ends of spans come last (close_spans).
-static bool put_text(pieces *state, ft_slice text, size_t at)
+// SentencePiece knows where each byte begins; where it ends is where the next one begins. So what
+// was put last ends at `end` of the old text.
+static void close_last(pieces *state, size_t end)
 {
     ft_aligned *out = state->out;
+    ft_origins *origins = &out->origins;
+    const uint32_t base = state->in->start;
+
+    if (!out->has_spans || out->size == 0 || state->end == end || origins->count == 0)
+        return;
+    ft_origins_cut(origins, out->size);
+    ft_change *last = origins->changes + origins->count - 1;
+    if (last->at + last->size == out->size) {
+        last->span.end = base + (uint32_t)end;
+        return;
+    }
+    size_t at = out->size;
+    ft_unicode_previous(out->bytes, &at);
+    uint32_t start = ft_origins_start(origins, at);
+    ft_origins_cut(origins, at);
+    ft_origins_put(origins, at, out->size - at, (ft_span){start, base + (uint32_t)end});
+}
+
+// What the `length` bytes at `at` of the old text become.
+static bool put_text(pieces *state, ft_slice text, size_t at, size_t length)
+{
+    ft_aligned *out = state->out;
+    const uint32_t base = state->in->start;
     bool escapes = state->step->sentencepiece.escape_whitespaces;
-    ft_span origin = {.start = (uint32_t)at};
     // A space may become three bytes.
-    size_t room = out->size + escaped_space.size * text.size;
+    size_t room = out->size + escaped_space.size * text.size, before = out->size;
 
     if (room > out->capacity && !ft_aligned_reserve(out, room, state->err))
         return false;
+    close_last(state, at);
     for (size_t i = 0; i < text.size; i++) {
-        if (escapes && text.data[i] == ' ')
-            ft_aligned_put(out, (const uint8_t *)escaped_space.data, escaped_space.size, origin);
-        else
-            ft_aligned_put(out, (const uint8_t *)text.data + i, 1, origin);
+        bool is_space = escapes && text.data[i] == ' ';
+        size_t size = is_space ? escaped_space.size : 1;
+        memcpy(out->bytes + out->size, is_space ? escaped_space.data : text.data + i, size);
+        out->size += size;
     }
+    state->end = at + length;
+    if (!out->has_spans)
+        return true;
+    // Most characters stand for themselves. A piece of the user's is one even of many characters.
+    size_t width = 0;
+    if (text.data == (const char *)state->in->bytes + at)
+        ft_unicode_next(state->in->bytes + at, &width);
+    if (text.size == width && length == width && out->size - before == width)
+        ft_origins_keep(&out->origins, before, base + at);
+    else
+        ft_origins_put(&out->origins, before, out->size - before,
+                       (ft_span){base + (uint32_t)at, base + (uint32_t)(at + length)});
     return true;
 }
 
@@ -196,6 +233,31 @@ static inline size_t count_letters(uint64_t word)
     uint64_t others = (word | (word - ones * '!') | (word + ones)) & (ones * 0x80);
 
     return others ? FT_TRAILING_ZEROS_64(others) / 8 : sizeof(word);
+}
+
+// The `size` bytes that are put at `to` stand for those at `at` of the old text.
+static inline void keep_plain(pieces *state, const uint8_t *to, size_t at, size_t size)
+{
+    ft_aligned *out = state->out;
+
+    if (FT_UNLIKELY(state->end != at) || out->size == 0) {
+        out->size = (size_t)(to - out->bytes);
+        close_last(state, at);
+        ft_origins_keep(&out->origins, out->size, state->in->start + at);
+    }
+    state->end = at + size;
+}
+
+// The sign that is put at `to` stands for the space at `at`.
+static inline void put_sign(pieces *state, const uint8_t *to, size_t at)
+{
+    ft_aligned *out = state->out;
+    uint32_t start = state->in->start + (uint32_t)at;
+
+    out->size = (size_t)(to - out->bytes);
+    close_last(state, at);
+    ft_origins_put(&out->origins, out->size, escaped_space.size, (ft_span){start, start + 1});
+    state->end = at + 1;
 }
 
 // Puts ASCII that stands for itself, spaces by the flags, as far as there is any; returns where it
@@ -213,7 +275,7 @@ static size_t put_plain(pieces *state, size_t at)
     const bool escapes = step->sentencepiece.escape_whitespaces;
     const size_t size = state->in->size;
     uint8_t *to = state->out->bytes + state->out->size;
-    ft_span *span = state->out->has_spans ? state->out->spans + state->out->size : NULL;
+    ft_origins *origins = state->out->has_spans ? &state->out->origins : NULL;
     bool after_space = state->after_space;
 
     for (; at < size; at++) {
@@ -225,8 +287,8 @@ static size_t put_plain(pieces *state, size_t at)
             if (letters == 0)
                 break;
             memcpy(to, &word, sizeof(word));
-            for (size_t i = 0; span && i < letters; i++)
-                *span++ = (ft_span){.start = (uint32_t)(at + i)};
+            if (origins)
+                keep_plain(state, to, at, letters);
             to += letters;
             at += letters;
             after_space = false;
@@ -238,6 +300,8 @@ static size_t put_plain(pieces *state, size_t at)
             (user_defined && ft_trie_step(user_defined, FT_TRIE_ROOT, byte) != FT_TRIE_NONE))
             break;
         if (byte != ' ') {
+            if (origins)
+                keep_plain(state, to, at, 1);
             *to = byte;
             after_space = false;
         } else if (after_space) {
@@ -245,11 +309,13 @@ static size_t put_plain(pieces *state, size_t at)
         } else {
             after_space = removes;
             count = escapes ? escaped_space.size : 1;
+            if (origins && !escapes)
+                keep_plain(state, to, at, 1);
+            else if (origins)
+                put_sign(state, to, at);
             memcpy(to, escapes ? "\xe2\x96\x81" : "   ", escaped_space.size);
         }
         to += count;
-        for (; span && count > 0; count--)
-            *span++ = (ft_span){.start = (uint32_t)at};
     }
     state->out->size = (size_t)(to - state->out->bytes);
     state->after_space = after_space;
@@ -275,7 +341,7 @@ static bool put_pieces(pieces *state, size_t at)
             becomes.size--;
         }
         if (becomes.size > 0) {
-            if (!put_text(state, becomes, at))
+            if (!put_text(state, becomes, at, length))
                 return false;
             state->after_space = removes && becomes.data[becomes.size - 1] == ' ';
         }
@@ -283,24 +349,10 @@ static bool put_pieces(pieces *state, size_t at)
     }
 }
 
-// SentencePiece knows where each byte begins; where it ends is where the next one begins. So far
-// the starts are places in the old text: from here on, of the given one.
-static void close_spans(const ft_aligned *in, ft_aligned *out, size_t end)
-{
-    uint32_t next = end < in->size ? in->spans[end].start : in->spans[in->size - 1].end;
-
-    for (size_t i = out->size; i-- > 0;) {
-        size_t at = out->spans[i].start;
-        uint32_t start = at < in->size ? in->spans[at].start : in->spans[in->size - 1].end;
-        out->spans[i] = (ft_span){start, next};
-        next = start;
-    }
-}
-
 bool ft_normalize_sentencepiece(const ft_normalize_step *step, ft_aligned *text, ft_aligned *spare,
                                 ft_error *err)
 {
-    pieces state = {.step = step, .in = text, .out = spare, .err = err};
+    pieces state = {.step = step, .in = text, .out = spare, .end = SIZE_MAX, .err = err};
     bool removes = step->sentencepiece.remove_extra_whitespaces;
     bool dummy = step->sentencepiece.add_dummy_prefix;
     bool as_suffix = step->sentencepiece.treat_whitespace_as_suffix;
@@ -314,15 +366,16 @@ bool ft_normalize_sentencepiece(const ft_normalize_step *step, ft_aligned *text,
             break;
         at += length;
     }
-    spare->size = 0;
-    spare->start = text->start;
+    // It is the first step, so that the old text is the given one.
+    FT_ASSERT(text->origins.count <= 1);
+    ft_aligned_empty(spare, text);
     if (at == text->size) {
         text->size = 0;
         return true;
     }
     if (!ft_aligned_reserve(spare, text->size + escaped_space.size, err))
         return false;
-    if (dummy && !as_suffix && !put_text(&state, FT_SLICE(" "), at))
+    if (dummy && !as_suffix && !put_text(&state, FT_SLICE(" "), at, 0))
         return false;
     if (!put_pieces(&state, at))
         return false;
@@ -330,13 +383,16 @@ bool ft_normalize_sentencepiece(const ft_normalize_step *step, ft_aligned *text,
     while (removes &&
            ft_slice_ends_with((ft_slice){(const char *)spare->bytes, spare->size}, space)) {
         spare->size -= space.size;
-        if (spare->has_spans)
-            end = spare->spans[spare->size].start;
+        if (spare->has_spans) {
+            end = ft_origins_start(&spare->origins, spare->size) - text->start;
+            ft_origins_cut(&spare->origins, spare->size);
+        }
+        state.end = SIZE_MAX;
     }
-    if (dummy && as_suffix && !put_text(&state, FT_SLICE(" "), end))
+    if (dummy && as_suffix && !put_text(&state, FT_SLICE(" "), end, 0))
         return false;
-    if (spare->has_spans)
-        close_spans(text, spare, end);
+    close_last(&state, end);
+    spare->origins.ends_at_last = true;
     ft_aligned_swap(text, spare);
     return true;
 }

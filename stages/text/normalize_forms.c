@@ -220,7 +220,7 @@ static size_t find_member(ft_unicode_set form, const uint8_t *bytes, size_t size
 static bool rewrite_run(mark_run *run, ft_unicode_set form, size_t from, size_t member,
                         size_t *out_end)
 {
-    const ft_aligned *in = run->rewrite.in;
+    ft_aligned *in = run->rewrite.in;
     size_t at = from;
 
     while (at < in->size) {
@@ -244,7 +244,7 @@ static bool rewrite_run(mark_run *run, ft_unicode_set form, size_t from, size_t 
 
 static bool rewrite_all(mark_run *run, ft_unicode_set form, size_t before, size_t member)
 {
-    const ft_aligned *in = run->rewrite.in;
+    ft_aligned *in = run->rewrite.in;
     size_t at = 0;
 
     while (member < in->size) {

@@ -287,11 +287,6 @@ static bool cut_words(const ft_pre_step *step, ft_words *words, ft_words *spare,
     return true;
 }
 
-static ft_span span_at(const ft_aligned *text, size_t at)
-{
-    return text->has_spans ? text->spans[at] : (ft_span){0, 0};
-}
-
 // What a rewriting does: each byte that is a space becomes `content`, or every byte its letter, or
 // nothing changes; `prefix` comes in front of words that do not begin with it.
 typedef struct rewriting {
@@ -299,30 +294,32 @@ typedef struct rewriting {
     bool letters, first_only;
 } rewriting;
 
-static void rewrite_word(const rewriting *rules, const ft_aligned *in, ft_word_range word,
+static void rewrite_word(const rewriting *rules, ft_aligned *in, ft_word_range word,
                          ft_aligned *out)
 {
-    const uint8_t *content = (const uint8_t *)rules->content.data;
+    size_t kept = word.from;
 
     for (size_t at = word.from; at < word.to; at++) {
-        ft_span span = span_at(in, at);
-        uint8_t c = in->bytes[at];
-        if (rules->letters)
-            ft_aligned_put(out, ft_byte_letters[c].bytes, ft_byte_letters[c].size, span);
-        else if (c == ' ' && content)
-            ft_aligned_put(out, content, rules->content.size, span);
-        else
-            ft_aligned_put(out, &c, 1, span);
+        if (rules->letters) {
+            ft_aligned_put_letter(out, in, at);
+        } else if (in->bytes[at] == ' ' && rules->content.data) {
+            ft_aligned_copy(out, in, kept, at);
+            ft_aligned_put(out, (const uint8_t *)rules->content.data, rules->content.size,
+                           in->has_spans ? ft_aligned_span(in, at) : (ft_span){0});
+            kept = at + 1;
+        }
     }
+    if (!rules->letters)
+        ft_aligned_copy(out, in, kept, word.to);
 }
 
-static bool needs_prefix(const rewriting *rules, const ft_aligned *in, ft_word_range word)
+static bool needs_prefix(const rewriting *rules, ft_aligned *in, ft_word_range word)
 {
     ft_slice text = {(const char *)in->bytes + word.from, word.to - word.from};
 
     if (rules->prefix.size == 0 || text.size == 0)
         return false;
-    size_t begins = in->has_spans ? in->spans[word.from].start : in->start + word.from;
+    size_t begins = in->has_spans ? ft_aligned_span(in, word.from).start : in->start + word.from;
     if (rules->first_only && begins != 0)
         return false;
     // A space in front becomes the prefix.
@@ -336,9 +333,7 @@ static bool rewrite_words(const rewriting *rules, ft_words *words, ft_words *spa
     ft_aligned *in = &words->text, *out = &spare->text;
     size_t longest = rules->letters ? 2 : rules->content.size > 1 ? rules->content.size : 1;
 
-    out->size = 0;
-    out->start = in->start;
-    out->has_spans = in->has_spans;
+    ft_aligned_empty(out, in);
     spare->count = 0;
     for (size_t i = 0; i < words->count; i++) {
         ft_word_range word = ranges[i];
@@ -351,7 +346,7 @@ static bool rewrite_words(const rewriting *rules, ft_words *words, ft_words *spa
         } else {
             if (needs_prefix(rules, in, word))
                 ft_aligned_put(out, (const uint8_t *)rules->prefix.data, rules->prefix.size,
-                               span_at(in, word.from));
+                               in->has_spans ? ft_aligned_span(in, word.from) : (ft_span){0});
             rewrite_word(rules, in, word, out);
         }
         word.from = (uint32_t)from;
@@ -405,5 +400,5 @@ bool ft_pretokenize(const ft_pre_step *steps, size_t count, ft_words *words, ft_
         if (!ok)
             return false;
     }
-    return true;
+    return ft_origins_check(&words->text.origins, err);
 }

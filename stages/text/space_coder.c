@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "runtime/memory/alloc.h"
-#include "stages/text/normalize.h"
 #include "stages/text/pattern.h"
 #include "stages/text/unicode.h"
 
@@ -15,19 +14,20 @@ enum { SIGN_BYTES = 3, BLOCK_WORDS = 64, BLOCK_BYTES = 4096, SLACK = 64, CACHE_B
 enum { CUT_WORDS = 512 };
 
 struct ft_space_coder {
-    const ft_definition *definition;
     const ft_token_model *model;
     ft_account *account;
     ft_space_rule rule;
     ft_model_scratch *scratch;
-    ft_aligned text, spare;
     bool stops[256];              // Bytes at which a word may end.
     const ft_token_joins *joins;  // RUNS, where text can be cut by them; else NULL.
     bool is_raw, has_prefix;      // What ft_space_coder_is_raw says; with a sign in front.
     // The words at work, one behind the other.
     ft_buffer *block;
     uint32_t ends[BLOCK_WORDS];
+    ft_placed_word words[BLOCK_WORDS];
     size_t count, size;
+    ft_placer *placer;  // NULL: ids alone.
+    size_t at;          // Where the text at work begins in the placer's.
 };
 
 static bool is_metaspace(const ft_pre_step *step)
@@ -79,9 +79,8 @@ ft_space_coder *ft_space_coder_create(const ft_definition *definition, const ft_
         ft_fail_nomem(err, sizeof(*coder));
         return NULL;
     }
-    coder->definition = definition;
     coder->model = model;
-    coder->account = coder->text.account = coder->spare.account = account;
+    coder->account = account;
     coder->rule = ft_space_rule_of(definition, model);
     coder->joins = coder->rule == FT_SPACES_RUNS ? ft_token_model_joins(model) : NULL;
     coder->is_raw = coder->joins && only_signs(definition, &coder->has_prefix);
@@ -102,23 +101,8 @@ void ft_space_coder_destroy(ft_space_coder *coder)
     if (!coder)
         return;
     ft_model_scratch_destroy(coder->scratch);
-    ft_aligned_finish(&coder->text);
-    ft_aligned_finish(&coder->spare);
     ft_buffer_unref(coder->block);
     ft_free(coder);
-}
-
-bool ft_space_coder_normalize(ft_space_coder *coder, ft_slice part, bool is_first, ft_slice *out,
-                              ft_error *err)
-{
-    const ft_definition *definition = coder->definition;
-
-    if (!ft_aligned_set(&coder->text, part, !is_first, err) ||
-        !ft_normalize(definition->normalize, definition->normalize_count, &coder->text,
-                      &coder->spare, err))
-        return false;
-    *out = (ft_slice){(const char *)coder->text.bytes, coder->text.size};
-    return true;
 }
 
 // Ids of the words of the block.
@@ -126,12 +110,16 @@ static bool flush(ft_space_coder *coder, ft_ids *ids, ft_error *err)
 {
     size_t count, room = ft_token_model_room(coder->model, coder->size);
     const ft_slice words = {coder->block->data, coder->size};
+    uint32_t counts[BLOCK_WORDS];
 
     if (!ft_ids_reserve(ids, room, err) ||
-        !ft_token_model_words(coder->model, coder->scratch, words, coder->ends, coder->count,
-                              ft_ids_data(ids) + ids->count, room, &count, err))
+        !ft_token_model_words(coder->model, coder->scratch, words, coder->ends, counts,
+                              coder->count, ft_ids_data(ids) + ids->count, room, &count, err))
         return false;
     ids->count += count;
+    if (coder->placer &&
+        !ft_placer_add(coder->placer, coder->block->data, coder->words, counts, coder->count, err))
+        return false;
     coder->count = coder->size = 0;
     return true;
 }
@@ -156,7 +144,10 @@ static bool make_room(ft_space_coder *coder, size_t size, ft_ids *ids, ft_error 
     return grow_block(coder, size, err);
 }
 
-static bool add_word(ft_space_coder *coder, bool sign, ft_slice word, ft_ids *ids, ft_error *err)
+// The bytes [from, from + word.size) of the text, a sign in front; that stands for a space before
+// it (`was_space`), else for the first character.
+static bool add_word(ft_space_coder *coder, bool sign, bool was_space, size_t from, ft_slice word,
+                     ft_ids *ids, ft_error *err)
 {
     size_t size = word.size + (sign ? SIGN_BYTES : 0);
 
@@ -169,6 +160,20 @@ static bool add_word(ft_space_coder *coder, bool sign, ft_slice word, ft_ids *id
         memcpy(to, SIGN.data, SIGN_BYTES);
     memcpy(to + size - word.size, word.data, word.size);
     coder->size += size;
+    if (coder->placer) {
+        uint32_t start = (uint32_t)(coder->at + from);
+        ft_placed_word *placed = &coder->words[coder->count];
+        *placed = (ft_placed_word){
+            .at = (uint32_t)(coder->size - size), .from = start, .to = start + (uint32_t)word.size};
+        if (sign) {
+            size_t width = 0;
+            if (!was_space)
+                ft_unicode_next((const uint8_t *)word.data, &width);
+            placed->head = SIGN_BYTES;
+            placed->head_at = start - was_space;
+            placed->head_size = was_space ? 1 : (uint8_t)width;
+        }
+    }
     coder->ends[coder->count++] = (uint32_t)coder->size;
     return true;
 }
@@ -205,18 +210,18 @@ static bool ends_at(const ft_space_coder *coder, const uint8_t *bytes, size_t fr
 }
 
 // `was_space`: a space of the text stands before it, which is its sign.
-static bool add_part(ft_space_coder *coder, ft_slice word, bool was_space, ft_ids *ids,
+static bool add_part(ft_space_coder *coder, size_t from, ft_slice word, bool was_space, ft_ids *ids,
                      ft_error *err)
 {
     bool has_sign = word.size >= SIGN_BYTES && is_sign((const uint8_t *)word.data);
 
     if (coder->rule == FT_SPACES_RUNS || (has_sign && !was_space))
-        return word.size == 0 || add_word(coder, false, word, ids, err);
+        return word.size == 0 || add_word(coder, false, false, from, word, ids, err);
     // A space before a sign is a word of its own.
     if (has_sign)
-        return add_word(coder, true, (ft_slice){word.data, 0}, ids, err) &&
-               add_word(coder, false, word, ids, err);
-    return (word.size == 0 && !was_space) || add_word(coder, true, word, ids, err);
+        return add_word(coder, true, true, from, (ft_slice){word.data, 0}, ids, err) &&
+               add_word(coder, false, false, from, word, ids, err);
+    return (word.size == 0 && !was_space) || add_word(coder, true, was_space, from, word, ids, err);
 }
 
 // Ends of words, where no token may go on: from `at` on, behind the byte `before`.
@@ -246,7 +251,7 @@ static bool too_large(ft_slice text, ft_error *err)
 static bool add_joined(ft_space_coder *coder, ft_slice text, size_t enough, ft_ids *ids,
                        ft_error *err)
 {
-    uint32_t ends[CUT_WORDS];
+    uint32_t ends[CUT_WORDS], counts[CUT_WORDS];
     size_t from = 0, added;
 
     if (text.size > UINT32_MAX)
@@ -258,7 +263,7 @@ static bool add_joined(ft_space_coder *coder, ft_slice text, size_t enough, ft_i
         for (size_t i = 0; i < count; i++)
             ends[i] -= (uint32_t)from;
         if (!ft_ids_reserve(ids, room, err) ||
-            !ft_token_model_words(coder->model, coder->scratch, words, ends, count,
+            !ft_token_model_words(coder->model, coder->scratch, words, ends, counts, count,
                                   ft_ids_data(ids) + ids->count, room, &added, err))
             return false;
         ids->count += added;
@@ -275,7 +280,7 @@ bool ft_space_coder_is_raw(const ft_space_coder *coder)
 bool ft_space_coder_add_raw(ft_space_coder *coder, ft_slice text, size_t enough, ft_ids *ids,
                             ft_error *err)
 {
-    uint32_t ends[CUT_WORDS];
+    uint32_t ends[CUT_WORDS], counts[CUT_WORDS];
     size_t from = 0, added;
     size_t front = coder->has_prefix;  // Spaces that are put in front.
 
@@ -294,7 +299,8 @@ bool ft_space_coder_add_raw(ft_space_coder *coder, ft_slice text, size_t enough,
         for (size_t i = 0; i < count; i++)
             ends[i] += (uint32_t)front - (uint32_t)from;
         if (!ft_token_model_byte_words(coder->model, coder->scratch, (ft_slice){block, room}, ends,
-                                       count, ft_ids_data(ids) + ids->count, room, &added, err))
+                                       counts, count, ft_ids_data(ids) + ids->count, room, &added,
+                                       err))
             return false;
         ids->count += added;
         from += size;
@@ -303,14 +309,19 @@ bool ft_space_coder_add_raw(ft_space_coder *coder, ft_slice text, size_t enough,
     return true;
 }
 
-bool ft_space_coder_add(ft_space_coder *coder, ft_slice text, size_t enough, ft_ids *ids,
-                        ft_error *err)
+bool ft_space_coder_add(ft_space_coder *coder, ft_slice text, size_t start, size_t enough,
+                        ft_ids *ids, ft_placer *placer, ft_error *err)
 {
     const uint8_t *bytes = (const uint8_t *)text.data;
     size_t from = 0, at = 0;
     bool was_space = false;
 
-    if (coder->joins)
+    coder->placer = placer;
+    if (placer)
+        placer->is_one_word = coder->rule == FT_SPACES_RUNS;
+    coder->at = start;
+    // A piece has its size as the word has it: with signs.
+    if (coder->joins && !placer)
         return add_joined(coder, text, enough, ids, err);
     coder->count = coder->size = 0;
     while (at < text.size && ids->count < enough) {
@@ -321,13 +332,17 @@ bool ft_space_coder_add(ft_space_coder *coder, ft_slice text, size_t enough, ft_
             at++;
             continue;
         }
-        if (!add_part(coder, (ft_slice){text.data + from, at - from}, was_space, ids, err))
+        if (!add_part(coder, from, (ft_slice){text.data + from, at - from}, was_space, ids, err))
             return false;
         was_space = coder->rule == FT_SPACES_EACH && white > 0;
         at += white;
         from = at;
     }
     // What is left behind the last end; a space at the very end is a word too.
-    return add_part(coder, (ft_slice){text.data + from, at - from}, was_space, ids, err) &&
-           flush(coder, ids, err);
+    if (!add_part(coder, from, (ft_slice){text.data + from, at - from}, was_space, ids, err) ||
+        !flush(coder, ids, err))
+        return false;
+    if (placer && placer->is_one_word && text.size > 0)
+        placer->word++;
+    return true;
 }

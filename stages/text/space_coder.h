@@ -6,7 +6,7 @@
 #include "stages/text/aligned.h"
 #include "stages/text/definition.h"
 #include "stages/text/ids.h"
-#include "stages/text/token_model.h"
+#include "stages/text/placer.h"
 
 typedef enum ft_space_rule {
     FT_SPACES_NONE,   // This path does not fit.
@@ -24,14 +24,10 @@ typedef struct ft_space_coder ft_space_coder;
 ft_space_coder *ft_space_coder_create(const ft_definition *definition, const ft_token_model *model,
                                       ft_account *account, ft_error *err);
 void ft_space_coder_destroy(ft_space_coder *coder);
-// Normalises a part of a text, which begins with it or does not; what comes back lives until the
-// next call.
-bool ft_space_coder_normalize(ft_space_coder *coder, ft_slice part, bool is_first, ft_slice *out,
-                              ft_error *err) FT_MUST_CHECK;
-// Adds the ids of normalised text without added tokens; stops when `ids` has `enough`. 64 bytes
-// behind the text may be read.
-bool ft_space_coder_add(ft_space_coder *coder, ft_slice text, size_t enough, ft_ids *ids,
-                        ft_error *err) FT_MUST_CHECK;
+// Adds the ids of normalised text without added tokens, and places them (`placer` not NULL), whose
+// text it is of, from `at` on; stops when `ids` has `enough`. 64 bytes behind the text may be read.
+bool ft_space_coder_add(ft_space_coder *coder, ft_slice text, size_t at, size_t enough, ft_ids *ids,
+                        ft_placer *placer, ft_error *err) FT_MUST_CHECK;
 
 // Whether a text need not be normalised, where none of its normalised form is asked for: all that
 // would happen to it is that the sign takes the place of spaces, and stands in front.

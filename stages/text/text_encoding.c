@@ -5,9 +5,7 @@
 
 #include <string.h>
 
-#include "stages/text/byte_level.h"
 #include "stages/text/tokenizer_parts.h"
-#include "stages/text/unicode.h"
 
 enum { COLUMN_COUNT = 7 };
 
@@ -159,7 +157,7 @@ static bool find_lengths(const encoder *e, size_t max, size_t *a, size_t *b, ft_
 
 static bool set_cutting(const encoder *e, cutting *c, size_t size, ft_error *err)
 {
-    size_t count = c->tokens ? c->tokens->count : 0;
+    size_t count = c->tokens ? c->tokens->ids.count : 0;
 
     c->size = size;
     c->count = 1;
@@ -182,7 +180,7 @@ static bool set_cutting(const encoder *e, cutting *c, size_t size, ft_error *err
 // The tokens of window `index`: [from, to).
 static void find_window(const cutting *c, size_t index, size_t *from, size_t *to)
 {
-    size_t count = c->tokens ? c->tokens->count : 0;
+    size_t count = c->tokens ? c->tokens->ids.count : 0;
 
     if (c->size >= count || (c->size == 0 && index > 0)) {
         *from = 0;
@@ -200,11 +198,6 @@ static void find_window(const cutting *c, size_t index, size_t *from, size_t *to
 
 // ---- columns ----
 
-static void put(ft_ids *column, int32_t number)
-{
-    ft_ids_data(column)[column->count++] = number;
-}
-
 static bool reserve(encoder *e, size_t more, ft_error *err)
 {
     unsigned columns = e->settings->columns;
@@ -219,81 +212,92 @@ static bool reserve(encoder *e, size_t more, ft_error *err)
            (!(columns & FT_ENCODE_SEQUENCE) || ft_ids_reserve(&out->sequence, more, err));
 }
 
-// Of one token; `sequence` is -1 for special tokens and padding.
-static void put_token(encoder *e, const ft_token *token, int32_t type_id, int32_t sequence,
-                      bool is_padding)
+static void fill(ft_ids *column, size_t count, int32_t number)
+{
+    int32_t *to = ft_ids_data(column) + column->count;
+
+    for (size_t i = 0; i < count; i++)
+        to[i] = number;
+    column->count += count;
+}
+
+static void copy(ft_ids *column, const ft_ids *from, size_t start, size_t count)
+{
+    if (count == 0)
+        return;
+    memcpy(ft_ids_data(column) + column->count, ft_ids_data(from) + start, count * sizeof(int32_t));
+    column->count += count;
+}
+
+// `count` special tokens, or padding.
+static void put_others(encoder *e, size_t count, int32_t id, int32_t type_id, bool is_padding)
 {
     unsigned columns = e->settings->columns;
     ft_encodings *out = e->out;
 
-    put(&out->ids, token->id);
+    fill(&out->ids, count, id);
     if (columns & FT_ENCODE_TYPE_IDS)
-        put(&out->type_ids, type_id);
-    if (columns & FT_ENCODE_OFFSETS) {
-        put(&out->offsets, (int32_t)token->start);
-        put(&out->offsets, (int32_t)token->end);
-    }
+        fill(&out->type_ids, count, type_id);
+    if (columns & FT_ENCODE_OFFSETS)
+        fill(&out->offsets, 2 * count, 0);
     if (columns & FT_ENCODE_WORD_IDS)
-        put(&out->word_ids, token->word);
+        fill(&out->word_ids, count, -1);
     if (columns & FT_ENCODE_SPECIAL_MASK)
-        put(&out->special, sequence < 0);
+        fill(&out->special, count, 1);
     if (columns & FT_ENCODE_ATTENTION)
-        put(&out->attention, !is_padding);
+        fill(&out->attention, count, !is_padding);
     if (columns & FT_ENCODE_SEQUENCE)
-        put(&out->sequence, sequence);
-}
-
-static bool is_space(ft_slice text, size_t *at)
-{
-    uint32_t c = ft_unicode_next((const uint8_t *)text.data, at);
-
-    return c == ft_byte_letter_of(' ') || (ft_unicode_get(c)->flags & FT_UNICODE_WHITE);
+        fill(&out->sequence, count, -1);
 }
 
 // White space at the ends of a token is not part of its place; one space in front may be one that
-// was added. By the token's text, as the reference does it.
-static void trim(const encoder *e, bool is_first, ft_token *token)
+// was added.
+static void trim(const encoder *e, bool is_first, uint32_t spaces, int32_t span[2])
 {
-    ft_slice text = ft_tokenizer_token_text(e->tokenizer, token->id);
-    size_t leading = 0, trailing = 0, at = 0, end = text.size;
+    uint32_t leading = spaces & FT_SPACES_MOST, trailing = spaces >> FT_SPACES_HALF;
+    uint32_t start = (uint32_t)span[0], end = (uint32_t)span[1];
 
-    while (at < text.size && is_space(text, &at))
-        leading++;
-    while (end > 0) {
-        size_t before = end;
-        ft_unicode_previous((const uint8_t *)text.data, &before);
-        at = before;
-        if (!is_space(text, &at))
-            break;
-        trailing++;
-        end = before;
-    }
-    if (leading == 1 && e->tokenizer->definition.post.add_prefix_space &&
-        (is_first || token->start == 0))
+    if (leading == 1 && e->tokenizer->definition.post.add_prefix_space && (is_first || start == 0))
         leading = 0;
-    token->start =
-        token->end - token->start > leading ? token->start + (uint32_t)leading : token->end;
-    if (trailing > 0 && token->end >= trailing)
-        token->end =
-            token->end - token->start > trailing ? token->end - (uint32_t)trailing : token->start;
+    start = end - start > leading ? start + leading : end;
+    if (trailing > 0 && end >= trailing)
+        end = end - start > trailing ? end - trailing : start;
+    span[0] = (int32_t)start;
+    span[1] = (int32_t)end;
 }
 
 static void put_text(encoder *e, const ft_template_part *part, size_t index)
 {
     int32_t sequence = part->kind == FT_PART_B;
     const cutting *c = &e->texts[sequence];
-    const ft_post_definition *post = &e->tokenizer->definition.post;
+    const ft_tokens *tokens = c->tokens;
+    unsigned columns = e->settings->columns;
+    ft_encodings *out = e->out;
     // The reference gives a template's type to the first window only.
-    int32_t type_id = index > 0 && post->first_window_types ? sequence : part->type_id;
+    bool is_later = index > 0 && e->tokenizer->definition.post.first_window_types;
     size_t from, to;
 
     find_window(c, index, &from, &to);
-    for (size_t i = from; i < to; i++) {
-        ft_token token = ft_tokens_data(c->tokens)[i];
-        if (post->trim_offsets && (e->settings->columns & FT_ENCODE_OFFSETS))
-            trim(e, i == from, &token);
-        put_token(e, &token, type_id, sequence, false);
+    const size_t count = to - from;
+    copy(&out->ids, &tokens->ids, from, count);
+    if (columns & FT_ENCODE_TYPE_IDS)
+        fill(&out->type_ids, count, is_later ? sequence : part->type_id);
+    if (columns & FT_ENCODE_OFFSETS) {
+        int32_t *spans = ft_ids_data(&out->offsets) + out->offsets.count;
+        const int32_t *spaces = ft_ids_data(&tokens->spaces);
+        copy(&out->offsets, &tokens->spans, 2 * from, 2 * count);
+        for (size_t i = 0; tokens->has_spaces && i < count; i++)
+            if (spaces[from + i])
+                trim(e, i == 0, (uint32_t)spaces[from + i], spans + 2 * i);
     }
+    if (columns & FT_ENCODE_WORD_IDS)
+        copy(&out->word_ids, &tokens->words, from, count);
+    if (columns & FT_ENCODE_SPECIAL_MASK)
+        fill(&out->special, count, 0);
+    if (columns & FT_ENCODE_ATTENTION)
+        fill(&out->attention, count, 1);
+    if (columns & FT_ENCODE_SEQUENCE)
+        fill(&out->sequence, count, sequence);
 }
 
 static size_t round_up(const ft_encode_settings *settings, size_t count)
@@ -311,7 +315,6 @@ static bool put_window(encoder *e, size_t a, size_t b, ft_error *err)
     const ft_encode_settings *settings = e->settings;
     size_t part_count, from, to, count = count_special(e->tokenizer, settings, e->is_pair);
     const ft_template_part *parts = find_template(e->tokenizer, e->is_pair, &part_count);
-    const ft_token padding = {.id = settings->pad_id, .word = -1};
 
     find_window(&e->texts[0], a, &from, &to);
     count += to - from;
@@ -320,18 +323,17 @@ static bool put_window(encoder *e, size_t a, size_t b, ft_error *err)
     size_t padded = round_up(settings, count);
     if (!reserve(e, padded, err) || !ft_ids_reserve(&e->out->ends, 1, err))
         return false;
-    for (size_t i = count; settings->pad_left && i < padded; i++)
-        put_token(e, &padding, settings->pad_type_id, -1, true);
+    if (settings->pad_left)
+        put_others(e, padded - count, settings->pad_id, settings->pad_type_id, true);
     for (size_t i = 0; i < part_count; i++) {
-        const ft_token special = {.id = parts[i].id, .word = -1};
         if (parts[i].kind != FT_PART_SPECIAL)
             put_text(e, &parts[i], parts[i].kind == FT_PART_B ? b : a);
         else if (settings->add_special)
-            put_token(e, &special, parts[i].type_id, -1, false);
+            put_others(e, 1, parts[i].id, parts[i].type_id, false);
     }
-    for (size_t i = count; !settings->pad_left && i < padded; i++)
-        put_token(e, &padding, settings->pad_type_id, -1, true);
-    put(&e->out->ends, (int32_t)e->out->ids.count);
+    if (!settings->pad_left)
+        put_others(e, padded - count, settings->pad_id, settings->pad_type_id, true);
+    fill(&e->out->ends, 1, (int32_t)e->out->ids.count);
     return true;
 }
 
@@ -365,7 +367,7 @@ bool ft_encode(const ft_tokenizer *tokenizer, const ft_encode_settings *settings
                  .texts = {{.tokens = a}, {.tokens = b}},
                  .is_pair = b != NULL,
                  .out = out};
-    size_t lengths[2] = {a->count, b ? b->count : 0};
+    size_t lengths[2] = {a->ids.count, b ? b->ids.count : 0};
     size_t special = count_special(tokenizer, settings, e.is_pair);
     ft_encodings before = *out;
     ft_ids *columns[COLUMN_COUNT], *old[COLUMN_COUNT];
@@ -373,7 +375,7 @@ bool ft_encode(const ft_tokenizer *tokenizer, const ft_encode_settings *settings
     if (is_cut(settings) &&
         !find_lengths(&e, settings->max_length - special, &lengths[0], &lengths[1], err))
         return false;
-    *out_cut = lengths[0] < a->count || (b && lengths[1] < b->count);
+    *out_cut = lengths[0] < a->ids.count || (b && lengths[1] < b->ids.count);
     if (set_cutting(&e, &e.texts[0], lengths[0], err) &&
         set_cutting(&e, &e.texts[1], lengths[1], err) && put_windows(&e, err))
         return true;

@@ -34,6 +34,7 @@ typedef struct ft_encode_settings {
     size_t pad_to, pad_multiple;  // 0: none.
     bool pad_left;
     int32_t pad_id, pad_type_id;
+    bool is_plain;  // By the interpreter, never a fast path: tests compare the two.
 } ft_encode_settings;
 
 // Windows end to end, columns side by side; a column that was not asked for is empty. Offsets hold

@@ -11,6 +11,7 @@
 #include "stages/text/byte_coder.h"
 #include "stages/text/interpreter.h"
 #include "stages/text/normalize.h"
+#include "stages/text/placer.h"
 #include "stages/text/space_coder.h"
 #include "stages/text/tokenizer_parts.h"
 
@@ -24,9 +25,12 @@ struct ft_token_coder {
     ft_space_coder *spaced;
     ft_interpreter *interpreter;
     ft_tokens tokens;        // Of the interpreter.
-    ft_aligned part, spare;  // Of the bytes' path, where it has to normalise.
-    ft_ids *ids;             // Of the text at work.
-    size_t enough;           // Stop at so many ids; SIZE_MAX: never.
+    ft_aligned part, spare;  // What is normalised, but for BERT.
+    ft_placer placer;
+    // Of the text at work:
+    ft_ids *ids;
+    ft_placer *places;  // NULL: ids alone.
+    size_t enough;      // Stop at so many ids; SIZE_MAX: never.
 };
 
 ft_token_coder *ft_token_coder_create(const ft_tokenizer *tokenizer, ft_token_settings settings,
@@ -46,8 +50,9 @@ ft_token_coder *ft_token_coder_create(const ft_tokenizer *tokenizer, ft_token_se
     }
     coder->tokenizer = tokenizer;
     coder->settings = settings;
-    coder->account = coder->tokens.account = account;
+    coder->account = coder->placer.account = account;
     coder->part.account = coder->spare.account = account;
+    ft_tokens_init(&coder->tokens, account);
     if (tokenizer->is_bert)
         coder->bert = ft_bert_coder_create(tokenizer->is_bert, account, err);
     else if (tokenizer->grammar)
@@ -74,18 +79,26 @@ void ft_token_coder_destroy(ft_token_coder *coder)
     ft_aligned_finish(&coder->spare);
     ft_interpreter_destroy(coder->interpreter);
     ft_tokens_finish(&coder->tokens);
+    ft_placer_finish(&coder->placer);
     ft_free(coder);
 }
 
 // ---- BERT ----
 
-static bool add_token(ft_token_coder *coder, const ft_added_token *token, ft_error *err)
+// `given`: where it stands.
+static bool add_token(ft_token_coder *coder, const ft_added_token *token, ft_span given,
+                      ft_error *err)
 {
     if (!ft_added_token_allow(token, coder->settings.special_tokens, err) ||
         !ft_ids_reserve(coder->ids, 1, err))
         return false;
     ft_ids_data(coder->ids)[coder->ids->count++] = token->id;
-    return true;
+    return !coder->places || ft_placer_add_token(coder->places, given, err);
+}
+
+static ft_span token_span(const ft_added_walk *walk)
+{
+    return (ft_span){(uint32_t)walk->token_start, (uint32_t)walk->taken};
 }
 
 // Ids of text in which normalised added tokens are to be found.
@@ -106,9 +119,9 @@ static bool add_normalized(ft_token_coder *coder, ft_slice part, ft_error *err)
     ft_slice before;
     while (done && coder->ids->count < coder->enough && ft_added_next(&walk, &before, &token)) {
         // It is normalised already: only cut into words.
-        done = ft_bert_coder_add(coder->bert, (ft_bert_rules){false}, before, coder->enough,
-                                 coder->ids, err) &&
-               (!token || add_token(coder, token, err));
+        done = ft_bert_coder_add(coder->bert, (ft_bert_rules){false}, before, 0, coder->enough,
+                                 coder->ids, NULL, err) &&
+               (!token || add_token(coder, token, token_span(&walk), err));
     }
     ft_buffer_unref(buffer);
     return done;
@@ -128,11 +141,12 @@ static bool add_bert(ft_token_coder *coder, ft_slice text, ft_error *err)
             bool done = tokenizer->added_normalized.count > 0
                             ? add_normalized(coder, before, err)
                             : ft_bert_coder_add(coder->bert, tokenizer->bert_rules, before,
-                                                coder->enough, coder->ids, err);
+                                                (size_t)(before.data - text.data), coder->enough,
+                                                coder->ids, coder->places, err);
             if (!done)
                 return false;
         }
-        if (token && !add_token(coder, token, err))
+        if (token && !add_token(coder, token, token_span(&walk), err))
             return false;
     }
     return true;
@@ -140,41 +154,65 @@ static bool add_bert(ft_token_coder *coder, ft_slice text, ft_error *err)
 
 // ---- byte-level BPE, and words with SentencePiece's sign ----
 
-// Of where a part stands only matters whether the text begins with it.
-static bool normalize_part(ft_token_coder *coder, bool is_first, ft_slice *part, ft_error *err)
+// `start`: where the part stands in the text.
+static bool normalize_part(ft_token_coder *coder, size_t start, ft_slice *part, ft_error *err)
 {
     const ft_definition *definition = &coder->tokenizer->definition;
 
-    if (coder->spaced)
-        return ft_space_coder_normalize(coder->spaced, *part, is_first, part, err);
-    if (definition->normalize_count == 0)
+    if (coder->places) {
+        coder->places->origins = NULL;
+        coder->places->text = NULL;
+        coder->places->start = (uint32_t)start;
+    }
+    if (definition->normalize_count == 0 && coder->bytes)
         return true;
-    if (!ft_aligned_set(&coder->part, *part, !is_first, err) ||
+    coder->part.has_spans = coder->spare.has_spans = coder->places != NULL;
+    // Without places only matters whether the text begins with it, and the text may be of any size.
+    if (!ft_aligned_set(&coder->part, *part, coder->places ? start : start > 0, err) ||
         !ft_normalize(definition->normalize, definition->normalize_count, &coder->part,
                       &coder->spare, err))
         return false;
     *part = (ft_slice){(const char *)coder->part.bytes, coder->part.size};
+    if (coder->places && !ft_origins_is_plain(&coder->part.origins, start)) {
+        coder->places->origins = &coder->part.origins;
+        coder->places->text = &coder->part;
+    }
     return true;
 }
 
+// Where something stands in the given text that stands at `span` in the normalised one.
+static ft_span given_span(ft_token_coder *coder, ft_span span)
+{
+    const ft_placer *places = coder->places;
+
+    if (!places)
+        return span;
+    if (places->text)
+        return ft_aligned_origin(&coder->part, span.start, span.end);
+    return (ft_span){places->start + span.start, places->start + span.end};
+}
+
 // Ids of text without raw added tokens.
-static bool add_part(ft_token_coder *coder, ft_slice part, bool is_first, ft_error *err)
+static bool add_part(ft_token_coder *coder, size_t start, ft_slice part, ft_error *err)
 {
     ft_added_walk walk = {.set = &coder->tokenizer->added_normalized,
                           .skip_special = coder->settings.special_tokens == FT_SPECIAL_TEXT};
     const ft_added_token *token;
     ft_slice before;
 
-    if (coder->spaced && walk.set->count == 0 && ft_space_coder_is_raw(coder->spaced))
+    if (!coder->places && coder->spaced && walk.set->count == 0 &&
+        ft_space_coder_is_raw(coder->spaced))
         return ft_space_coder_add_raw(coder->spaced, part, coder->enough, coder->ids, err);
-    if (!normalize_part(coder, is_first, &part, err))
+    if (!normalize_part(coder, start, &part, err))
         return false;
     walk.text = part;
     while (coder->ids->count < coder->enough && ft_added_next(&walk, &before, &token)) {
-        bool done = coder->spaced
-                        ? ft_space_coder_add(coder->spaced, before, coder->enough, coder->ids, err)
-                        : ft_byte_coder_add(coder->bytes, before, coder->enough, coder->ids, err);
-        if (!done || (token && !add_token(coder, token, err)))
+        size_t at = (size_t)(before.data - part.data);
+        bool done = coder->spaced ? ft_space_coder_add(coder->spaced, before, at, coder->enough,
+                                                       coder->ids, coder->places, err)
+                                  : ft_byte_coder_add(coder->bytes, before, at, coder->enough,
+                                                      coder->ids, coder->places, err);
+        if (!done || (token && !add_token(coder, token, given_span(coder, token_span(&walk)), err)))
             return false;
     }
     return true;
@@ -189,8 +227,9 @@ static bool add_parts(ft_token_coder *coder, ft_slice text, ft_error *err)
     ft_slice before;
 
     while (coder->ids->count < coder->enough && ft_added_next(&walk, &before, &token)) {
-        if ((before.size > 0 && !add_part(coder, before, before.data == text.data, err)) ||
-            (token && !add_token(coder, token, err)))
+        size_t start = (size_t)(before.data - text.data);
+        if ((before.size > 0 && !add_part(coder, start, before, err)) ||
+            (token && !add_token(coder, token, token_span(&walk), err)))
             return false;
     }
     return true;
@@ -203,13 +242,14 @@ static bool add_interpreted(ft_token_coder *coder, ft_slice text, ft_error *err)
     ft_ids *ids = coder->ids;
     size_t enough = coder->enough == SIZE_MAX ? SIZE_MAX : coder->enough - ids->count;
 
-    coder->tokens.count = 0;
-    if (!ft_interpreter_add(coder->interpreter, text, false, enough, &coder->tokens, err) ||
-        !ft_ids_reserve(ids, coder->tokens.count, err))
+    ft_tokens_clear(&coder->tokens);
+    if (!ft_interpreter_add(coder->interpreter, text, enough, &coder->tokens, err) ||
+        !ft_ids_reserve(ids, coder->tokens.ids.count, err))
         return false;
-    const ft_token *tokens = ft_tokens_data(&coder->tokens);
-    for (size_t i = 0; i < coder->tokens.count; i++)
-        ft_ids_data(ids)[ids->count++] = tokens[i].id;
+    if (coder->tokens.ids.count > 0)
+        memcpy(ft_ids_data(ids) + ids->count, ft_ids_data(&coder->tokens.ids),
+               coder->tokens.ids.count * sizeof(int32_t));
+    ids->count += coder->tokens.ids.count;
     return true;
 }
 
@@ -219,7 +259,8 @@ static bool add_text(ft_token_coder *coder, ft_slice text, ft_error *err)
 {
     if (coder->bert)
         return add_bert(coder, text, err);
-    return coder->interpreter ? add_interpreted(coder, text, err) : add_parts(coder, text, err);
+    return coder->bytes || coder->spaced ? add_parts(coder, text, err)
+                                         : add_interpreted(coder, text, err);
 }
 
 // Cuts what was added behind `start` to `budget` ids.
@@ -281,9 +322,45 @@ bool ft_token_coder_add(ft_token_coder *coder, ft_slice text, ft_ids *ids, bool 
     size_t start = ids->count;
 
     coder->ids = ids;
+    coder->places = NULL;
     *out_cut = false;
     if (add_all(coder, text, out_cut, err))
         return true;
     ids->count = start;
     return false;
+}
+
+static bool add_plainly(ft_token_coder *coder, ft_slice text, size_t enough, ft_tokens *out,
+                        ft_error *err)
+{
+    ft_tokens_clear(out);
+    if (!coder->interpreter)
+        coder->interpreter = ft_interpreter_create(coder->tokenizer, coder->settings.special_tokens,
+                                                   coder->account, err);
+    return coder->interpreter && ft_interpreter_add(coder->interpreter, text, enough, out, err);
+}
+
+bool ft_token_coder_add_tokens(ft_token_coder *coder, ft_slice text, size_t enough, ft_tokens *out,
+                               ft_error *err)
+{
+    const bool is_fast = coder->bert || coder->bytes || coder->spaced;
+
+    ft_tokens_clear(out);
+    if (text.size > UINT32_MAX)
+        return ft_fail(err, FT_ERROR_LIMIT,
+                       "a text of more than %u bytes is longer than a tokenizer takes", UINT32_MAX);
+    // BERT's path does not keep where marks were that it puts in order, nor the normalised text.
+    if (!is_fast || (out->has_places && coder->bert && coder->tokenizer->added_normalized.count))
+        return add_plainly(coder, text, enough, out, err);
+    coder->ids = &out->ids;
+    coder->enough = enough;
+    coder->places = out->has_places ? &coder->placer : NULL;
+    ft_placer_begin(&coder->placer, coder->tokenizer, out);
+    if (coder->bert)
+        ft_bert_coder_bert(coder->bert)->moved_marks = false;
+    if (text.size > 0 && !add_text(coder, text, err))
+        return false;
+    if (coder->places && coder->bert && ft_bert_coder_bert(coder->bert)->moved_marks)
+        return add_plainly(coder, text, enough, out, err);
+    return true;
 }

@@ -22,6 +22,7 @@ struct ft_token_model {
     ft_model_kind kind;
     int32_t unknown;
     bool begins_at_sign;
+    bool has_sizes;  // Each id has one text.
     ft_vocab vocab;
     union {
         ft_wordpiece wordpiece;
@@ -57,7 +58,8 @@ static bool build_wordpiece(ft_token_model *model, const ft_model_definition *d,
     }
     ft_trie_sort(words, word_count);
     ft_trie_sort(rests, rest_count);
-    model->wordpiece = (ft_wordpiece){.unknown = d->unknown, .max_chars = d->max_chars};
+    model->wordpiece = (ft_wordpiece){
+        .unknown = d->unknown, .max_chars = d->max_chars, .prefix_size = d->prefix.size};
     bool built = ft_trie_build(words, word_count, arena, &model->wordpiece.words, err) &&
                  ft_trie_build(rests, rest_count, arena, &model->wordpiece.pieces, err);
     ft_free(words);
@@ -66,13 +68,10 @@ static bool build_wordpiece(ft_token_model *model, const ft_model_definition *d,
 
 static bool begins_at(const ft_vocab *vocab, ft_slice sign)
 {
-    size_t live = 0;
-
     for (size_t i = 0; i < vocab->count; i++) {
         const ft_vocab_record *record = &vocab->records[i];
         const char *text = vocab->texts + record->offset;
         bool other = false;  // Something else came before.
-        live += record->id >= 0;
         for (size_t at = 0; record->id >= 0 && at < record->size;) {
             bool is_sign =
                 record->size - at >= sign.size && memcmp(text + at, sign.data, sign.size) == 0;
@@ -82,7 +81,16 @@ static bool begins_at(const ft_vocab *vocab, ft_slice sign)
             at += is_sign ? sign.size : 1;
         }
     }
-    // Where two tokens share an id, what merges with the one merges with the other.
+    return true;
+}
+
+// Each id has one text.
+static bool has_one_text(const ft_vocab *vocab)
+{
+    size_t live = 0;
+
+    for (size_t i = 0; i < vocab->count; i++)
+        live += vocab->records[i].id >= 0;
     return live == vocab->ordered;
 }
 
@@ -111,6 +119,7 @@ bool ft_token_model_build(const ft_model_definition *definition, const char *pat
                         definition->kind == FT_MODEL_UNIGRAM ? FT_VOCAB_KEEP : FT_VOCAB_FORGET,
                         path, arena, &model->vocab, err))
         return false;
+    model->has_sizes = has_one_text(&model->vocab);
     switch (definition->kind) {
     case FT_MODEL_WORDPIECE:
         return build_wordpiece(model, definition, arena, err);
@@ -118,7 +127,8 @@ bool ft_token_model_build(const ft_model_definition *definition, const char *pat
         if (!ft_bpe_build(definition, &model->vocab, path, arena, &model->bpe, err))
             return false;
         // A sign that is unknown to the model would become one token with what is unknown around.
-        model->begins_at_sign = only_merges(definition) &&
+        // Where two tokens share an id, what merges with the one merges with the other.
+        model->begins_at_sign = model->has_sizes && only_merges(definition) &&
                                 ft_bpe_has_char(&model->bpe, SIGN_CODE_POINT) &&
                                 begins_at(&model->vocab, FT_SLICE("\xe2\x96\x81"));
         return true;
@@ -379,8 +389,8 @@ bool ft_token_model_byte_ids(const ft_token_model *model, ft_model_scratch *scra
 }
 
 bool ft_token_model_words(const ft_token_model *model, ft_model_scratch *scratch, ft_slice text,
-                          const uint32_t *ends, size_t count, int32_t *out, size_t room,
-                          size_t *out_count, ft_error *err)
+                          const uint32_t *ends, uint32_t *counts, size_t count, int32_t *out,
+                          size_t room, size_t *out_count, ft_error *err)
 {
     enum { BLOCK = 32 };
     struct {
@@ -413,6 +423,7 @@ bool ft_token_model_words(const ft_token_model *model, ft_model_scratch *scratch
                     : cached_ids(model, scratch, word, 0, split_ids, to, room - total, &added, err);
             if (!done)
                 return false;
+            counts[from + i] = (uint32_t)added;
             total += added;
         }
     }
@@ -562,9 +573,12 @@ static void keep_others(ft_word_cache *cache, const raw_block *block)
 
 // Ids in the order of the words.
 static bool put_block(const ft_token_model *model, ft_model_scratch *scratch, raw_block *block,
-                      ft_token_sink *sink, ft_error *err)
+                      uint32_t *counts, ft_token_sink *sink, ft_error *err)
 {
     size_t at = 0, count;
+
+    for (size_t i = 0; i < block->count; i++)
+        counts[i] = 1;
 
     for (size_t i = 0; i <= block->other_count; i++) {
         raw_word *word = &block->others[i];
@@ -580,14 +594,15 @@ static bool put_block(const ft_token_model *model, ft_model_scratch *scratch, ra
         if (!put_other(model, scratch, word, sink->ids + sink->count, sink->room - sink->count,
                        err))
             return false;
+        counts[word->index] = (uint32_t)word->count;
         sink->count += word->count;
     }
     return true;
 }
 
 bool ft_token_model_byte_words(const ft_token_model *model, ft_model_scratch *scratch,
-                               ft_slice text, const uint32_t *ends, size_t count, int32_t *out,
-                               size_t room, size_t *out_count, ft_error *err)
+                               ft_slice text, const uint32_t *ends, uint32_t *counts, size_t count,
+                               int32_t *out, size_t room, size_t *out_count, ft_error *err)
 {
     const ft_bpe *bpe = &model->bpe;
     ft_token_sink sink = {.ids = out, .room = room};
@@ -604,12 +619,43 @@ bool ft_token_model_byte_words(const ft_token_model *model, ft_model_scratch *sc
             find_pieces(bpe, &scratch->cache, &block, at,
                         block.count - at < RAW_ASKED ? block.count : at + RAW_ASKED);
         merge_others(bpe, &scratch->cache, &block);
-        if (!put_block(model, scratch, &block, &sink, err))
+        if (!put_block(model, scratch, &block, counts + from, &sink, err))
             return false;
         keep_others(&scratch->cache, &block);
     }
     *out_count = sink.count;
     return true;
+}
+
+// <0x41> stands for a byte, unless the text has it letter by letter.
+static bool is_byte_token(ft_slice text)
+{
+    return text.size == 6 && memcmp(text.data, "<0x", 3) == 0;
+}
+
+uint32_t ft_token_model_size_of(const ft_token_model *model, int32_t id, bool is_first,
+                                bool as_bytes)
+{
+    size_t at = ft_vocab_record_of(&model->vocab, id);
+
+    if (at >= model->vocab.count || !model->has_sizes)
+        return 0;
+    if (as_bytes)
+        return model->bpe.unique_sizes ? model->bpe.raw_sizes[at] : 0;
+    const ft_vocab_record *record = &model->vocab.records[at];
+    if (id == model->unknown)
+        return 0;
+    if (model->kind == FT_MODEL_WORDPIECE)
+        return record->size - (is_first ? 0 : (uint32_t)model->wordpiece.prefix_size);
+    if (is_byte_token((ft_slice){model->vocab.texts + record->offset, record->size}))
+        return model->kind == FT_MODEL_BPE;
+    return record->size;
+}
+
+bool ft_token_model_is_whole(const ft_token_model *model, bool as_bytes)
+{
+    // BPE forgets characters when there is no unknown token.
+    return model->kind != FT_MODEL_BPE || as_bytes || model->unknown >= 0;
 }
 
 // Ids by the cache; the place of each follows from its size.
@@ -668,6 +714,7 @@ static void transfer_wordpiece(ft_wordpiece *wordpiece, ft_image *image)
 {
     FT_IMAGE_ID(image, wordpiece->unknown);
     FT_IMAGE_FIELD(image, wordpiece->max_chars, SIZE_MAX);
+    FT_IMAGE_FIELD(image, wordpiece->prefix_size, SIZE_MAX);
     ft_trie_transfer(&wordpiece->words, FT_VOCAB_ID_MAX, image);
     ft_trie_transfer(&wordpiece->pieces, FT_VOCAB_ID_MAX, image);
 }
@@ -683,6 +730,7 @@ void ft_token_model_transfer(const ft_token_model **model, ft_image *image)
     FT_IMAGE_FIELD(image, copy->kind, FT_MODEL_WORDLEVEL);
     FT_IMAGE_ID(image, copy->unknown);
     FT_IMAGE_FIELD(image, copy->begins_at_sign, 1);
+    FT_IMAGE_FIELD(image, copy->has_sizes, 1);
     bool is_text = copy->kind != FT_MODEL_BPE || !copy->bpe.is_bytes;
     FT_IMAGE_FIELD(image, is_text, 1);
     ft_vocab_transfer(&copy->vocab, is_text, image);

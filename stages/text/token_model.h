@@ -45,10 +45,11 @@ bool ft_token_model_ids(const ft_token_model *model, ft_model_scratch *scratch, 
                         int32_t *out, size_t room, size_t *out_count, ft_error *err) FT_MUST_CHECK;
 
 // Ids of many words of one text, one behind the other: word i ends at `ends[i]`, the first begins
-// at 0; none is empty. As above, and memory is asked for ahead.
+// at 0; none is empty. `counts[i]` becomes how many it gives. As above, and memory is asked for
+// ahead.
 bool ft_token_model_words(const ft_token_model *model, ft_model_scratch *scratch, ft_slice text,
-                          const uint32_t *ends, size_t count, int32_t *out, size_t room,
-                          size_t *out_count, ft_error *err) FT_MUST_CHECK;
+                          const uint32_t *ends, uint32_t *counts, size_t count, int32_t *out,
+                          size_t room, size_t *out_count, ft_error *err) FT_MUST_CHECK;
 
 // Whether words may be given as bytes to the functions below: a vocabulary of bytes, or one of
 // letters that stand for bytes, with a letter for each. They save writing the letters, and places
@@ -61,8 +62,17 @@ bool ft_token_model_byte_ids(const ft_token_model *model, ft_model_scratch *scra
                              int32_t *out, size_t room, size_t *out_count,
                              ft_error *err) FT_MUST_CHECK;
 bool ft_token_model_byte_words(const ft_token_model *model, ft_model_scratch *scratch,
-                               ft_slice text, const uint32_t *ends, size_t count, int32_t *out,
-                               size_t room, size_t *out_count, ft_error *err) FT_MUST_CHECK;
+                               ft_slice text, const uint32_t *ends, uint32_t *counts, size_t count,
+                               int32_t *out, size_t room, size_t *out_count,
+                               ft_error *err) FT_MUST_CHECK;
+
+// Places from ids. How many bytes of a word a token of it stands for, 0 when its id does not say;
+// `is_first`: it begins the word; `as_bytes`: the word was given as bytes. That all sizes are known
+// and add up to the word's says that they are right.
+uint32_t ft_token_model_size_of(const ft_token_model *model, int32_t id, bool is_first,
+                                bool as_bytes);
+// Whether the token of a word that is one token stands for all of the word.
+bool ft_token_model_is_whole(const ft_token_model *model, bool as_bytes);
 
 // Whether text can be cut before each SentencePiece's sign for a space (U+2581) that other
 // characters stand before, and its parts give the ids that the whole gives: a BPE model whose

@@ -20,7 +20,7 @@
 #pragma once
 
 #include "runtime/memory/arena.h"
-#include "stages/text/ids.h"
+#include "stages/text/token.h"
 
 typedef struct ft_tokenizer ft_tokenizer;
 
@@ -86,3 +86,7 @@ void ft_token_coder_destroy(ft_token_coder *coder);
 // truncation took some. On failure `ids` is as before; DATA is this text's fault.
 bool ft_token_coder_add(ft_token_coder *coder, ft_slice text, ft_ids *ids, bool *out_cut,
                         ft_error *err) FT_MUST_CHECK;
+// What one text is, without special ids around and all of it, in the columns that `out` has, which
+// is emptied before; stops when there are `enough` ids. Of the settings only special_tokens count.
+bool ft_token_coder_add_tokens(ft_token_coder *coder, ft_slice text, size_t enough, ft_tokens *out,
+                               ft_error *err) FT_MUST_CHECK;

@@ -8,7 +8,8 @@ typedef struct ft_wordpiece {
     ft_trie words;   // Every entry as it is written.
     ft_trie pieces;  // What stands behind the continuation prefix, of entries that begin with it.
     int32_t unknown;
-    size_t max_chars;  // Longer words, in code points, are unknown.
+    size_t max_chars;    // Longer words, in code points, are unknown.
+    size_t prefix_size;  // Bytes of the continuation prefix.
 } ft_wordpiece;
 
 // Ids of one word of valid UTF-8 (not empty) into `out`, which has room for `size` of them, and

@@ -164,6 +164,7 @@ static bool check_bytes(driver *d, ft_slice word, size_t wanted, ft_error *err)
     char *raw = ft_alloc(word.size + 64);
     ft_model_token *tokens = ft_alloc_array(d->room, sizeof(*tokens));
     size_t size, count = 0;
+    uint32_t each = 0;
     bool same = raw && tokens;
 
     if (same && raw_word(d, word, raw, &size)) {
@@ -175,9 +176,9 @@ static bool check_bytes(driver *d, ft_slice word, size_t wanted, ft_error *err)
                    same_ids(d, count, wanted);
         same =
             same &&
-            ft_token_model_byte_words(d->model, d->scratch, bytes, &end, 1, d->ids, d->room, &count,
-                                      err) &&
-            same_ids(d, count, wanted) &&
+            ft_token_model_byte_words(d->model, d->scratch, bytes, &end, &each, 1, d->ids, d->room,
+                                      &count, err) &&
+            same_ids(d, count, wanted) && each == wanted &&
             ft_token_model_byte_split(d->model, d->scratch, bytes, tokens, d->room, &count, err) &&
             same_ids(d, count, wanted);
         // Places: a letter is a byte.
@@ -300,8 +301,13 @@ static bool way_byte_split(driver *d, const words *w, size_t *out_tokens, ft_err
 
 static bool way_byte_words(driver *d, const words *w, size_t *out_tokens, ft_error *err)
 {
-    return ft_token_model_byte_words(d->model, d->scratch, (ft_slice){w->text, w->size}, w->ends,
-                                     w->count, d->ids, d->room, out_tokens, err);
+    uint32_t *counts = ft_alloc_array(w->count + 1, sizeof(*counts));
+    bool done = counts && ft_token_model_byte_words(d->model, d->scratch,
+                                                    (ft_slice){w->text, w->size}, w->ends, counts,
+                                                    w->count, d->ids, d->room, out_tokens, err);
+
+    ft_free(counts);
+    return done;
 }
 
 // Once with a new cache, then the best of five with what that left.

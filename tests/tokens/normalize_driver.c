@@ -182,8 +182,10 @@ static int answer(const ft_normalize_step *steps, size_t count, bool wants_spans
         }
         fwrite(&out, sizeof(out), 1, stdout);
         fwrite(plain.text.bytes, 1, out, stdout);
-        if (wants_spans)
-            fwrite(aligned.text.spans, sizeof(ft_span), out, stdout);
+        for (size_t i = 0; wants_spans && i < out; i++) {
+            ft_span span = ft_aligned_span(&aligned.text, i);
+            fwrite(&span, sizeof(span), 1, stdout);
+        }
         ft_free(bytes);
     }
     ft_aligned_finish(&plain.text);
