@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Whole tokenizers of every family against the reference libraries, on seeded random texts: ids by the interpreter and by
-the fast paths, places in bytes and in characters, words, texts decoded from ids.
+"""Whole tokenizers of every family against the reference libraries, on seeded random texts: ids, places in
+bytes and in characters and words by the interpreter and by the fast paths, and texts decoded from ids.
 
     tests/fuzz_tokenizers.py DRIVER [--count N] [--seed N] [--only NAME] [--log FILE] [--compiled] [--list]
 

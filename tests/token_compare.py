@@ -13,7 +13,8 @@ import token_texts
 from token_references import Columns, Turn
 
 LIST = 16
-ENCODE, DECODE, IDS = 0 | LIST, 2 | LIST, 3 | LIST
+ENCODE, DECODE, IDS, PLAIN = 0 | LIST, 2 | LIST, 3 | LIST, 4 | LIST
+COLUMNS = driver.OFFSETS | driver.WORD_IDS
 BATCH = 2000
 SHOWN = 3
 
@@ -54,12 +55,10 @@ class Driver:
             raise Error(self.bytes(int(self.numbers(1)[0])).decode())
         return self.numbers(int(self.numbers(1)[0]))
 
-    def encode(self, texts, columns=0, **options):
-        ends = self.ask(ENCODE, texts, columns=columns, **options)
+    def encode(self, texts, op=ENCODE, **options):
+        ends = self.ask(op, texts, columns=COLUMNS, **options)
         count = int(self.numbers(1)[0])
-        ids = self.numbers(count)
-        offsets = self.numbers(2 * count) if columns & driver.OFFSETS else None
-        return Columns(ends, ids, offsets, self.numbers(count) if columns & driver.WORD_IDS else None)
+        return Columns(ends, self.numbers(count), self.numbers(2 * count), self.numbers(count))
 
     def ids(self, texts, **options):
         ends = self.ask(IDS, texts, **options)
@@ -104,10 +103,9 @@ class Comparison:
                 file=sys.stderr, flush=True)
 
     def encode(self, texts, options):
-        """Both ways to encode: in a thread of its own while the reference works."""
-        places = "offsets" in self.case.reference.columns
-        return [self.attempt(self.driver.encode, texts, columns=driver.OFFSETS | driver.WORD_IDS if places else 0, **options),
-                self.attempt(self.driver.ids, texts, **options)]
+        """All ways to encode: in a thread of its own while the reference works."""
+        return [self.attempt(self.driver.encode, texts, **options), self.attempt(self.driver.ids, texts, **options),
+                self.attempt(self.driver.encode, texts, op=PLAIN, **options)]
 
     def attempt(self, call, *arguments, **options):
         try:
@@ -115,12 +113,17 @@ class Comparison:
         except Error as error:
             return error
 
-    def check(self, texts, encoded, want, both):
-        for how, got, names in zip(("", " by the coder"), both, (self.case.reference.columns, ("ids",))):
+    def check(self, texts, encoded, want, answers):
+        fast, _, plain = answers
+        if not isinstance(fast, Error) and not isinstance(plain, Error):
+            for name in ("ids", "offsets", "words"):
+                self.check_column(name, " against the interpreter's", texts, plain, fast)
+        for how, got, names in zip(("", " by the coder", " by the interpreter"), answers,
+                                   (self.case.reference.columns, ("ids",), self.case.reference.columns)):
             if isinstance(got, Error):
                 self.fail("failure" + how, "", "", got)
                 continue
-            if got.offsets is not None:
+            if "offsets" in names:
                 got.offsets, is_between = in_characters(encoded, got)
                 if not self.case.reference.cuts_characters and not np.all(is_between):
                     self.fail("offsets inside of characters", texts[int(np.searchsorted(

@@ -22,6 +22,11 @@ def encode(text, **options):
     return request(0, [text.encode()], **options), options.get("columns", 0)
 
 
+def plain(text, **options):
+    """By the interpreter, without fast paths."""
+    return request(4, [text.encode()], **options), options.get("columns", 0)
+
+
 def ids(text, **options):
     """By the coder, with its fast paths."""
     return request(3, [text.encode()], **options), "ids"

@@ -5,13 +5,13 @@
 //   request:  op, columns, add_special, special_tokens, max_length, truncation, pair_truncation,
 //             windows, stride, pad_to; then for each text its size and bytes (op ENCODE: one, PAIR:
 //             two; DECODE: one, ids as i32, where add_special says whether special tokens stay;
-//             IDS: one, by ft_token_coder with its fast paths). With op | LIST, the count of texts
-//             stands before the texts.
-//   answer:   0 and, of ENCODE and PAIR, the count of windows and where each ends, the count of
-//             ids, the ids, then each column that was asked for in the order of its bit; of DECODE
-//             the size and the text; or 1, the size and the text of an error. Of a LIST: one such
-//             answer for all, where each text is a window (of DECODE: the count, where each text
-//             ends, the texts)
+//             IDS: one, by ft_token_coder with its fast paths; PLAIN: one, as ENCODE, by the
+//             interpreter). With op | LIST, the count of texts stands before the texts.
+//   answer:   0 and, of ENCODE, PAIR and PLAIN, the count of windows and where each ends, the count
+//             of ids, the ids, then each column that was asked for in the order of its bit; of
+//             DECODE the size and the text; or 1, the size and the text of an error. Of a LIST: one
+//             such answer for all, where each text is a window (of DECODE: the count, where each
+//             text ends, the texts)
 #include <stdio.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@
 #include "stages/text/text_encoder.h"
 #include "tests/tokens/compiled_form.h"
 
-enum { OP_ENCODE, OP_PAIR, OP_DECODE, OP_IDS, OP_LIST = 16 };
+enum { OP_ENCODE, OP_PAIR, OP_DECODE, OP_IDS, OP_PLAIN, OP_LIST = 16 };
 
 typedef struct request {
     uint32_t op, columns, add_special, special_tokens, max_length, truncation, pair_truncation,
@@ -106,6 +106,7 @@ static bool encode(workers *w, const request *r, ft_slice a, const ft_slice *b, 
         .windows = r->windows,
         .stride = r->stride,
         .pad_to = r->pad_to,
+        .is_plain = (r->op & ~(unsigned)OP_LIST) == OP_PLAIN,
     };
     bool was_cut;
 
