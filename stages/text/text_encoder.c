@@ -70,6 +70,7 @@ void ft_text_encoder_destroy(ft_text_encoder *encoder)
 
 static bool find_tokens(ft_text_encoder *encoder, ft_slice text, ft_tokens *out, ft_error *err)
 {
+    out->text = text;
     if (encoder->coder)
         return ft_token_coder_add_tokens(encoder->coder, text, encoder->enough, out, err);
     ft_tokens_clear(out);

@@ -250,18 +250,34 @@ static void put_others(encoder *e, size_t count, int32_t id, int32_t type_id, bo
         fill(&out->sequence, count, -1);
 }
 
+static bool is_inside(ft_slice text, uint32_t at)
+{
+    return ((unsigned char)text.data[at] & 0xc0) == 0x80;
+}
+
 // White space at the ends of a token is not part of its place; one space in front may be one that
-// was added.
-static void trim(const encoder *e, bool is_first, uint32_t spaces, int32_t span[2])
+// was added. As many characters of the text are left out as the token has white ones, whatever
+// they are: that of an added space is the character behind it.
+static void trim(const encoder *e, ft_slice text, bool is_first, uint32_t spaces, int32_t span[2])
 {
     uint32_t leading = spaces & FT_SPACES_MOST, trailing = spaces >> FT_SPACES_HALF;
     uint32_t start = (uint32_t)span[0], end = (uint32_t)span[1];
 
     if (leading == 1 && e->tokenizer->definition.post.add_prefix_space && (is_first || start == 0))
         leading = 0;
-    start = end - start > leading ? start + leading : end;
-    if (trailing > 0 && end >= trailing)
-        end = end - start > trailing ? end - trailing : start;
+    for (; leading > 0 && start < end; leading--) {
+        do
+            start++;
+        while (start < end && is_inside(text, start));
+    }
+    uint32_t before = end;
+    for (; trailing > 0 && before > 0; trailing--) {
+        do
+            before--;
+        while (before > 0 && is_inside(text, before));
+    }
+    if (trailing == 0)
+        end = before > start ? before : start;
     span[0] = (int32_t)start;
     span[1] = (int32_t)end;
 }
@@ -288,7 +304,7 @@ static void put_text(encoder *e, const ft_template_part *part, size_t index)
         copy(&out->offsets, &tokens->spans, 2 * from, 2 * count);
         for (size_t i = 0; tokens->has_spaces && i < count; i++)
             if (spaces[from + i])
-                trim(e, i == 0, (uint32_t)spaces[from + i], spans + 2 * i);
+                trim(e, tokens->text, i == 0, (uint32_t)spaces[from + i], spans + 2 * i);
     }
     if (columns & FT_ENCODE_WORD_IDS)
         copy(&out->word_ids, &tokens->words, from, count);

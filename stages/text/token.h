@@ -1,6 +1,7 @@
 // What a text becomes: the tokens of one text, before special ones are put around.
 #pragma once
 
+#include "runtime/slice.h"
 #include "stages/text/ids.h"
 
 // A range of the text that was given, in bytes; also where the text was normalised. A token of
@@ -17,6 +18,7 @@ typedef struct ft_tokens {
     ft_ids words;   // The word it is part of, from 0.
     ft_ids spaces;  // How many white characters it begins with (lower half) and ends with.
     bool has_places, has_spaces;
+    ft_slice text;  // What it is the tokens of, where `has_spaces`.
 } ft_tokens;
 
 void ft_tokens_init(ft_tokens *tokens, ft_account *account);
