@@ -48,10 +48,7 @@ class Turn:
 
 
 class Reference:
-    """`columns` are what it tells of each token; `known` the ids it can decode. `cuts_characters`: an added space may be
-    a token with some of the bytes of the character behind it, which then ends inside of it."""
-
-    cuts_characters = False
+    """`columns` are what it tells of each token; `known` the ids it can decode."""
 
     def settle(self, turn):
         """Makes the turn one that the library has."""
@@ -70,7 +67,6 @@ class Tokenizers(Reference):
         self.name, self.columns = "tokenizers " + tokenizers.__version__, ALL
         self.tokenizer = tokenizers.Tokenizer.from_file(path)
         self.known = np.arange(self.tokenizer.get_vocab_size(with_added_tokens=True) + 10)
-        self.cuts_characters = '"add_prefix_space":true' in self.tokenizer.to_str()
 
     def encode(self, texts, turn):
         self.tokenizer.encode_special_tokens = turn.special == "text"
