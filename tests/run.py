@@ -133,6 +133,8 @@ def steps(long):
             ("release play_tokenizers.py", [PYTHON, "tests/play_tokenizers.py", "build/release/tests/token_driver"]),
             ("release play_tokenizer_files.py",
              [PYTHON, "tests/play_tokenizer_files.py", "build/release/tests/token_driver"]),
+            ("release play_worst_cases.py", [PYTHON, "tests/play_worst_cases.py", "build/release/tests/bench_encode"]
+             + ["--long"] * long),
             player("release", "play_runaway.py"), faults("release", long),
             player("release", "play_cycles.py", *(["--long"] if long else [])), chaos("release", long),
             player("release", "play_processes.py", *(["--long"] if long else [])),
