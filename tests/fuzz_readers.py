@@ -36,6 +36,7 @@ FILES = {
     "tokenizer_json": ["stages/text/%s.c" % name for name in JSON_FILES] + ["stages/text/tokenizer.c"],
     "sentencepiece": ["stages/text/definition_sentencepiece.c"],
     "tiktoken": ["stages/text/definition_tiktoken.c"],
+    "vocab_json": ["stages/text/definition_merges.c", "stages/text/definition_slow.c"],
     "vocab_txt": ["stages/text/definition_vocab.c"],
     "gguf": ["stages/text/definition_gguf.c", "stages/text/definition_rules.c", "stages/nn/gguf.c"],
     "base64": ["stages/text/base64.c"],

@@ -214,8 +214,9 @@ static bool reserve(encoder *e, size_t more, ft_error *err)
 
 static void fill(ft_ids *column, size_t count, int32_t number)
 {
+    if (count == 0)
+        return;
     int32_t *to = ft_ids_data(column) + column->count;
-
     for (size_t i = 0; i < count; i++)
         to[i] = number;
     column->count += count;
@@ -295,6 +296,8 @@ static void put_text(encoder *e, const ft_template_part *part, size_t index)
 
     find_window(c, index, &from, &to);
     const size_t count = to - from;
+    if (count == 0)
+        return;
     copy(&out->ids, &tokens->ids, from, count);
     if (columns & FT_ENCODE_TYPE_IDS)
         fill(&out->type_ids, count, is_later ? sequence : part->type_id);

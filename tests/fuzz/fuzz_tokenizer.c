@@ -47,6 +47,12 @@ static bool is_of_whole_file(const char *message)
                                          "`: not an object",
                                          " pieces",
                                          "are more than fit into the file",
+                                         "which goes with it",
+                                         "cuts words is not known",
+                                         "beside it, the id of `",
+                                         "of the added token `",
+                                         "the token that goes with every text",
+                                         "is left for the special tokens",
                                          "is missing"};
 
     for (size_t i = 0; i < FT_COUNT_OF(faults); i++) {

@@ -268,6 +268,39 @@ def vocab_seeds():
             "beside": lines + BESIDE + compact(CONFIG), "names": b"u\ns\nc\nm\na\n##b\n" + BESIDE + compact(other)}
 
 
+def vocab_json_seeds():
+    vocab = {text: id for id, text in enumerate(letters() + ["ll", "llo", "\u0120d", "<|endoftext|>"])}
+    merges = b"#version: 0.2\nl l\nll o\n\u0120 d\n".replace(b"\\u0120", "\u0120".encode())
+    configs = [{"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": True, "model_max_length": 20},
+               {"tokenizer_class": "RobertaTokenizer", "bos_token": "ll", "eos_token": {"content": "llo"}},
+               {"tokenizer_class": "Qwen2Tokenizer", "added_tokens_decoder": {"300": {"content": "he", "special": True, "lstrip": True}}},
+               {"tokenizer_class": "DebertaTokenizer"}]
+    special = {"unk_token": "ll", "bos_token": {"content": "llo", "rstrip": True}, "additional_special_tokens": ["<x>"]}
+    seeds = {"plain": compact(vocab) + BESIDE + merges, "alone": compact(vocab), "few": compact({"a": 0, "b": 1, "ab": 2}) + BESIDE + b"a b\n",
+             "lines": compact(vocab) + BESIDE + merges.replace(b"\n", b"\r\n") + b"l\nx y\n"}
+    for config in configs:
+        seeds[config["tokenizer_class"]] = BESIDE.join([compact(vocab), merges, compact(config), compact(special),
+                                                        compact({"<new>": 400, "he": 401}), compact({"model_type": "gpt2"})])
+    seeds["model type"] = BESIDE.join([compact(vocab), merges, b"{}", b"{}", b"{}", compact({"model_type": "roberta"})])
+    return seeds
+
+
+def json_2_seeds():
+    """Of version 2.0."""
+    bpe = {"type": "BPE", "vocab": {text: id for id, text in enumerate(letters() + ["ll", "llo"])}, "merges": [["l", "l"], ["ll", "o"]],
+           "byte_level": True}
+    regex = {"type": "Split", "pattern": {"Regex": "'s|\\w+|\\s+"}, "behavior": "Isolated", "invert": False}
+    signs = {"type": "MetaspaceNormalizer", "replacement": SIGN, "prepend": "first", "drop_whitespace": False}
+    cut = {"type": "Split", "pattern": {"String": SIGN}, "behavior": "MergedWithNext", "invert": False}
+    post = {"type": "TemplateProcessing", "single": [{"ids": [0]}, {"sequence": "A"}], "pair": [{"ids": [0]}, {"sequence": "A"},
+                                                                                           {"sequence": "B", "type_id": 1}]}
+    word = {"type": "WordLevel", "vocab": {"a": 0, SIGN + "a": 1}, "unk_token": "a"}
+    models = {"bytes": (bpe, {"pre_tokenizer": regex}), "signs": (word, {"normalizer": signs, "pre_tokenizer": cut}),
+              "words": (word, {"normalizer": dict(signs, prepend="always", drop_whitespace=True), "pre_tokenizer": cut}),
+              "post": (word, {"post_processor": post}), "added": (word, {"added_tokens": [added(2, "<x>")]})}
+    return {"v2-" + name: compact(dict({"version": "2.0"}, **parts, model=model)) for name, (model, parts) in models.items()}
+
+
 # ---- GGUF ----
 
 U8, I8, U16, I16, U32, I32, F32, BOOL, TEXT, ARRAY, U64, I64, F64 = range(13)
@@ -374,8 +407,8 @@ def pattern_seeds():
 
 
 def main():
-    makers = {"tokenizer_json": lambda: dict(json_seeds(), **json_faults()), "sentencepiece": sentencepiece_seeds, "tiktoken": tiktoken_seeds,
-              "vocab_txt": vocab_seeds, "gguf": gguf_seeds, "charsmap": charsmap_seeds, "base64": base64_seeds,
+    makers = {"tokenizer_json": lambda: dict(json_seeds(), **json_faults(), **json_2_seeds()), "sentencepiece": sentencepiece_seeds, "tiktoken": tiktoken_seeds,
+              "vocab_txt": vocab_seeds, "vocab_json": vocab_json_seeds, "gguf": gguf_seeds, "charsmap": charsmap_seeds, "base64": base64_seeds,
               "pattern": pattern_seeds}
     for reader, make in makers.items():
         folder = os.path.join(sys.argv[1], reader)
