@@ -164,10 +164,11 @@ void ft_active_leave(ft_run *run)
     // Acquire and release: who comes to 0 sees all that the others left behind.
     if (ft_atomic_sub(&run->active, 1, FT_ACQ_REL) != 1)
         return;
+    bool goes_on = ft_run_unstick(run);
     // What neither ends nor goes on has lost something on its way, unless somebody came from
     // outside meanwhile: he may have done what there was, and looks himself when he leaves. Acquire
     // pairs with his leaving.
-    FT_ASSERT(ft_run_unstick(run) || ft_atomic_load(&run->active, FT_ACQUIRE) > 0 ||
+    FT_ASSERT(goes_on || ft_atomic_load(&run->active, FT_ACQUIRE) > 0 ||
               ft_atomic_load(&run->resumed, FT_RELAXED) != resumed);
 }
 

@@ -1,8 +1,7 @@
 // What a compiled tokenizer is made of, as the bytes of a file that is used where it is mapped:
 //
-//   head     128 bytes: what the file is, of which build of the program, its size, a checksum of
-//   the
-//            head and the notes
+//   head     128 bytes: what the file is, of which build of the program, its size, a checksum
+//            of the head and the notes
 //   arrays   tables as they lie in memory, each at a multiple of 64 bytes
 //   notes    numbers and texts, one behind the other: sizes, rules, where each array is and the
 //            checksum of it
