@@ -22,9 +22,10 @@ def arguments_of(path):
 
 def play(program, name):
     command = [program, "check", name + ".yaml"] + arguments_of(os.path.join(FOLDER, name + ".yaml"))
-    # Nothing of this machine: no model store, no colours, no variables that a pipeline could see.
-    surroundings = {"PATH": os.environ.get("PATH", ""), "HOME": "/nonexistent", "NO_COLOR": "1",
-                    "FTPIPE_STORE": "/nonexistent/models", "LC_ALL": "C.UTF-8"}
+    # Nothing of this machine: no store (and none can be made, not even by root, below a device), no
+    # colours, no variables that a pipeline could see.
+    surroundings = {"PATH": os.environ.get("PATH", ""), "HOME": "/dev/null", "NO_COLOR": "1",
+                    "FTPIPE_STORE": "/dev/null/models", "LC_ALL": "C.UTF-8"}
     for key in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"):
         if key in os.environ:
             surroundings[key] = os.environ[key]

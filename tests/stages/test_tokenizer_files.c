@@ -234,7 +234,9 @@ TEST(tokenizer_vocab_files)
     write_file("tokenizer_config.json", "{", 1);
     check_vocab("?\n[CLS]\n[SEP]\n", "tokenizer_config.json");
     write_file("tokenizer_config.json", "{}", 2);
-    check_fails(loads("/nonexistent", &err), &err, FT_ERROR_IO);
+    char missing[128];
+    snprintf(missing, sizeof(missing), "%s/missing", folder);
+    check_fails(loads(missing, &err), &err, FT_ERROR_IO);
 }
 
 TEST(tokenizer_places_without_one)
