@@ -8,7 +8,7 @@
 #include "cli/command.h"
 #include "runtime/data/json.h"
 #include "runtime/system/topology.h"
-#include "stages/nn/isa.h"
+#include "stages/nn/kernel/isa.h"
 
 enum { REPEAT_MAX = 1000, PATH_BYTES = 4096 };
 

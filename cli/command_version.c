@@ -16,7 +16,7 @@
 #include "cli/command.h"
 #include "runtime/data/json.h"
 #include "runtime/system/topology.h"
-#include "stages/nn/isa.h"
+#include "stages/nn/kernel/isa.h"
 
 enum { TEXT_BYTES = 40, OUTPUT_BYTES_MAX = 16 * 1024 };
 

@@ -11,7 +11,7 @@
 #include "cli/doctor.h"
 #include "cli/terminal.h"
 #include "runtime/system/topology.h"
-#include "stages/nn/isa.h"
+#include "stages/nn/kernel/isa.h"
 
 enum { CACHES_MAX = 8, NODES_MAX = 64, PATH_BYTES = 128, NICE_ZERO = 20, IO_URING_BYTES = 120 };
 

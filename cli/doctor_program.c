@@ -9,8 +9,8 @@
 #include "cli/surroundings.h"
 #include "runtime/concurrent/elide.h"
 #include "runtime/system/topology.h"
-#include "stages/nn/blas.h"
-#include "stages/nn/isa.h"
+#include "stages/nn/kernel/blas.h"
+#include "stages/nn/kernel/isa.h"
 
 static const char group[] = "runtime";
 

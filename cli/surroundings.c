@@ -5,7 +5,7 @@
 
 #include "runtime/memory/alloc.h"
 #include "runtime/system/file.h"
-#include "stages/nn/isa.h"
+#include "stages/nn/kernel/isa.h"
 
 const char *ft_surroundings_variable(const char *name)
 {

@@ -12,7 +12,7 @@
 
 #include "runtime/memory/alloc.h"
 #include "runtime/stage.h"
-#include "stages/nn/encoder.h"
+#include "stages/nn/pooling.h"
 
 enum { POOLING_AUTO };  // The others are ft_pooling's, in its order.
 enum { NORMALIZE_AUTO, NORMALIZE_TRUE, NORMALIZE_FALSE };
@@ -110,11 +110,9 @@ static bool embed_load(ft_stage_load *load, const void *config, void **out_share
 
 static bool embed_open(ft_stage *self, ft_error *err)
 {
-    const embed_config *config = self->config;
     embed_state *state = self->state;
 
-    state->run = ft_encoder_run_create(self->shared, config->encoder.pooling,
-                                       config->encoder.normalize, self->account, err);
+    state->run = ft_encoder_run_create(self->shared, self->account, err);
     return state->run != NULL;
 }
 
@@ -158,7 +156,8 @@ static bool embed_collect(ft_stage *self, const ft_batch *in, ft_token_span *spa
 
     for (size_t item = 0; item < in->count; item++) {
         ft_error why = FT_ERROR_INIT;
-        ft_token_span span = {ids + offsets[item], (size_t)(offsets[item + 1] - offsets[item])};
+        ft_token_span span = {.ids = ids + offsets[item],
+                              .count = (size_t)(offsets[item + 1] - offsets[item])};
         if (ft_column_is_null(column, item))
             span.count = 0;
         if (!embed_check_item(config, &span, &why)) {
@@ -181,12 +180,13 @@ static bool embed_run(ft_stage *self, const ft_token_span *spans, size_t count, 
     const embed_config *config = self->config;
     embed_state *state = self->state;
     float *out = (float *)(void *)vectors->data;
+    const size_t size = config->encoder.hidden;
 
     for (size_t done = 0; done < count;) {
         if (ft_is_cancelled(self))
             return ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
-        done += ft_encoder_run_some(state->run, spans + done, count - done,
-                                    out + done * config->encoder.hidden);
+        done += ft_pool_some(state->run, config->encoder.pooling, config->encoder.normalize,
+                             spans + done, count - done, out + done * size);
     }
     return true;
 }

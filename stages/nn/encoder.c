@@ -24,8 +24,6 @@ enum {
 
 struct ft_encoder_run {
     const ft_encoder *encoder;
-    ft_pooling pooling;
-    bool normalize;
     ft_buffer *buffer;
     size_t capacity;                 // Tokens.
     float *hidden, *heads, *middle;  // Rows, each `_row` floats apart.
@@ -35,8 +33,7 @@ struct ft_encoder_run {
     float *inverse;  // [QUERIES]
 };
 
-ft_encoder_run *ft_encoder_run_create(const ft_encoder *encoder, ft_pooling pooling, bool normalize,
-                                      ft_account *account, ft_error *err)
+ft_encoder_run *ft_encoder_run_create(const ft_encoder *encoder, ft_account *account, ft_error *err)
 {
     const ft_encoder_config *config = &encoder->config;
     ft_encoder_run *run = ft_alloc_zero(1, sizeof(*run));
@@ -45,7 +42,7 @@ ft_encoder_run *ft_encoder_run_create(const ft_encoder *encoder, ft_pooling pool
         ft_fail_nomem(err, sizeof(*run));
         return NULL;
     }
-    *run = (ft_encoder_run){.encoder = encoder, .pooling = pooling, .normalize = normalize};
+    *run = (ft_encoder_run){.encoder = encoder};
     run->capacity = config->max_tokens > TOKENS_AT_ONCE ? config->max_tokens : TOKENS_AT_ONCE;
     run->hidden_row = ft_row_stride(config->hidden);
     run->heads_row = ft_row_stride(3 * config->heads * encoder->head_padded);
@@ -85,26 +82,32 @@ void ft_encoder_run_destroy(ft_encoder_run *run)
     ft_free(run);
 }
 
+const ft_encoder *ft_encoder_run_encoder(const ft_encoder_run *run)
+{
+    return run->encoder;
+}
+
 // ---- the front: tokens to rows ----
 
-static size_t tokens_of(const ft_encoder_run *run, const ft_token_span *span)
+size_t ft_encoder_rows(const ft_encoder *encoder, const ft_token_span *span)
 {
-    const size_t most = run->encoder->config.max_tokens;
+    const size_t most = encoder->config.max_tokens;
     return span->count < most ? span->count : most;
 }
 
 static void put_tokens(const ft_encoder_run *run, const ft_token_span *span, size_t first_row)
 {
     const ft_encoder *encoder = run->encoder;
-    const size_t size = encoder->config.hidden, count = tokens_of(run, span);
+    const size_t size = encoder->config.hidden, count = ft_encoder_rows(encoder, span);
 
     for (size_t i = 0; i < count; i++) {
-        const int32_t id = i + 1 < count ? span->ids[i] : span->ids[span->count - 1];
+        const size_t from = i + 1 < count ? i : span->count - 1;
+        const float *type = encoder->types + (span->types ? (size_t)span->types[from] * size : 0);
         float *row = run->hidden + (first_row + i) * run->hidden_row;
         const float *position = encoder->positions + i * size;
-        ft_safetensor_read(encoder->words, (size_t)id * size, size, row);
+        ft_weight_read(encoder->words, (size_t)span->ids[from] * size, size, row);
         for (size_t k = 0; k < size; k++)
-            row[k] = row[k] + encoder->type[k] + position[k];
+            row[k] = row[k] + type[k] + position[k];
     }
     encoder->kernels->norm(run->hidden + first_row * run->hidden_row, run->hidden_row, count,
                            &encoder->norm);
@@ -175,12 +178,13 @@ static void attend_head(const ft_encoder_run *run, float *at, size_t count)
 
 static void attend(const ft_encoder_run *run, const ft_token_span *spans, size_t count)
 {
+    const ft_encoder *encoder = run->encoder;
     size_t row = 0;
 
     for (size_t i = 0; i < count; i++) {
-        const size_t tokens = tokens_of(run, &spans[i]);
-        for (size_t head = 0; head < run->encoder->config.heads; head++)
-            attend_head(run, run->heads + row * run->heads_row + head * run->encoder->head_padded,
+        const size_t tokens = ft_encoder_rows(encoder, &spans[i]);
+        for (size_t head = 0; head < encoder->config.heads; head++)
+            attend_head(run, run->heads + row * run->heads_row + head * encoder->head_padded,
                         tokens);
         row += tokens;
     }
@@ -252,53 +256,24 @@ static void run_blocks(const ft_encoder_run *run, const ft_encoder_layer *layer,
     }
 }
 
-// ---- the end: rows to a vector ----
-
-static void pool(const ft_encoder_run *run, const float *rows, size_t count, float *out)
-{
-    const size_t size = run->encoder->config.hidden;
-    double squares = 0;
-
-    memcpy(out, rows, size * sizeof(*out));
-    for (size_t row = 1; row < count && run->pooling != FT_POOLING_CLS; row++) {
-        const float *from = rows + row * run->hidden_row;
-        for (size_t k = 0; k < size; k++)
-            out[k] = run->pooling == FT_POOLING_MAX ? fmaxf(out[k], from[k]) : out[k] + from[k];
-    }
-    if (run->pooling == FT_POOLING_MEAN || run->pooling == FT_POOLING_MEAN_SQRT) {
-        const float by = run->pooling == FT_POOLING_MEAN ? (float)count : sqrtf((float)count);
-        for (size_t k = 0; k < size; k++)
-            out[k] /= by;
-    }
-    if (!run->normalize)
-        return;
-    for (size_t k = 0; k < size; k++)
-        squares += (double)out[k] * (double)out[k];
-    const float norm = fmaxf((float)sqrt(squares), 1e-12F);
-    for (size_t k = 0; k < size; k++)
-        out[k] /= norm;
-}
+// ---- all of it ----
 
 size_t ft_encoder_run_some(ft_encoder_run *run, const ft_token_span *spans, size_t count,
-                           float *out)
+                           ft_rows *out_rows)
 {
     const ft_encoder *encoder = run->encoder;
     size_t rows = 0, taken = 0;
 
-    for (; taken < count && rows + tokens_of(run, &spans[taken]) <= run->capacity; taken++) {
+    for (; taken < count && rows + ft_encoder_rows(encoder, &spans[taken]) <= run->capacity;
+         taken++) {
         put_tokens(run, &spans[taken], rows);
-        rows += tokens_of(run, &spans[taken]);
+        rows += ft_encoder_rows(encoder, &spans[taken]);
     }
     for (size_t i = 0; i < encoder->config.layers; i++) {
         run_blocks(run, &encoder->layers[i], rows, run_block_heads);
         attend(run, spans, taken);
         run_blocks(run, &encoder->layers[i], rows, run_block_rest);
     }
-    rows = 0;
-    for (size_t i = 0; i < taken; i++) {
-        pool(run, run->hidden + rows * run->hidden_row, tokens_of(run, &spans[i]),
-             out + i * encoder->config.hidden);
-        rows += tokens_of(run, &spans[i]);
-    }
+    *out_rows = (ft_rows){run->hidden, run->hidden_row};
     return taken;
 }

@@ -1,7 +1,7 @@
-// Token ids in, sentence vectors out: a BERT encoder over many texts of different lengths at once,
-// without padding.
+// Token ids in, a row of numbers for each token out: a BERT encoder over many texts of different
+// lengths at once, without padding. What makes one vector of a text's rows is pooling.h.
 //
-// A vector's bits depend on the text's tokens and the kernels' level alone: not on the texts beside
+// A row's bits depend on the text's tokens and the kernels' level alone: not on the texts beside
 // it.
 #pragma once
 
@@ -9,21 +9,31 @@
 #include "stages/nn/encoder_model.h"
 
 // One text: `count` tokens, at least one. Of more than the model's `max_tokens` the first and, in
-// the last place, the very last one count ([CLS] ... [SEP] stays that).
+// the last place, the very last one count ([CLS] ... [SEP] stays that). The caller has checked ids
+// and types.
 typedef struct ft_token_span {
-    const int32_t
-        *ids;  // Each at least 0 and below the model's vocabulary: the caller has checked.
+    const int32_t *ids;    // Each at least 0 and below the model's vocabulary.
+    const int32_t *types;  // Each at least 0 and below the model's `types`; NULL: all 0.
     size_t count;
 } ft_token_span;
+
+// Rows of a text, or of several end to end: row i from at[i * stride] on.
+typedef struct ft_rows {
+    const float *at;
+    size_t stride;
+} ft_rows;
 
 // What one thread needs to run an encoder: 7 MB for a model of 384 numbers a token.
 typedef struct ft_encoder_run ft_encoder_run;
 
-// Charged to `account`. `pooling` must not be FT_POOLING_UNKNOWN.
-ft_encoder_run *ft_encoder_run_create(const ft_encoder *encoder, ft_pooling pooling, bool normalize,
-                                      ft_account *account, ft_error *err) FT_MUST_CHECK;
+// Charged to `account`.
+ft_encoder_run *ft_encoder_run_create(const ft_encoder *encoder, ft_account *account,
+                                      ft_error *err) FT_MUST_CHECK;
 void ft_encoder_run_destroy(ft_encoder_run *run);  // NULL is fine.
-// The first texts of `spans` that fit one go, at least one: writes their vectors to `out` ([hidden]
-// each) and returns how many they were.
+const ft_encoder *ft_encoder_run_encoder(const ft_encoder_run *run);
+// How many rows a text has: its tokens, or the model's most.
+size_t ft_encoder_rows(const ft_encoder *encoder, const ft_token_span *span);
+// Runs the first texts of `spans` that fit one go, at least one, and returns how many they were.
+// Their rows ([hidden] each) lie end to end in `*out_rows` until the next call.
 size_t ft_encoder_run_some(ft_encoder_run *run, const ft_token_span *spans, size_t count,
-                           float *out);
+                           ft_rows *out_rows);

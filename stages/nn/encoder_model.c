@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "runtime/system/file.h"
-#include "stages/nn/blas.h"
+#include "stages/nn/kernel/blas.h"
 
 typedef enum dimension { NONE, HIDDEN, INTERMEDIATE, VOCABULARY, POSITIONS, TYPES } dimension;
 
@@ -62,8 +62,8 @@ typedef struct weights {
     const ft_encoder_config *config;
     ft_safetensors *file;
     ft_arena *arena;
-    const ft_safetensor *front[FRONT_COUNT];
-    const ft_safetensor *(*layers)[LAYER_COUNT];
+    const ft_weight *front[FRONT_COUNT];
+    const ft_weight *(*layers)[LAYER_COUNT];
 } weights;
 
 static uint64_t size_of(const ft_encoder_config *config, dimension which)
@@ -80,7 +80,7 @@ static uint64_t size_of(const ft_encoder_config *config, dimension which)
 }
 
 static bool find_weight(const weights *w, const char *folder, const weight_name *want,
-                        const ft_safetensor **out, ft_error *err)
+                        const ft_weight **out, ft_error *err)
 {
     const uint64_t rows = size_of(w->config, want->rows),
                    columns = size_of(w->config, want->columns);
@@ -90,7 +90,7 @@ static bool find_weight(const weights *w, const char *folder, const weight_name 
 
     if (!name)
         return ft_fail_nomem(err, strlen(want->name));
-    const ft_safetensor *tensor = ft_safetensors_find(w->file, name);
+    const ft_weight *tensor = ft_safetensors_find(w->file, name);
     if (!tensor) {
         ft_fail(err, FT_ERROR_DATA, "%s: tensor `%s` is missing", w->path, name);
         ft_hint(
@@ -100,7 +100,7 @@ static bool find_weight(const weights *w, const char *folder, const weight_name 
     }
     if (tensor->rank != rank || tensor->shape[0] != rows ||
         (rank == 2 && tensor->shape[1] != columns)) {
-        ft_safetensor_print_shape(tensor, shape, sizeof(shape));
+        ft_weight_print_shape(tensor, shape, sizeof(shape));
         ft_fail(err, FT_ERROR_DATA,
                 "%s: tensor `%s` has the shape %s; config.json says [%llu%s%.0llu]", w->path, name,
                 shape, (unsigned long long)rows, rank == 2 ? ", " : "",
@@ -174,8 +174,7 @@ bool ft_encoder_check(const char *folder, const ft_encoder_config *config, ft_ar
 // ---- loading ----
 
 // `count` numbers as floats in the arena.
-static float *copy_weights(const weights *w, const ft_safetensor *tensor, size_t count,
-                           ft_error *err)
+static float *copy_weights(const weights *w, const ft_weight *tensor, size_t count, ft_error *err)
 {
     float *copy = ft_arena_aligned(w->arena, count * sizeof(*copy), 64);
 
@@ -183,12 +182,12 @@ static float *copy_weights(const weights *w, const ft_safetensor *tensor, size_t
         ft_fail_nomem(err, count * sizeof(*copy));
         return NULL;
     }
-    ft_safetensor_read(tensor, 0, count, copy);
+    ft_weight_read(tensor, 0, count, copy);
     return copy;
 }
 
-static bool load_norm(const weights *w, const ft_safetensor *const *gain_and_bias,
-                      ft_layer_norm *out, ft_error *err)
+static bool load_norm(const weights *w, const ft_weight *const *gain_and_bias, ft_layer_norm *out,
+                      ft_error *err)
 {
     const size_t size = w->config->hidden;
 
@@ -198,19 +197,18 @@ static bool load_norm(const weights *w, const ft_safetensor *const *gain_and_bia
     return out->bias != NULL;
 }
 
-static void load_linear(const weights *w, ft_linear *linear,
-                        const ft_safetensor *const *weight_and_bias, size_t at,
+static void load_linear(ft_linear *linear, const ft_weight *const *weight_and_bias, size_t at,
                         const ft_groups groups[2])
 {
     ft_linear_put(linear, weight_and_bias[0], at, groups[0], groups[1]);
     ft_linear_put_bias(linear, weight_and_bias[1], at, groups[0]);
-    ft_safetensors_forget(w->file, weight_and_bias[0]);
+    ft_weight_forget(weight_and_bias[0]);
 }
 
 static bool load_layer(const weights *w, const ft_encoder *encoder, size_t index, char **block,
                        ft_error *err)
 {
-    const ft_safetensor *const *from = w->layers[index];
+    const ft_weight *const *from = w->layers[index];
     ft_encoder_layer *layer = &encoder->layers[index];
     const ft_groups heads = {encoder->head_size, encoder->head_padded};
     const ft_groups into_heads[2] = {heads, {0}}, from_heads[2] = {{0}, heads},
@@ -221,12 +219,12 @@ static bool load_layer(const weights *w, const ft_encoder *encoder, size_t index
     ft_linear_place(&layer->mix, block);
     ft_linear_place(&layer->up, block);
     ft_linear_place(&layer->down, block);
-    load_linear(w, &layer->heads, &from[QUERY], 0, into_heads);
-    load_linear(w, &layer->heads, &from[KEY], part, into_heads);
-    load_linear(w, &layer->heads, &from[VALUE], 2 * part, into_heads);
-    load_linear(w, &layer->mix, &from[MIX], 0, from_heads);
-    load_linear(w, &layer->up, &from[UP], 0, plain);
-    load_linear(w, &layer->down, &from[DOWN], 0, plain);
+    load_linear(&layer->heads, &from[QUERY], 0, into_heads);
+    load_linear(&layer->heads, &from[KEY], part, into_heads);
+    load_linear(&layer->heads, &from[VALUE], 2 * part, into_heads);
+    load_linear(&layer->mix, &from[MIX], 0, from_heads);
+    load_linear(&layer->up, &from[UP], 0, plain);
+    load_linear(&layer->down, &from[DOWN], 0, plain);
     return load_norm(w, &from[MIX_NORM], &layer->mix_norm, err) &&
            load_norm(w, &from[DOWN_NORM], &layer->down_norm, err);
 }
@@ -278,11 +276,11 @@ bool ft_encoder_load(const char *folder, const ft_encoder_config *config, ft_are
         copy_weights(&w, w.front[PLACES], config->max_tokens * config->hidden, err);
     if (!encoder->positions)
         return false;
-    encoder->type = copy_weights(&w, w.front[KINDS], config->hidden, err);
-    if (!encoder->type || !load_norm(&w, &w.front[GAIN], &encoder->norm, err) ||
+    encoder->types = copy_weights(&w, w.front[KINDS], config->types * config->hidden, err);
+    if (!encoder->types || !load_norm(&w, &w.front[GAIN], &encoder->norm, err) ||
         !load_layers(&w, encoder, err))
         return false;
-    ft_safetensors_forget(w.file, w.front[PLACES]);
+    ft_weight_forget(w.front[PLACES]);
     *out = encoder;
     return true;
 }

@@ -18,9 +18,9 @@ typedef struct ft_encoder_layer {
 typedef struct ft_encoder {
     ft_encoder_config config;
     const ft_kernels *kernels;
-    const ft_safetensor *words;  // [vocabulary, hidden]
-    const float *positions;      // [max_tokens, hidden]
-    const float *type;           // [hidden]: type 0, the only one of a single text.
+    const ft_weight *words;  // [vocabulary, hidden]
+    const float *positions;  // [max_tokens, hidden]
+    const float *types;      // [types, hidden]
     ft_layer_norm norm;
     ft_encoder_layer *layers;  // [config.layers]
     size_t head_size, head_padded;

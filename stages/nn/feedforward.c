@@ -9,16 +9,16 @@
 #include <string.h>
 
 #include "runtime/system/file.h"
-#include "stages/nn/blas.h"
+#include "stages/nn/kernel/blas.h"
 
 enum { SIZE_MAX_OF_LAYER = 1 << 24 };
 
 typedef struct numbered {
     int64_t number;
-    const ft_safetensor *weight;
+    const ft_weight *weight;
 } numbered;
 
-static bool fail_tensor(const ft_safetensor *tensor, const char *what, ft_error *err)
+static bool fail_tensor(const ft_weight *tensor, const char *what, ft_error *err)
 {
     return ft_fail(err, FT_ERROR_DATA, "tensor `%.*s` %s",
                    (int)(tensor->name.size < 100 ? tensor->name.size : 100), tensor->name.data,
@@ -26,7 +26,7 @@ static bool fail_tensor(const ft_safetensor *tensor, const char *what, ft_error 
 }
 
 // "12.weight" is 12 and "weight".
-static bool cut_name(const ft_safetensor *tensor, int64_t *out_number, ft_slice *out_rest)
+static bool cut_name(const ft_weight *tensor, int64_t *out_number, ft_slice *out_rest)
 {
     ft_slice part;
 
@@ -48,7 +48,7 @@ static bool collect(const ft_safetensors *file, numbered *weights, size_t *out_c
     ft_slice rest;
 
     for (size_t i = 0; i < file->count; i++) {
-        const ft_safetensor *tensor = &file->tensors[i];
+        const ft_weight *tensor = &file->tensors[i];
         const bool named = cut_name(tensor, &number, &rest);
         if (named && ft_slice_is(rest, "weight")) {
             weights[count++] = (numbered){number, tensor};
@@ -66,7 +66,7 @@ static bool collect(const ft_safetensors *file, numbered *weights, size_t *out_c
     return true;
 }
 
-static bool check_weight(const ft_safetensor *weight, ft_error *err)
+static bool check_weight(const ft_weight *weight, ft_error *err)
 {
     if (!ft_weight_kind_is_float(weight->kind)) {
         ft_fail(err, FT_ERROR_DATA, "tensor `%.*s` is %s, which is not supported",
@@ -114,7 +114,7 @@ static bool read_layer(ft_feedforward *network, const numbered *weight, size_t i
         return ft_fail(err, FT_ERROR_DATA,
                        "tensor `%.*s` has the shape %s, but the layer before it gives %zu",
                        (int)layer->weight->name.size, layer->weight->name.data,
-                       ft_safetensor_print_shape(layer->weight, shape, sizeof(shape)),
+                       ft_weight_print_shape(layer->weight, shape, sizeof(shape)),
                        network->layers[index - 1].outputs);
     const size_t width = ft_pad(layer->outputs, FT_PANEL_COLUMNS);
     if (network->widest < width)
@@ -195,7 +195,7 @@ bool ft_feedforward_load(const char *path, ft_arena *arena, ft_feedforward **out
         ft_linear_put(&layer->linear, layer->weight, 0, plain, plain);
         if (layer->bias)
             ft_linear_put_bias(&layer->linear, layer->bias, 0, plain);
-        ft_safetensors_forget(network->file, layer->weight);
+        ft_weight_forget(layer->weight);
     }
     *out = network;
     return true;

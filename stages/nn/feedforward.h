@@ -6,7 +6,7 @@
 #include "stages/nn/linear.h"
 
 typedef struct ft_feedforward_layer {
-    const ft_safetensor *weight, *bias;  // `bias` may be NULL.
+    const ft_weight *weight, *bias;  // `bias` may be NULL.
     size_t inputs, outputs;
     ft_linear linear;  // Once loaded.
 } ft_feedforward_layer;

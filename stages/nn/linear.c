@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "stages/nn/blas.h"
+#include "stages/nn/kernel/blas.h"
 
 enum { TURN_ROWS = 16, TURN_DEPTH = 128, HUGE_PAGE = 2 << 20, ALIGNMENT = 64 };
 
@@ -77,7 +77,7 @@ static void turn(const ft_linear *linear, const turn_block *block, ft_groups inp
     }
 }
 
-void ft_linear_put(ft_linear *linear, const ft_safetensor *weight, size_t at, ft_groups outputs,
+void ft_linear_put(ft_linear *linear, const ft_weight *weight, size_t at, ft_groups outputs,
                    ft_groups inputs)
 {
     const size_t count = (size_t)weight->shape[0], depth = (size_t)weight->shape[1];
@@ -96,18 +96,18 @@ void ft_linear_put(ft_linear *linear, const ft_safetensor *weight, size_t at, ft
             block.first_depth = k;
             block.depth_count = depth - k < TURN_DEPTH ? depth - k : TURN_DEPTH;
             for (size_t row = 0; row < block.row_count; row++)
-                ft_safetensor_read(weight, (first + row) * depth + k, block.depth_count,
-                                   block.rows[row]);
+                ft_weight_read(weight, (first + row) * depth + k, block.depth_count,
+                               block.rows[row]);
             turn(linear, &block, inputs);
         }
     }
 }
 
-void ft_linear_put_bias(ft_linear *linear, const ft_safetensor *bias, size_t at, ft_groups outputs)
+void ft_linear_put_bias(ft_linear *linear, const ft_weight *bias, size_t at, ft_groups outputs)
 {
     FT_ASSERT(bias->elements > 0 && at + spread(bias->elements - 1, outputs) < linear->width);
     for (size_t i = 0; i < bias->elements; i++)
-        ft_safetensor_read(bias, i, 1, &linear->bias[at + spread(i, outputs)]);
+        ft_weight_read(bias, i, 1, &linear->bias[at + spread(i, outputs)]);
 }
 
 // ---- products ----

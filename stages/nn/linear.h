@@ -8,8 +8,8 @@
 #pragma once
 
 #include "runtime/memory/arena.h"
-#include "stages/nn/blas.h"
-#include "stages/nn/kernels.h"
+#include "stages/nn/kernel/blas.h"
+#include "stages/nn/kernel/kernels.h"
 #include "stages/nn/safetensors.h"
 
 enum {
@@ -60,9 +60,9 @@ char *ft_linear_block(ft_arena *arena, size_t total_bytes) FT_MUST_CHECK;
 void ft_linear_place(ft_linear *linear, char **block);
 // Puts weights [out, in] from output `at` on; outputs and inputs spread by groups (size 0: not
 // spread).
-void ft_linear_put(ft_linear *linear, const ft_safetensor *weight, size_t at, ft_groups outputs,
+void ft_linear_put(ft_linear *linear, const ft_weight *weight, size_t at, ft_groups outputs,
                    ft_groups inputs);
-void ft_linear_put_bias(ft_linear *linear, const ft_safetensor *bias, size_t at, ft_groups outputs);
+void ft_linear_put_bias(ft_linear *linear, const ft_weight *bias, size_t at, ft_groups outputs);
 void ft_linear_run(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use);
 
 static inline size_t ft_pad(size_t size, size_t to)

@@ -6,66 +6,22 @@
 // Two walks over the header, the first to count tensors, so that one table holds them. Of several
 // entries with one name the last counts, as in the reference library. Then, ordered by their
 // offsets, the tensors must cover the data exactly.
-#define _DEFAULT_SOURCE  // madvise
 #include "stages/nn/safetensors.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "runtime/data/json.h"
 #include "runtime/system/file.h"
-
-typedef struct weight_kind {
-    const char *name;
-    unsigned bits;
-} weight_kind;
-
-static const weight_kind kinds[FT_WEIGHT_KIND_COUNT] = {
-    [FT_WEIGHT_BOOL] = {"BOOL", 8},
-    [FT_WEIGHT_F4] = {"F4", 4},
-    [FT_WEIGHT_F6_E2M3] = {"F6_E2M3", 6},
-    [FT_WEIGHT_F6_E3M2] = {"F6_E3M2", 6},
-    [FT_WEIGHT_U8] = {"U8", 8},
-    [FT_WEIGHT_I8] = {"I8", 8},
-    [FT_WEIGHT_F8_E5M2] = {"F8_E5M2", 8},
-    [FT_WEIGHT_F8_E4M3] = {"F8_E4M3", 8},
-    [FT_WEIGHT_F8_E8M0] = {"F8_E8M0", 8},
-    [FT_WEIGHT_F8_E4M3FNUZ] = {"F8_E4M3FNUZ", 8},
-    [FT_WEIGHT_F8_E5M2FNUZ] = {"F8_E5M2FNUZ", 8},
-    [FT_WEIGHT_I16] = {"I16", 16},
-    [FT_WEIGHT_U16] = {"U16", 16},
-    [FT_WEIGHT_F16] = {"F16", 16},
-    [FT_WEIGHT_BF16] = {"BF16", 16},
-    [FT_WEIGHT_I32] = {"I32", 32},
-    [FT_WEIGHT_U32] = {"U32", 32},
-    [FT_WEIGHT_F32] = {"F32", 32},
-    [FT_WEIGHT_C64] = {"C64", 64},
-    [FT_WEIGHT_F64] = {"F64", 64},
-    [FT_WEIGHT_I64] = {"I64", 64},
-    [FT_WEIGHT_U64] = {"U64", 64},
-};
-
-const char *ft_weight_kind_name(ft_weight_kind kind)
-{
-    return kinds[kind].name;
-}
-
-bool ft_weight_kind_is_float(ft_weight_kind kind)
-{
-    return kind == FT_WEIGHT_F32 || kind == FT_WEIGHT_F16 || kind == FT_WEIGHT_BF16 ||
-           kind == FT_WEIGHT_F64;
-}
 
 // ---- the header ----
 
 typedef struct header {
     ft_json json;
     ft_arena *arena;
-    ft_safetensor *tensors;
+    ft_weight *tensors;
     size_t count;
 } header;
 
@@ -79,7 +35,8 @@ static bool read_kind(ft_json_value value, ft_weight_kind *out, ft_error *err)
     if (value.kind != FT_JSON_STRING)
         return fail_header(err, "`dtype` is not a string");
     for (int kind = 0; kind < FT_WEIGHT_KIND_COUNT; kind++)
-        if (!value.has_escapes && ft_slice_is(value.text, kinds[kind].name)) {
+        if (!value.has_escapes &&
+            ft_slice_is(value.text, ft_weight_kind_name((ft_weight_kind)kind))) {
             *out = (ft_weight_kind)kind;
             return true;
         }
@@ -135,7 +92,7 @@ static bool read_sizes(header *h, uint64_t *out, size_t *out_count, ft_error *er
     return true;
 }
 
-static bool read_shape(header *h, ft_safetensor *tensor, ft_error *err)
+static bool read_shape(header *h, ft_weight *tensor, ft_error *err)
 {
     const ft_json start = h->json;
     size_t count = 0;
@@ -150,7 +107,7 @@ static bool read_shape(header *h, ft_safetensor *tensor, ft_error *err)
     return read_sizes(h, shape, &tensor->rank, err);
 }
 
-static bool read_offsets(header *h, ft_safetensor *tensor, ft_error *err)
+static bool read_offsets(header *h, ft_weight *tensor, ft_error *err)
 {
     const ft_json start = h->json;
     uint64_t offsets[2];
@@ -170,7 +127,7 @@ static bool read_offsets(header *h, ft_safetensor *tensor, ft_error *err)
     return true;
 }
 
-static bool read_member(header *h, ft_json_value key, ft_safetensor *tensor, unsigned *seen,
+static bool read_member(header *h, ft_json_value key, ft_weight *tensor, unsigned *seen,
                         ft_error *err)
 {
     static const char *const names[] = {"dtype", "shape", "data_offsets"};
@@ -189,7 +146,7 @@ static bool read_member(header *h, ft_json_value key, ft_safetensor *tensor, uns
     return which == 1 ? read_shape(h, tensor, err) : read_offsets(h, tensor, err);
 }
 
-static bool read_tensor(header *h, ft_safetensor *tensor, ft_error *err)
+static bool read_tensor(header *h, ft_weight *tensor, ft_error *err)
 {
     ft_json_value value;
     bool first = true, more = false;
@@ -287,7 +244,7 @@ static bool walk_header(header *h, ft_slice text, ft_error *err)
 
 static int compare_names(const void *a, const void *b)
 {
-    const ft_safetensor *x = a, *y = b;
+    const ft_weight *x = a, *y = b;
     const int order = ft_slice_compare(x->name, y->name);
 
     // `rank` etc. say nothing of the order in the file; `data` holds it until the data part is
@@ -299,8 +256,7 @@ static int compare_names(const void *a, const void *b)
 
 static int compare_offsets(const void *a, const void *b)
 {
-    const ft_safetensor *x = *(const ft_safetensor *const *)a,
-                        *y = *(const ft_safetensor *const *)b;
+    const ft_weight *x = *(const ft_weight *const *)a, *y = *(const ft_weight *const *)b;
 
     if (x->begin != y->begin)
         return x->begin < y->begin ? -1 : 1;
@@ -323,21 +279,21 @@ static void sort_tensors(ft_safetensors *file)
     file->count = kept;
 }
 
-static bool fail_tensor(ft_error *err, const ft_safetensor *tensor, const char *what)
+static bool fail_tensor(ft_error *err, const ft_weight *tensor, const char *what)
 {
     return ft_fail(err, FT_ERROR_DATA, "tensor `%.*s`: %s",
                    (int)(tensor->name.size < 120 ? tensor->name.size : 120), tensor->name.data,
                    what);
 }
 
-static bool check_size(ft_safetensor *tensor, ft_error *err)
+static bool check_size(ft_weight *tensor, ft_error *err)
 {
     uint64_t elements = 1, bits;
 
     for (size_t i = 0; i < tensor->rank; i++)
         if (FT_MUL_OVERFLOWS(elements, tensor->shape[i], &elements))
             return fail_tensor(err, tensor, "the shape is too large");
-    if (FT_MUL_OVERFLOWS(elements, (uint64_t)kinds[tensor->kind].bits, &bits))
+    if (FT_MUL_OVERFLOWS(elements, (uint64_t)ft_weight_kind_bits(tensor->kind), &bits))
         return fail_tensor(err, tensor, "the shape is too large");
     if (bits % 8 != 0)
         return fail_tensor(err, tensor, "the elements do not fill whole bytes");
@@ -353,7 +309,7 @@ static bool check_cover(ft_safetensors *file, ft_arena *arena, size_t data_bytes
     size_t at = 0;
 
     if (file->count > 0) {
-        ft_safetensor **order = ft_arena_zero(arena, file->count, sizeof(*order));
+        ft_weight **order = ft_arena_zero(arena, file->count, sizeof(*order));
         if (!order)
             return ft_fail_nomem(err, file->count * sizeof(*order));
         for (size_t i = 0; i < file->count; i++)
@@ -411,7 +367,7 @@ bool ft_safetensors_parse(ft_slice bytes, ft_arena *arena, ft_safetensors **out,
     if (!walk_header(&h, text, err))
         return false;
     ft_safetensors *file = ft_arena_zero(arena, 1, sizeof(*file));
-    ft_safetensor *tensors = ft_arena_zero(arena, h.count + 1, sizeof(*tensors));
+    ft_weight *tensors = ft_arena_zero(arena, h.count + 1, sizeof(*tensors));
     if (!file || !tensors)
         return ft_fail_nomem(err, (h.count + 1) * sizeof(*tensors));
     h.tensors = tensors;
@@ -434,7 +390,8 @@ bool ft_safetensors_open(const char *path, ft_arena *arena, ft_safetensors **out
     if (!ft_file_map(path, arena, &bytes, err))
         return false;
     if (ft_safetensors_parse(bytes, arena, out, err)) {
-        (*out)->is_mapped = true;
+        for (size_t i = 0; i < (*out)->count; i++)
+            (*out)->tensors[i].is_mapped = true;
         return true;
     }
     if (err->code == FT_ERROR_DATA)
@@ -442,7 +399,7 @@ bool ft_safetensors_open(const char *path, ft_arena *arena, ft_safetensors **out
     return false;
 }
 
-const ft_safetensor *ft_safetensors_find(const ft_safetensors *file, const char *name)
+const ft_weight *ft_safetensors_find(const ft_safetensors *file, const char *name)
 {
     const ft_slice want = ft_slice_of(name);
     size_t low = 0, high = file->count;
@@ -458,82 +415,4 @@ const ft_safetensor *ft_safetensors_find(const ft_safetensors *file, const char 
             high = middle;
     }
     return NULL;
-}
-
-// ---- values ----
-
-static float float_of_half(uint16_t half)
-{
-    const uint32_t sign = (uint32_t)(half & 0x8000U) << 16;
-    uint32_t exponent = (half >> 10) & 31U, fraction = half & 0x3FFU, bits;
-    float value;
-
-    if (exponent == 31) {
-        bits = sign | 0x7F800000U | fraction << 13;
-    } else if (exponent > 0) {
-        bits = sign | (exponent + 112) << 23 | fraction << 13;
-    } else {
-        value = (float)fraction * 0x1p-24F;  // Denormal or zero: exact.
-        memcpy(&bits, &value, sizeof(bits));
-        bits |= sign;
-    }
-    memcpy(&value, &bits, sizeof(value));
-    return value;
-}
-
-static float float_of_bfloat(uint16_t bfloat)
-{
-    const uint32_t bits = (uint32_t)bfloat << 16;
-    float value;
-
-    memcpy(&value, &bits, sizeof(value));
-    return value;
-}
-
-void ft_safetensor_read(const ft_safetensor *tensor, size_t from, size_t count, float *out)
-{
-    const bool wide = tensor->kind == FT_WEIGHT_F64;
-
-    FT_ASSERT(from <= tensor->elements && count <= tensor->elements - from);
-    if (tensor->kind == FT_WEIGHT_F32) {
-        if (count > 0)
-            memcpy(out, tensor->data + from * sizeof(float), count * sizeof(float));
-        return;
-    }
-    FT_ASSERT(ft_weight_kind_is_float(tensor->kind));
-    for (size_t i = 0; i < count; i++) {
-        uint16_t half;
-        double number;
-        if (wide) {
-            memcpy(&number, tensor->data + (from + i) * sizeof(number), sizeof(number));
-            out[i] = (float)number;
-            continue;
-        }
-        memcpy(&half, tensor->data + (from + i) * sizeof(half), sizeof(half));
-        out[i] = tensor->kind == FT_WEIGHT_F16 ? float_of_half(half) : float_of_bfloat(half);
-    }
-}
-
-const char *ft_safetensor_print_shape(const ft_safetensor *tensor, char *out, size_t out_bytes)
-{
-    size_t at = 0;
-
-    at += (size_t)snprintf(out, out_bytes, "[");
-    for (size_t i = 0; i < tensor->rank && at + 24 < out_bytes; i++)
-        at += (size_t)snprintf(out + at, out_bytes - at, "%s%" PRIu64, i ? ", " : "",
-                               tensor->shape[i]);
-    snprintf(out + at, out_bytes - at, "]");
-    return out;
-}
-
-void ft_safetensors_forget(const ft_safetensors *file, const ft_safetensor *tensor)
-{
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t begin = ((uintptr_t)tensor->data + page - 1) / page * page;
-    const uintptr_t end = ((uintptr_t)tensor->data + (tensor->end - tensor->begin)) / page * page;
-
-    if (!file->is_mapped || begin >= end)
-        return;
-    // A hint: when it is refused, the pages stay, and nothing else changes.
-    ft_ignore(madvise((void *)begin, end - begin, MADV_DONTNEED) == 0);
 }

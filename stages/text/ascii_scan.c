@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "stages/nn/isa.h"
+#include "stages/nn/kernel/isa.h"
 
 enum { WORD = 1, SINGLE = 2, STOP = 4 };
 

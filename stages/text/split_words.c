@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "stages/nn/isa.h"
+#include "stages/nn/kernel/isa.h"
 #include "stages/text/unicode.h"
 
 enum { CAPITAL_SIGMA = 0x3a3, SMALL_SIGMA = 0x3c3, FINAL_SIGMA = 0x3c2 };

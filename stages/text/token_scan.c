@@ -1,7 +1,7 @@
 // For any processor.
 #include "stages/text/token_scan.h"
 
-#include "stages/nn/isa.h"
+#include "stages/nn/kernel/isa.h"
 #include "stages/text/token_scan_body.h"
 
 const ft_token_scan ft_token_scan_plain = FT_TOKEN_SCAN_ALL;

@@ -1,7 +1,7 @@
 // The list of grammars and how they are found.
 #include "stages/text/word_grammar.h"
 
-#include "stages/nn/isa.h"
+#include "stages/nn/kernel/isa.h"
 #include "stages/text/category.h"
 #include "stages/text/pattern.h"
 

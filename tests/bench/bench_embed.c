@@ -17,7 +17,7 @@
 #include "runtime/system/clock.h"
 #include "runtime/system/file.h"
 #include "runtime/system/topology.h"
-#include "stages/nn/encoder.h"
+#include "stages/nn/pooling.h"
 #include "stages/text/tokenizer.h"
 
 enum { TEXTS_MAX = 100000, BATCH = 32, RUNS = 5, THREADS_MAX = 64 };
@@ -64,7 +64,7 @@ static bool read_texts(const char *folder, const char *path, ft_arena *arena, ft
     token_count = ids.count;
     for (size_t i = 0; i < text_count; i++) {
         const size_t from = i ? ends[i - 1] : 0;
-        texts[i] = (ft_token_span){ft_ids_data(&ids) + from, ends[i] - from};
+        texts[i] = (ft_token_span){.ids = ft_ids_data(&ids) + from, .count = ends[i] - from};
     }
     ft_token_coder_destroy(coder);
     return true;
@@ -73,7 +73,7 @@ static bool read_texts(const char *folder, const char *path, ft_arena *arena, ft
 static void *work(void *host)
 {
     ft_error err = FT_ERROR_INIT;
-    ft_encoder_run *run = ft_encoder_run_create(encoder, FT_POOLING_MEAN, true, NULL, &err);
+    ft_encoder_run *run = ft_encoder_run_create(encoder, NULL, &err);
 
     (void)host;
     for (;;) {
@@ -83,8 +83,8 @@ static void *work(void *host)
             break;
         const size_t to = from + BATCH < text_count ? from + BATCH : text_count;
         for (size_t at = from; at < to;)
-            at += ft_encoder_run_some(run, texts + at, to - at,
-                                      vectors + at * encoder->config.hidden);
+            at += ft_pool_some(run, FT_POOLING_MEAN, true, texts + at, to - at,
+                               vectors + at * encoder->config.hidden);
     }
     ft_encoder_run_destroy(run);
     return NULL;

@@ -11,7 +11,7 @@
 #include "runtime/memory/alloc.h"
 #include "runtime/system/clock.h"
 #include "runtime/system/topology.h"
-#include "stages/nn/blas.h"
+#include "stages/nn/kernel/blas.h"
 #include "stages/nn/linear.h"
 
 enum { RUNS = 30, ROWS_MAX = 1024 };

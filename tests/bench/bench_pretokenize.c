@@ -19,7 +19,7 @@
 #include "runtime/memory/alloc.h"
 #include "runtime/system/clock.h"
 #include "runtime/system/file.h"
-#include "stages/nn/isa.h"
+#include "stages/nn/kernel/isa.h"
 #include "stages/text/byte_level.h"
 #include "stages/text/pattern.h"
 #include "stages/text/pretokenize.h"

@@ -17,7 +17,7 @@
 #include "runtime/memory/alloc.h"
 #include "runtime/system/clock.h"
 #include "runtime/system/file.h"
-#include "stages/nn/isa.h"
+#include "stages/nn/kernel/isa.h"
 #include "stages/text/split_words.h"
 #include "stages/text/tokenizer_parts.h"
 #include "stages/text/word_grammar.h"

@@ -1,6 +1,6 @@
-// In place of stages/nn/isa.c, which clang 14 refuses: its __builtin_cpu_supports knows no f16c,
-// and no processor has AVX2 without.
-#include "stages/nn/isa.h"
+// In place of stages/nn/kernel/isa.c, which clang 14 refuses: its __builtin_cpu_supports knows no
+// f16c, and no processor has AVX2 without.
+#include "stages/nn/kernel/isa.h"
 #include "tests/fuzz/fuzz.h"
 
 ft_isa ft_isa_level(void)

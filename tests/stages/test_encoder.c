@@ -11,7 +11,7 @@
 #include "runtime/memory/alloc.h"
 #include "runtime/random.h"
 #include "runtime/system/file.h"
-#include "stages/nn/encoder.h"
+#include "stages/nn/pooling.h"
 #include "stages/nn/safetensors_write.h"
 #include "stages/text/tokenizer.h"
 #include "tests/check.h"
@@ -286,7 +286,8 @@ static void make_texts(void)
     ft_random_init(&random, 5, 0);
     for (size_t i = 0; i < TEXTS; i++) {
         const int64_t longest = i % 4 == 0 ? POSITIONS : 20;
-        spans[i] = (ft_token_span){ids[i], (size_t)ft_random_between(&random, 1, longest)};
+        spans[i] =
+            (ft_token_span){.ids = ids[i], .count = (size_t)ft_random_between(&random, 1, longest)};
         for (size_t t = 0; t < POSITIONS; t++)
             ids[i][t] = (int32_t)ft_random_between(&random, 0, VOCABULARY - 1);
     }
@@ -298,13 +299,13 @@ static float *encode(const ft_encoder *encoder, ft_pooling pooling, const ft_tok
     ft_error err = FT_ERROR_INIT;
     const size_t size = encoder->config.hidden;
     float *out = malloc(count * size * sizeof(*out));
-    ft_encoder_run *run = ft_encoder_run_create(encoder, pooling, false, NULL, &err);
+    ft_encoder_run *run = ft_encoder_run_create(encoder, NULL, &err);
 
     check_true(out && run);
     for (size_t done = 0; done < count;) {
         const size_t left = count - done;
-        done +=
-            ft_encoder_run_some(run, texts + done, left < step ? left : step, out + done * size);
+        done += ft_pool_some(run, pooling, false, texts + done, left < step ? left : step,
+                             out + done * size);
     }
     ft_encoder_run_destroy(run);
     return out;
@@ -408,7 +409,7 @@ TEST(encoder_cuts_long_texts)
     check_ok(ft_encoder_load(m.folder, &config, arena, &encoder, &err), &err);
     memcpy(cut, ids[0], sizeof(cut));
     cut[29] = ids[0][POSITIONS - 1];
-    const ft_token_span both[2] = {{ids[0], POSITIONS}, {cut, 30}};
+    const ft_token_span both[2] = {{.ids = ids[0], .count = POSITIONS}, {.ids = cut, .count = 30}};
     float *got = encode(encoder, FT_POOLING_MEAN, both, 2, 2);
     check_true(memcmp(got, got + m.hidden, m.hidden * sizeof(*got)) == 0);
     free(got);
@@ -608,17 +609,16 @@ TEST(encoder_minilm_vectors)
     tokenize(data, folder, arena, &all, ends);
     for (size_t i = 0; i < MINILM_TEXTS; i++) {
         const size_t from = i ? ends[i - 1] : 0;
-        texts[i] = (ft_token_span){ft_ids_data(&all) + from, ends[i] - from};
+        texts[i] = (ft_token_span){.ids = ft_ids_data(&all) + from, .count = ends[i] - from};
     }
     check_ok(ft_encoder_config_read(folder, arena, &config, &err), &err);
     check_ok(ft_encoder_load(folder, &config, arena, &encoder, &err), &err);
     float *got = malloc(sizeof(float) * MINILM_TEXTS * MINILM_SIZE);
-    ft_encoder_run *run =
-        ft_encoder_run_create(encoder, config.pooling, config.normalize, NULL, &err);
+    ft_encoder_run *run = ft_encoder_run_create(encoder, NULL, &err);
     check_true(got && run);
     for (size_t done = 0; done < MINILM_TEXTS;)
-        done +=
-            ft_encoder_run_some(run, texts + done, MINILM_TEXTS - done, got + done * MINILM_SIZE);
+        done += ft_pool_some(run, config.pooling, config.normalize, texts + done,
+                             MINILM_TEXTS - done, got + done * MINILM_SIZE);
     for (size_t i = 0; i < (size_t)MINILM_TEXTS * MINILM_SIZE; i++)
         worst = fmax(worst, fabs((double)got[i] - (double)want[i]));
     fprintf(stderr, "MiniLM, %d texts: largest difference %.2g\n", MINILM_TEXTS, worst);

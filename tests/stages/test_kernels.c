@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "runtime/random.h"
-#include "stages/nn/kernels.h"
+#include "stages/nn/kernel/kernels.h"
 #include "tests/check.h"
 
 static void fill(float *x, size_t count, double scale, uint64_t seed)

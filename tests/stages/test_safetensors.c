@@ -26,9 +26,9 @@ static bool parses(const void *bytes, size_t size, ft_error *err)
     if (ok)
         for (size_t i = 0; i < file->count; i++) {
             float value = 0;
-            const ft_safetensor *tensor = &file->tensors[i];
+            const ft_weight *tensor = &file->tensors[i];
             if (tensor->elements > 0 && ft_weight_kind_is_float(tensor->kind))
-                ft_safetensor_read(tensor, tensor->elements - 1, 1, &value);
+                ft_weight_read(tensor, tensor->elements - 1, 1, &value);
         }
     ft_arena_destroy(arena);
     free(copy);
@@ -142,16 +142,16 @@ TEST(safetensors_read_values)
     check_ok(ft_safetensors_open(path, arena, &file, &err), &err);
     check_int_eq(file->count, FT_COUNT_OF(weights));
     for (size_t i = 0; i < 3; i++) {
-        const ft_safetensor *tensor = ft_safetensors_find(file, weights[i].name);
+        const ft_weight *tensor = ft_safetensors_find(file, weights[i].name);
         check_true(tensor != NULL);
         check_int_eq(tensor->elements, 5);
-        ft_safetensor_read(tensor, 0, 5, got);
+        ft_weight_read(tensor, 0, 5, got);
         check_true(memcmp(got, f32, sizeof(f32)) == 0);
     }
-    ft_safetensor_read(ft_safetensors_find(file, "bf16"), 0, 5, got);
+    ft_weight_read(ft_safetensors_find(file, "bf16"), 0, 5, got);
     check_true(memcmp(got, f32, 4 * sizeof(float)) == 0);
     check_float_near((double)got[4], 65536, 0);
-    ft_safetensor_read(ft_safetensors_find(file, "o\"dd\n"), 0, 5, got);
+    ft_weight_read(ft_safetensors_find(file, "o\"dd\n"), 0, 5, got);
     check_float_near((double)got[0], 0x1p-24, 0);
     check_float_near((double)got[1], -0x1p-14, 0);
     check_float_near((double)got[2], 0x3FFp-24, 0);

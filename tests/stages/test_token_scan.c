@@ -5,7 +5,7 @@
 #include "runtime/memory/alloc.h"
 #include "runtime/random.h"
 #include "runtime/slice.h"
-#include "stages/nn/isa.h"
+#include "stages/nn/kernel/isa.h"
 #include "stages/text/token_scan.h"
 #include "tests/check.h"
 

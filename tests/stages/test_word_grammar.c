@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "stages/nn/isa.h"
+#include "stages/nn/kernel/isa.h"
 #include "stages/text/category.h"
 #include "stages/text/pattern.h"
 #include "tests/check.h"

@@ -7,7 +7,7 @@
 #include "runtime/memory/alloc.h"
 #include "runtime/random.h"
 #include "runtime/system/file.h"
-#include "stages/nn/isa.h"
+#include "stages/nn/kernel/isa.h"
 #include "stages/text/ascii_scan.h"
 #include "stages/text/split_words.h"
 #include "stages/text/tokenizer.h"

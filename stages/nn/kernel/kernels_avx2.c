@@ -1,5 +1,5 @@
 // The kernels with AVX2 and FMA: 6 rows by 16 columns are 12 of the 16 registers.
-#include "stages/nn/kernels.h"
+#include "stages/nn/kernel/kernels.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -39,7 +39,7 @@ static inline float v_sum(V x)
     return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
 }
 
-#include "stages/nn/vector_kernels.h"
+#include "stages/nn/kernel/vector_kernels.h"
 
 extern const ft_kernels ft_kernels_avx2;
 const ft_kernels ft_kernels_avx2 = {

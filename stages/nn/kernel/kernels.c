@@ -1,5 +1,5 @@
 // Picks the kernels of a level.
-#include "stages/nn/kernels.h"
+#include "stages/nn/kernel/kernels.h"
 
 extern const ft_kernels ft_kernels_generic;
 #if defined(__x86_64__)

@@ -6,7 +6,7 @@
 // cuts its rows into calls. Between levels bits may differ.
 #pragma once
 
-#include "stages/nn/isa.h"
+#include "stages/nn/kernel/isa.h"
 
 enum {
     FT_PANEL_COLUMNS = 32,  // Of packed weights.

@@ -5,7 +5,7 @@
 // Its kernels work on a few rows at a time, and not all of them add in the same order: with those
 // for Haswell and Zen rows 6 to 11 of every 12 differ from rows 0 to 5 in the last bit. So when it
 // is loaded we look for the largest height at which equal rows give equal bits, wherever they are.
-#include "stages/nn/blas.h"
+#include "stages/nn/kernel/blas.h"
 
 #include <dlfcn.h>
 #include <string.h>

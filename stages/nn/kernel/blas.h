@@ -3,7 +3,7 @@
 // Loaded when first asked for and never linked: its start costs as much as reading a small model.
 #pragma once
 
-#include "stages/nn/kernels.h"
+#include "stages/nn/kernel/kernels.h"
 
 enum { FT_BLAS_ROWS_MAX = 48 };
 

@@ -2,7 +2,7 @@
 //
 // The forced level is the one piece of global state: it is written before threads start and only
 // read after.
-#include "stages/nn/isa.h"
+#include "stages/nn/kernel/isa.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // The kernels in plain C: what runs where there is nothing better, and what the others are tested
 // against.
-#include "stages/nn/kernels.h"
+#include "stages/nn/kernel/kernels.h"
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 // The kernels with AVX-512: 14 rows by 32 columns are 28 of the 32 registers.
-#include "stages/nn/kernels.h"
+#include "stages/nn/kernel/kernels.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -27,7 +27,7 @@ typedef __m512 V;
     _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(limit), _CMP_LT_OQ), value)
 #define v_sum(x) _mm512_reduce_add_ps(x)
 
-#include "stages/nn/vector_kernels.h"
+#include "stages/nn/kernel/vector_kernels.h"
 
 extern const ft_kernels ft_kernels_avx512;
 const ft_kernels ft_kernels_avx512 = {

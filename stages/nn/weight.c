@@ -1,0 +1,131 @@
+// What is the same for tensors of all formats: their types, and values as floats.
+#define _DEFAULT_SOURCE  // madvise
+#include "stages/nn/weight.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+typedef struct weight_kind {
+    const char *name;
+    unsigned bits;
+} weight_kind;
+
+static const weight_kind kinds[FT_WEIGHT_KIND_COUNT] = {
+    [FT_WEIGHT_BOOL] = {"BOOL", 8},
+    [FT_WEIGHT_F4] = {"F4", 4},
+    [FT_WEIGHT_F6_E2M3] = {"F6_E2M3", 6},
+    [FT_WEIGHT_F6_E3M2] = {"F6_E3M2", 6},
+    [FT_WEIGHT_U8] = {"U8", 8},
+    [FT_WEIGHT_I8] = {"I8", 8},
+    [FT_WEIGHT_F8_E5M2] = {"F8_E5M2", 8},
+    [FT_WEIGHT_F8_E4M3] = {"F8_E4M3", 8},
+    [FT_WEIGHT_F8_E8M0] = {"F8_E8M0", 8},
+    [FT_WEIGHT_F8_E4M3FNUZ] = {"F8_E4M3FNUZ", 8},
+    [FT_WEIGHT_F8_E5M2FNUZ] = {"F8_E5M2FNUZ", 8},
+    [FT_WEIGHT_I16] = {"I16", 16},
+    [FT_WEIGHT_U16] = {"U16", 16},
+    [FT_WEIGHT_F16] = {"F16", 16},
+    [FT_WEIGHT_BF16] = {"BF16", 16},
+    [FT_WEIGHT_I32] = {"I32", 32},
+    [FT_WEIGHT_U32] = {"U32", 32},
+    [FT_WEIGHT_F32] = {"F32", 32},
+    [FT_WEIGHT_C64] = {"C64", 64},
+    [FT_WEIGHT_F64] = {"F64", 64},
+    [FT_WEIGHT_I64] = {"I64", 64},
+    [FT_WEIGHT_U64] = {"U64", 64},
+};
+
+const char *ft_weight_kind_name(ft_weight_kind kind)
+{
+    return kinds[kind].name;
+}
+
+bool ft_weight_kind_is_float(ft_weight_kind kind)
+{
+    return kind == FT_WEIGHT_F32 || kind == FT_WEIGHT_F16 || kind == FT_WEIGHT_BF16 ||
+           kind == FT_WEIGHT_F64;
+}
+
+unsigned ft_weight_kind_bits(ft_weight_kind kind)
+{
+    return kinds[kind].bits;
+}
+
+static float float_of_half(uint16_t half)
+{
+    const uint32_t sign = (uint32_t)(half & 0x8000U) << 16;
+    uint32_t exponent = (half >> 10) & 31U, fraction = half & 0x3FFU, bits;
+    float value;
+
+    if (exponent == 31) {
+        bits = sign | 0x7F800000U | fraction << 13;
+    } else if (exponent > 0) {
+        bits = sign | (exponent + 112) << 23 | fraction << 13;
+    } else {
+        value = (float)fraction * 0x1p-24F;  // Denormal or zero: exact.
+        memcpy(&bits, &value, sizeof(bits));
+        bits |= sign;
+    }
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+static float float_of_bfloat(uint16_t bfloat)
+{
+    const uint32_t bits = (uint32_t)bfloat << 16;
+    float value;
+
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+void ft_weight_read(const ft_weight *weight, size_t from, size_t count, float *out)
+{
+    const bool wide = weight->kind == FT_WEIGHT_F64;
+
+    FT_ASSERT(from <= weight->elements && count <= weight->elements - from);
+    if (weight->kind == FT_WEIGHT_F32) {
+        if (count > 0)
+            memcpy(out, weight->data + from * sizeof(float), count * sizeof(float));
+        return;
+    }
+    FT_ASSERT(ft_weight_kind_is_float(weight->kind));
+    for (size_t i = 0; i < count; i++) {
+        uint16_t half;
+        double number;
+        if (wide) {
+            memcpy(&number, weight->data + (from + i) * sizeof(number), sizeof(number));
+            out[i] = (float)number;
+            continue;
+        }
+        memcpy(&half, weight->data + (from + i) * sizeof(half), sizeof(half));
+        out[i] = weight->kind == FT_WEIGHT_F16 ? float_of_half(half) : float_of_bfloat(half);
+    }
+}
+
+const char *ft_weight_print_shape(const ft_weight *weight, char *out, size_t out_bytes)
+{
+    size_t at = 0;
+
+    at += (size_t)snprintf(out, out_bytes, "[");
+    for (size_t i = 0; i < weight->rank && at + 24 < out_bytes; i++)
+        at += (size_t)snprintf(out + at, out_bytes - at, "%s%" PRIu64, i ? ", " : "",
+                               weight->shape[i]);
+    snprintf(out + at, out_bytes - at, "]");
+    return out;
+}
+
+void ft_weight_forget(const ft_weight *weight)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = ((uintptr_t)weight->data + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)weight->data + (weight->end - weight->begin)) / page * page;
+
+    if (!weight->is_mapped || begin >= end)
+        return;
+    // A hint: when it is refused, the pages stay, and nothing else changes.
+    ft_ignore(madvise((void *)begin, end - begin, MADV_DONTNEED) == 0);
+}
