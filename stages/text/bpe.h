@@ -60,10 +60,11 @@ typedef struct ft_bpe {
     // Words may be given raw, by all that follows: as the bytes that the letters of a vocabulary
     // stand for, or as text with a space for each U+2581.
     bool takes_bytes, takes_spaces;
-    bool unique_sizes;              // An id has one size in bytes, raw_sizes[record].
+    bool unique_sizes;              // An id has one size in bytes: ft_bpe_raw_size.
     uint32_t byte_symbols[256];     // FT_BPE_NOTHING: of no piece, or not ASCII with takes_spaces.
     const ft_bpe_cell *byte_cells;  // [256 * 256]
-    const uint32_t *raw_sizes;
+    const uint8_t *raw_sizes;  // [raw_count] by id; 0: no piece, or one of more than 255 bytes.
+    size_t raw_count;
     const ft_bpe_word *words;  // [1 << (64 - word_shift)]
     unsigned word_shift;
     // Where text can be cut; NULL without takes_spaces.
@@ -90,6 +91,12 @@ bool ft_bpe_split_bytes(const ft_bpe *bpe, ft_slice word, ft_model_work *work, f
 // A model that takes_spaces; only ids, places are not those of the raw word.
 bool ft_bpe_split_spaces(const ft_bpe *bpe, ft_slice word, ft_model_work *work, ft_token_sink *sink,
                          ft_error *err) FT_MUST_CHECK;
+
+// Bytes of a word that is given raw for which a token stands; 0: its id does not say.
+static inline size_t ft_bpe_raw_size(const ft_bpe *bpe, int32_t id)
+{
+    return bpe->unique_sizes && (size_t)id < bpe->raw_count ? bpe->raw_sizes[id] : 0;
+}
 
 // Short words that are merged side by side: while one waits for the table of pairs, the others go
 // on.

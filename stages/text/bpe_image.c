@@ -83,7 +83,8 @@ static void transfer_raw(ft_bpe *bpe, ft_image *image)
 
     transfer_words(bpe, image);
     ft_image_table(image, &cells, (size_t)BYTES * BYTES, sizeof(*bpe->byte_cells), NULL, NULL);
-    ft_image_table(image, &raw_sizes, bpe->vocab->count, sizeof(*bpe->raw_sizes), NULL, NULL);
+    FT_IMAGE_FIELD(image, bpe->raw_count, FT_VOCAB_ID_MAX + 1);
+    ft_image_table(image, &raw_sizes, bpe->raw_count, sizeof(*bpe->raw_sizes), NULL, NULL);
     bpe->byte_cells = cells;
     bpe->raw_sizes = raw_sizes;
     if (!bpe->takes_spaces)

@@ -6,7 +6,7 @@
 #include "stages/text/unicode.h"
 
 #define SIGN FT_SLICE("\xe2\x96\x81")
-enum { BYTES = 256, ASCII = 128, SIGN_FIRST = 0xe2, SIGN_LAST = 0x81 };
+enum { BYTES = 256, ASCII = 128, SIZE_MOST = 255, SPARSE = 8 };
 
 // The bytes that a piece stands for; how many, 0 when some of its letters is none.
 static size_t raw_bytes(const ft_bpe *bpe, ft_slice text, uint8_t *out, size_t room)
@@ -89,7 +89,7 @@ static bool merges_to(const ft_bpe *bpe, ft_slice text, ft_model_work *work, int
 }
 
 // Pieces that are what their own bytes merge to, or are taken whole.
-static bool fill_words(word_builder *w, uint32_t *raw_sizes, ft_model_work *work, ft_error *err)
+static bool fill_words(word_builder *w, uint8_t *raw_sizes, ft_model_work *work, ft_error *err)
 {
     const ft_bpe *bpe = w->bpe;
     const ft_vocab *vocab = bpe->vocab;
@@ -100,7 +100,8 @@ static bool fill_words(word_builder *w, uint32_t *raw_sizes, ft_model_work *work
         uint8_t *raw = w->raws[w->count];
         size_t size = raw_bytes(bpe, text, raw, FT_BPE_KEY);
         bool whole = bpe->ignore_merges && size <= FT_BPE_WORD;
-        raw_sizes[i] = (uint32_t)size;
+        if (record->id >= 0 && (size_t)record->id < bpe->raw_count)
+            raw_sizes[record->id] = (uint8_t)(size <= SIZE_MOST ? size : 0);
         if (record->id < 0 || size == 0 || size > (bpe->ignore_merges ? FT_BPE_KEY : FT_BPE_WORD))
             continue;
         w->ids[w->count] = record->id;
@@ -124,6 +125,36 @@ static bool fill_words(word_builder *w, uint32_t *raw_sizes, ft_model_work *work
     return true;
 }
 
+// Room for a size of each id; none where ids are far apart.
+static uint8_t *make_sizes(ft_bpe *bpe, ft_arena *arena)
+{
+    int32_t highest = -1;
+
+    for (size_t i = 0; i < bpe->vocab->count; i++)
+        highest = bpe->vocab->records[i].id > highest ? bpe->vocab->records[i].id : highest;
+    bpe->raw_count = (size_t)(highest + 1);
+    if (bpe->raw_count > SPARSE * bpe->vocab->count)
+        bpe->raw_count = 0;
+    return ft_arena_zero(arena, bpe->raw_count + 1, 1);
+}
+
+// With a space for each sign: whether every merge makes of two sizes their sum. Then those of the
+// tokens of a text add up to its own.
+static bool sizes_add_up(const ft_bpe *bpe)
+{
+    for (size_t i = 0; i < (size_t)1 << (64 - bpe->pair_shift); i++) {
+        const ft_bpe_pair *pair = &bpe->pairs[i];
+        if (pair->key == UINT64_MAX)
+            continue;
+        size_t left = ft_bpe_raw_size(bpe, (int32_t)(pair->key >> 32));
+        size_t right = ft_bpe_raw_size(bpe, (int32_t)pair->key);
+        if (left == 0 || right == 0 ||
+            left + right != ft_bpe_raw_size(bpe, (int32_t)pair->cell.merged))
+            return false;
+    }
+    return true;
+}
+
 static bool build_words(ft_bpe *bpe, ft_arena *arena, ft_error *err)
 {
     size_t count = bpe->vocab->count;
@@ -133,7 +164,7 @@ static bool build_words(ft_bpe *bpe, ft_arena *arena, ft_error *err)
         bits++;
     ft_bpe_cell *cells = ft_arena_aligned(arena, sizeof(*cells) * BYTES * BYTES, 64);
     ft_bpe_word *words = ft_arena_aligned(arena, sizeof(*words) << bits, 64);
-    uint32_t *raw_sizes = ft_arena_alloc(arena, (count + 1) * sizeof(*raw_sizes));
+    uint8_t *raw_sizes = make_sizes(bpe, arena);
     if (!cells || !words || !raw_sizes)
         return ft_fail_nomem(err, sizeof(*words) << bits);
     memset(cells, 0xff, sizeof(*cells) * BYTES * BYTES);  // FT_BPE_NOTHING
@@ -150,6 +181,10 @@ static bool build_words(ft_bpe *bpe, ft_arena *arena, ft_error *err)
     ft_model_work work = {0};
     bool done = fill_words(&w, raw_sizes, &work, err);
     ft_buffer_unref(work.buffer);
+    for (unsigned byte = 0; bpe->takes_spaces && byte < BYTES; byte++)
+        if ((size_t)bpe->byte_tokens[byte] < bpe->raw_count)
+            raw_sizes[bpe->byte_tokens[byte]] = 1;
+    bpe->unique_sizes &= !bpe->takes_spaces || (!bpe->user_defined && sizes_add_up(bpe));
     return done;
 }
 
@@ -222,8 +257,7 @@ static void set_spaces(ft_bpe *bpe)
             symbol = (uint32_t)bpe->byte_tokens[byte];
         bpe->byte_symbols[byte] = symbol < FT_BPE_PHANTOM ? symbol : FT_BPE_NOTHING;
     }
-    bpe->takes_spaces = true;
-    bpe->unique_sizes = false;
+    bpe->takes_spaces = bpe->unique_sizes = true;
 }
 
 static void join(ft_token_joins joins[BYTES], unsigned left, unsigned right)

@@ -59,7 +59,7 @@ void ft_tokens_finish(ft_tokens *tokens)
 bool ft_tokens_reserve(ft_tokens *tokens, size_t more, ft_error *err)
 {
     return ft_ids_reserve(&tokens->ids, more, err) &&
-           (!tokens->has_places || (ft_ids_reserve(&tokens->spans, 2 * more, err) &&
-                                    ft_ids_reserve(&tokens->words, more, err))) &&
+           (!tokens->has_places || ft_ids_reserve(&tokens->spans, 2 * more, err)) &&
+           (!tokens->has_words || ft_ids_reserve(&tokens->words, more + FT_TOKENS_SLACK, err)) &&
            (!tokens->has_spaces || ft_ids_reserve(&tokens->spaces, more, err));
 }

@@ -1,6 +1,8 @@
 // One word after the other. Most are one token, which stands where the word does.
 #include "stages/text/placer.h"
 
+#include <string.h>
+
 #include "stages/text/byte_level.h"
 #include "stages/text/tokenizer_parts.h"
 #include "stages/text/unicode.h"
@@ -73,18 +75,72 @@ static inline int32_t count_spaces(const uint8_t *bytes, size_t size)
 
 // ---- places ----
 
+// How many tokens have a place.
+static size_t placed(const ft_tokens *out)
+{
+    return out->spans.count / 2;
+}
+
+// The places of the next tokens.
+static ft_span *span_behind(const ft_tokens *out)
+{
+    return (ft_span *)(void *)(ft_ids_data(&out->spans) + out->spans.count);
+}
+
+// Whether the bytes [from, to) of the coder's text stand for themselves, all of them as far from
+// where they are in the given text: `*out_start` from where the text begins.
+static bool is_kept(const ft_placer *p, size_t from, size_t to, uint32_t *out_start)
+{
+    ft_origins *origins = p->origins;
+
+    *out_start = p->start;
+    if (!origins)
+        return true;
+    if (origins->count == 0 || origins->ends_at_last)
+        return false;
+    const ft_change *change = ft_origins_seek(origins, from);
+    const size_t behind = (size_t)change->at + change->size;
+    *out_start = change->span.end - (uint32_t)behind;
+    return from >= behind && (origins->cursor + 1 == origins->count || change[1].at >= to);
+}
+
+static void number_words(ft_placer *p, const uint32_t *counts, size_t count)
+{
+    ft_ids *words = &p->out->words;
+    int32_t *data = ft_ids_data(words);
+    size_t at = words->count;
+
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < counts[i]; k += FT_TOKENS_SLACK)
+            for (size_t n = 0; n < FT_TOKENS_SLACK; n++)
+                data[at + k + n] = p->word;
+        at += counts[i];
+        p->word += !p->is_one_word;
+    }
+    words->count = at;
+}
+
+// Words at work.
+typedef struct place {
+    ft_placer *placer;
+    const uint8_t *bytes;
+    uint32_t start;   // Where the coder's text begins, unless `is_changed`.
+    bool is_changed;  // Origins say where.
+    bool as_bytes;    // The model was given bytes.
+    bool has_spaces;
+} place;
+
 // The place of the bytes [from, to) of a word, which are characters as a whole.
-FT_ALWAYS_INLINE ft_span find_span(ft_placer *p, ft_placed_word word, size_t from, size_t to,
-                                   bool is_changed)
+FT_ALWAYS_INLINE ft_span find_span(const place *w, ft_placed_word word, size_t from, size_t to)
 {
     const size_t head = word.head;
     size_t start = from < head ? word.head_at : word.from + from - head;
     size_t end = to <= head ? word.head_at + word.head_size : word.from + to - head;
 
-    if (!is_changed)
-        return (ft_span){p->start + (uint32_t)start, p->start + (uint32_t)end};
-    uint32_t first = ft_origins_start(p->origins, start);
-    return (ft_span){first, ft_origins_end(p->origins, end)};
+    if (!w->is_changed)
+        return (ft_span){w->start + (uint32_t)start, w->start + (uint32_t)end};
+    uint32_t first = ft_origins_start(w->placer->origins, start);
+    return (ft_span){first, ft_origins_end(w->placer->origins, end)};
 }
 
 static bool is_inside(uint8_t byte)
@@ -92,24 +148,23 @@ static bool is_inside(uint8_t byte)
     return (byte & 0xc0) == 0x80;
 }
 
-// The same for bytes that may be a part of a character.
-static ft_span find_part(ft_placer *p, const uint8_t *bytes, ft_placed_word word, size_t from,
+// The same for bytes, which are at `bytes`, that may be a part of a character.
+static ft_span find_part(const place *w, const uint8_t *bytes, ft_placed_word word, size_t from,
                          size_t to)
 {
     const size_t head = word.head, size = head + word.to - word.from;
+    const ft_placer *p = w->placer;
 
-    if (p->text)
+    if (w->is_changed && p->text)
         return ft_origins_of(p->origins, p->text->bytes, p->text->size,
                              from < head ? word.head_at : word.from + from - head,
                              to <= head ? word.head_at + (size_t)word.head_size
                                         : word.from + to - head);
-    if (p->origins)
-        return find_span(p, word, from, to, true);
-    while (from > 0 && is_inside(bytes[from]))
+    while (!w->is_changed && from > 0 && is_inside(bytes[from]))
         from--;
-    while (to < size && is_inside(bytes[to]))
+    while (!w->is_changed && to < size && is_inside(bytes[to]))
         to++;
-    return find_span(p, word, from, to, false);
+    return find_span(w, word, from, to);
 }
 
 // What the parts of a word become.
@@ -119,23 +174,24 @@ typedef struct parts {
     size_t size;  // Its bytes, those of its head too.
     const int32_t *ids;
     size_t count;
-    bool as_bytes;  // The model was given bytes.
 } parts;
 
-static void put_part(ft_placer *p, const parts *one, size_t index, size_t from, size_t to)
+static void put_part(const place *w, const parts *one, size_t index, size_t from, size_t to)
 {
-    ft_tokens *out = p->out;
+    ft_tokens *out = w->placer->out;
 
-    if (out->has_spaces)
+    if (w->has_spaces)
         ft_ids_data(&out->spaces)[out->spaces.count++] =
-            one->as_bytes && to > from ? count_spaces(one->bytes + from, to - from)
-                                       : ft_tokenizer_spaces(p->tokenizer, one->ids[index]);
-    ft_tokens_place(out, find_part(p, one->bytes, one->word, from, to), p->word);
+            w->as_bytes && to > from ? count_spaces(one->bytes + from, to - from)
+                                     : ft_tokenizer_spaces(w->placer->tokenizer, one->ids[index]);
+    span_behind(out)[0] = find_part(w, one->bytes, one->word, from, to);
+    out->spans.count += 2;
 }
 
 // The model cuts the word again.
-static bool place_again(ft_placer *p, const parts *one, ft_error *err)
+static bool place_again(const place *w, const parts *one, ft_error *err)
 {
+    ft_placer *p = w->placer;
     const ft_token_model *model = p->tokenizer->model;
     const ft_slice word = {(const char *)one->bytes, one->size};
     size_t count, room = ft_token_model_room(model, one->size);
@@ -153,60 +209,57 @@ static bool place_again(ft_placer *p, const parts *one, ft_error *err)
             return false;
     }
     ft_model_token *found = p->found->data;
-    if (!(one->as_bytes
-              ? ft_token_model_byte_split(model, p->scratch, word, found, room, &count, err)
-              : ft_token_model_split(model, p->scratch, word, found, room, &count, err)))
+    if (!(w->as_bytes ? ft_token_model_byte_split(model, p->scratch, word, found, room, &count, err)
+                      : ft_token_model_split(model, p->scratch, word, found, room, &count, err)))
         return false;
     // Of a model as it is built they are the same; a compiled file may say anything.
     if (count != one->count)
         return ft_fail(err, FT_ERROR_DATA, "a word gives %zu tokens once and %zu again", one->count,
                        count);
     for (size_t i = 0; i < count; i++)
-        put_part(p, one, i, found[i].start, found[i].end);
+        put_part(w, one, i, found[i].start, found[i].end);
     return true;
 }
 
 // Sizes of the tokens of a word add up to its own; one that is not known is what is left.
-static bool place_parts(ft_placer *p, const parts *one, ft_error *err)
+static bool place_parts(const place *w, const parts *one, ft_error *err)
 {
     enum { MOST = 64 };
-    const ft_token_model *model = p->tokenizer->model;
+    const ft_token_model *model = w->placer->tokenizer->model;
     uint32_t sizes[MOST];
     size_t sum = 0, unknown = SIZE_MAX, at = 0;
 
     if (one->count > MOST)
-        return place_again(p, one, err);
+        return place_again(w, one, err);
     for (size_t i = 0; i < one->count; i++) {
-        sizes[i] = ft_token_model_size_of(model, one->ids[i], i == 0, one->as_bytes);
+        sizes[i] = ft_token_model_size_of(model, one->ids[i], i == 0, w->as_bytes);
         sum += sizes[i];
         if (sizes[i] == 0 && unknown != SIZE_MAX)
-            return place_again(p, one, err);
+            return place_again(w, one, err);
         unknown = sizes[i] == 0 ? i : unknown;
     }
     if (unknown != SIZE_MAX ? sum >= one->size : sum != one->size)
-        return place_again(p, one, err);
+        return place_again(w, one, err);
     if (unknown != SIZE_MAX)
         sizes[unknown] = (uint32_t)(one->size - sum);
     for (size_t i = 0; i < one->count; i++) {
-        put_part(p, one, i, at, at + sizes[i]);
+        put_part(w, one, i, at, at + sizes[i]);
         at += sizes[i];
     }
     return true;
 }
 
 // `words`, or (NULL) those that end at `ends` behind `from`.
-FT_ALWAYS_INLINE bool place_all(ft_placer *p, const uint8_t *bytes, const ft_placed_word *words,
-                                size_t from, const uint32_t *ends, const uint32_t *counts,
-                                size_t count, bool is_changed, bool has_spaces, ft_error *err)
+FT_ALWAYS_INLINE bool place_words(const place *w, const ft_placed_word *words, size_t from,
+                                  const uint32_t *ends, const uint32_t *counts, size_t count,
+                                  ft_error *err)
 {
+    ft_placer *p = w->placer;
     ft_tokens *out = p->out;
-    const ft_token_model *model = p->tokenizer->model;
-    const bool as_bytes = words == NULL, is_whole = ft_token_model_is_whole(model, as_bytes);
-    const size_t more = out->ids.count - out->words.count;
+    const bool is_whole = ft_token_model_is_whole(p->tokenizer->model, w->as_bytes);
+    const int32_t *ids = ft_ids_data(&out->ids) + placed(out);
+    ft_span *span = span_behind(out);
 
-    if (!ft_tokens_reserve(out, more, err))
-        return false;
-    const int32_t *ids = ft_ids_data(&out->ids) + out->words.count;
     for (size_t i = 0, at = 0; i < count; i++) {
         ft_placed_word word;
         if (words) {
@@ -217,52 +270,160 @@ FT_ALWAYS_INLINE bool place_all(ft_placer *p, const uint8_t *bytes, const ft_pla
         }
         const size_t size = word.head + word.to - word.from;
         if (FT_LIKELY(counts[i] == 1 && is_whole)) {
-            if (has_spaces)
+            if (w->has_spaces)
                 ft_ids_data(&out->spaces)[out->spaces.count++] =
-                    as_bytes ? count_spaces(bytes + at, size)
-                             : ft_tokenizer_spaces(p->tokenizer, ids[0]);
-            ft_tokens_place(out, find_span(p, word, 0, size, is_changed), p->word);
+                    w->as_bytes ? count_spaces(w->bytes + at, size)
+                                : ft_tokenizer_spaces(p->tokenizer, ids[0]);
+            *span++ = find_span(w, word, 0, size);
         } else {
-            const parts one = {bytes + at, word, size, ids, counts[i], as_bytes};
-            if (!place_parts(p, &one, err))
+            const parts one = {w->bytes + at, word, size, ids, counts[i]};
+            out->spans.count += 2 * (size_t)(span - span_behind(out));
+            if (!place_parts(w, &one, err))
                 return false;
+            span = span_behind(out);
         }
-        p->word += !p->is_one_word;
         ids += counts[i];
         at += size;
     }
+    out->spans.count += 2 * (size_t)(span - span_behind(out));
+    if (out->has_words)
+        number_words(p, counts, count);
     return true;
+}
+
+static bool make_room(ft_placer *p, ft_error *err)
+{
+    return ft_tokens_reserve(p->out, p->out->ids.count - placed(p->out), err);
 }
 
 bool ft_placer_add(ft_placer *p, const uint8_t *bytes, const ft_placed_word *words,
                    const uint32_t *counts, size_t count, ft_error *err)
 {
-    if (!p->origins && !p->out->has_spaces)
-        return place_all(p, bytes, words, 0, NULL, counts, count, false, false, err);
-    return place_all(p, bytes, words, 0, NULL, counts, count, p->origins != NULL,
-                     p->out->has_spaces, err);
+    place w = {.placer = p, .bytes = bytes, .has_spaces = p->out->has_spaces};
+
+    if (count == 0)
+        return true;
+    const size_t from = words[0].head ? words[0].head_at : words[0].from;
+    w.is_changed = !is_kept(p, from, words[count - 1].to, &w.start);
+    if (!make_room(p, err))
+        return false;
+    if (w.is_changed || w.has_spaces)
+        return place_words(&w, words, 0, NULL, counts, count, err);
+    const place plain = {.placer = p, .bytes = bytes, .start = w.start};
+    return place_words(&plain, words, 0, NULL, counts, count, err);
+}
+
+// ---- words that stand side by side ----
+
+static bool is_ascii(const uint8_t *bytes, size_t size)
+{
+    uint64_t seen = 0, last = 0;
+
+    while (size >= sizeof(last)) {
+        memcpy(&last, bytes, sizeof(last));
+        seen |= last;
+        bytes += sizeof(last);
+        size -= sizeof(last);
+    }
+    while (size-- > 0)
+        seen |= *bytes++;
+    return !(seen & UINT64_C(0x8080808080808080));
+}
+
+// Spans of tokens that are parts of characters become those of the characters.
+static void widen(const uint8_t *bytes, size_t size, uint32_t start, ft_span *spans, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t from = spans[i].start - start, to = spans[i].end - start;
+        if (FT_LIKELY(!is_inside(bytes[from]) && !is_inside(bytes[to])))
+            continue;
+        while (from > 0 && is_inside(bytes[from]))
+            from--;
+        while (to < size && is_inside(bytes[to]))
+            to++;
+        spans[i] = (ft_span){start + (uint32_t)from, start + (uint32_t)to};
+    }
+}
+
+// Tokens of `size` bytes from `start` on, by their sizes; there is room. False: it cannot.
+static bool place_by_size(ft_placer *p, const uint8_t *bytes, size_t size, uint32_t start,
+                          const uint32_t *counts, size_t count)
+{
+    ft_tokens *out = p->out;
+    const size_t from = placed(out), more = out->ids.count - from;
+    ft_span *spans = span_behind(out);
+
+    if (!ft_token_model_add_up(p->tokenizer->model, ft_ids_data(&out->ids) + from, more, start,
+                               spans, size))
+        return false;
+    for (size_t i = 0; out->has_spaces && i < more; i++)
+        ft_ids_data(&out->spaces)[out->spaces.count++] =
+            count_spaces(bytes + (spans[i].start - start), spans[i].end - spans[i].start);
+    if (!is_ascii(bytes, size))
+        widen(bytes, size, start, spans, more);
+    out->spans.count += 2 * more;
+    if (out->has_words)
+        number_words(p, counts, count);
+    return true;
 }
 
 bool ft_placer_add_cut(ft_placer *p, const uint8_t *bytes, size_t from, const uint32_t *ends,
                        const uint32_t *counts, size_t count, ft_error *err)
 {
-    if (p->origins)
-        return place_all(p, bytes, NULL, from, ends, counts, count, true, p->out->has_spaces, err);
-    if (p->out->has_spaces)
-        return place_all(p, bytes, NULL, from, ends, counts, count, false, true, err);
-    return place_all(p, bytes, NULL, from, ends, counts, count, false, false, err);
+    place w = {.placer = p, .bytes = bytes, .as_bytes = true, .has_spaces = p->out->has_spaces};
+    const size_t size = ends[count - 1];
+
+    if (!make_room(p, err))
+        return false;
+    w.is_changed = !is_kept(p, from, from + size, &w.start);
+    return (!w.is_changed &&
+            place_by_size(p, bytes, size, w.start + (uint32_t)from, counts, count)) ||
+           place_words(&w, NULL, from, ends, counts, count, err);
+}
+
+bool ft_placer_add_spaced(ft_placer *p, const uint8_t *bytes, size_t from, bool has_front,
+                          const uint32_t *ends, const uint32_t *counts, size_t count,
+                          bool *out_fits, ft_error *err)
+{
+    ft_tokens *out = p->out;
+    const size_t first = 2 * placed(out);
+    const uint32_t start = p->start + (uint32_t)from;
+
+    if (!make_room(p, err))
+        return false;
+    *out_fits = place_by_size(p, bytes, ends[count - 1], start - has_front, counts, count);
+    if (!has_front || out->spans.count == first)
+        return true;
+    // What is put in front has the place of the first character, as what begins with it has.
+    int32_t *span = ft_ids_data(&out->spans) + first;
+    size_t width = 1;
+    if ((uint32_t)span[1] == start)
+        ft_unicode_next(bytes, &width);
+    span[0] = (int32_t)start;
+    span[1] += (int32_t)width - 1;
+    return true;
+}
+
+void ft_placer_forget(ft_placer *p, size_t count)
+{
+    ft_tokens *out = p->out;
+
+    out->spans.count = 2 * count;
+    if (out->has_words)
+        out->words.count = count;
+    if (out->has_spaces)
+        out->spaces.count = count;
 }
 
 bool ft_placer_add_token(ft_placer *p, ft_span given, ft_error *err)
 {
     ft_tokens *out = p->out;
-    size_t at = out->words.count;
 
     if (!ft_tokens_reserve(out, 1, err))
         return false;
     if (out->has_spaces)
         ft_ids_data(&out->spaces)[out->spaces.count++] =
-            ft_tokenizer_spaces(p->tokenizer, ft_ids_data(&out->ids)[at]);
+            ft_tokenizer_spaces(p->tokenizer, ft_ids_data(&out->ids)[placed(out)]);
     ft_tokens_place(out, given, p->word++);
     return true;
 }

@@ -38,10 +38,18 @@ typedef struct ft_placed_word {
 // bytes behind `bytes` may be read.
 bool ft_placer_add(ft_placer *placer, const uint8_t *bytes, const ft_placed_word *words,
                    const uint32_t *counts, size_t count, ft_error *err) FT_MUST_CHECK;
-// The same for words that stand side by side in the coder's text from `from` on: word i ends
-// `ends[i]` behind that.
+// The same for words that stand side by side in the coder's text from `from` on, and were given to
+// the model as bytes: word i ends `ends[i]` behind that.
 bool ft_placer_add_cut(ft_placer *placer, const uint8_t *bytes, size_t from, const uint32_t *ends,
                        const uint32_t *counts, size_t count, ft_error *err) FT_MUST_CHECK;
+// The same for words that were given with a space for each sign (ft_token_model_adds_up), of the
+// given text from `from` on; a space that is not there is in front of `bytes` where `has_front`.
+// `*out_fits` false: the text has signs of its own, which a token takes for spaces.
+bool ft_placer_add_spaced(ft_placer *placer, const uint8_t *bytes, size_t from, bool has_front,
+                          const uint32_t *ends, const uint32_t *counts, size_t count,
+                          bool *out_fits, ft_error *err) FT_MUST_CHECK;
+// Only the first `count` tokens have places, and these are of the word at work or before.
+void ft_placer_forget(ft_placer *placer, size_t count);
 // An added token, whose id has been added.
 bool ft_placer_add_token(ft_placer *placer, ft_span given, ft_error *err) FT_MUST_CHECK;
 

@@ -272,20 +272,24 @@ static bool add_joined(ft_space_coder *coder, ft_slice text, size_t enough, ft_i
     return true;
 }
 
-bool ft_space_coder_is_raw(const ft_space_coder *coder)
+bool ft_space_coder_is_raw(const ft_space_coder *coder, bool with_places)
 {
-    return coder->is_raw;
+    return coder->is_raw && (!with_places || ft_token_model_adds_up(coder->model));
 }
 
 bool ft_space_coder_add_raw(ft_space_coder *coder, ft_slice text, size_t enough, ft_ids *ids,
-                            ft_error *err)
+                            ft_placer *placer, bool *out_done, ft_error *err)
 {
     uint32_t ends[CUT_WORDS], counts[CUT_WORDS];
     size_t from = 0, added;
     size_t front = coder->has_prefix;  // Spaces that are put in front.
+    const size_t before = ids->count;
 
     if (text.size > UINT32_MAX - 1)
         return too_large(text, err);
+    if (placer)
+        placer->is_one_word = true;
+    *out_done = true;
     while (from < text.size && ids->count < enough) {
         size_t count =
             front ? cut_words(coder->joins, text, from, ' ', ends)
@@ -303,9 +307,19 @@ bool ft_space_coder_add_raw(ft_space_coder *coder, ft_slice text, size_t enough,
                                        err))
             return false;
         ids->count += added;
+        if (placer && !ft_placer_add_spaced(placer, (const uint8_t *)block, from, front > 0, ends,
+                                            counts, count, out_done, err))
+            return false;
+        if (!*out_done) {
+            ids->count = before;
+            ft_placer_forget(placer, before);
+            return true;
+        }
         from += size;
         front = 0;
     }
+    if (placer)
+        placer->word++;
     return true;
 }
 

@@ -29,8 +29,9 @@ void ft_space_coder_destroy(ft_space_coder *coder);
 bool ft_space_coder_add(ft_space_coder *coder, ft_slice text, size_t at, size_t enough, ft_ids *ids,
                         ft_placer *placer, ft_error *err) FT_MUST_CHECK;
 
-// Whether a text need not be normalised, where none of its normalised form is asked for: all that
-// would happen to it is that the sign takes the place of spaces, and stands in front.
-bool ft_space_coder_is_raw(const ft_space_coder *coder);
+// Whether a text need not be normalised: all that would happen to it is that the sign takes the
+// place of spaces, and stands in front; with places, also that they follow from the ids.
+// `*out_done` false: nothing has been added, since the text has signs of its own.
+bool ft_space_coder_is_raw(const ft_space_coder *coder, bool with_places);
 bool ft_space_coder_add_raw(ft_space_coder *coder, ft_slice text, size_t enough, ft_ids *ids,
-                            ft_error *err) FT_MUST_CHECK;
+                            ft_placer *placer, bool *out_done, ft_error *err) FT_MUST_CHECK;

@@ -23,6 +23,7 @@ static void open_tokens(ft_text_encoder *encoder, ft_tokens *tokens, ft_account 
 
     ft_tokens_init(tokens, account);
     tokens->has_places = encoder->settings.columns & PLACES;
+    tokens->has_words = encoder->settings.columns & FT_ENCODE_WORD_IDS;
     tokens->has_spaces = post->trim_offsets && (encoder->settings.columns & FT_ENCODE_OFFSETS);
 }
 

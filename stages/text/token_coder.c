@@ -154,16 +154,22 @@ static bool add_bert(ft_token_coder *coder, ft_slice text, ft_error *err)
 
 // ---- byte-level BPE, and words with SentencePiece's sign ----
 
+// What comes is the given text itself, from `start` on.
+static void place_given(ft_token_coder *coder, size_t start)
+{
+    if (!coder->places)
+        return;
+    coder->places->origins = NULL;
+    coder->places->text = NULL;
+    coder->places->start = (uint32_t)start;
+}
+
 // `start`: where the part stands in the text.
 static bool normalize_part(ft_token_coder *coder, size_t start, ft_slice *part, ft_error *err)
 {
     const ft_definition *definition = &coder->tokenizer->definition;
 
-    if (coder->places) {
-        coder->places->origins = NULL;
-        coder->places->text = NULL;
-        coder->places->start = (uint32_t)start;
-    }
+    place_given(coder, start);
     if (definition->normalize_count == 0 && coder->bytes)
         return true;
     coder->part.has_spans = coder->spare.has_spans = coder->places != NULL;
@@ -200,9 +206,16 @@ static bool add_part(ft_token_coder *coder, size_t start, ft_slice part, ft_erro
     const ft_added_token *token;
     ft_slice before;
 
-    if (!coder->places && coder->spaced && walk.set->count == 0 &&
-        ft_space_coder_is_raw(coder->spaced))
-        return ft_space_coder_add_raw(coder->spaced, part, coder->enough, coder->ids, err);
+    if (coder->spaced && walk.set->count == 0 &&
+        ft_space_coder_is_raw(coder->spaced, coder->places != NULL)) {
+        bool done;
+        place_given(coder, start);
+        if (!ft_space_coder_add_raw(coder->spaced, part, coder->enough, coder->ids, coder->places,
+                                    &done, err))
+            return false;
+        if (done)
+            return true;
+    }
     if (!normalize_part(coder, start, &part, err))
         return false;
     walk.text = part;

@@ -7,7 +7,7 @@
 #include "runtime/memory/alloc.h"
 #include "stages/text/token_scan.h"
 
-enum { ALIGNMENT = 64, BUILD_BYTES = 32, VERSION = 1, PIECE_BYTES = 1 << 15 };
+enum { ALIGNMENT = 64, BUILD_BYTES = 32, VERSION = 2, PIECE_BYTES = 1 << 15 };
 #define BYTES_MAX ((size_t)1 << 31)
 
 typedef struct image_head {

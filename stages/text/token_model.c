@@ -636,12 +636,11 @@ static bool is_byte_token(ft_slice text)
 uint32_t ft_token_model_size_of(const ft_token_model *model, int32_t id, bool is_first,
                                 bool as_bytes)
 {
+    if (as_bytes)
+        return (uint32_t)ft_bpe_raw_size(&model->bpe, id);
     size_t at = ft_vocab_record_of(&model->vocab, id);
-
     if (at >= model->vocab.count || !model->has_sizes)
         return 0;
-    if (as_bytes)
-        return model->bpe.unique_sizes ? model->bpe.raw_sizes[at] : 0;
     const ft_vocab_record *record = &model->vocab.records[at];
     if (id == model->unknown)
         return 0;
@@ -658,6 +657,24 @@ bool ft_token_model_is_whole(const ft_token_model *model, bool as_bytes)
     return model->kind != FT_MODEL_BPE || as_bytes || model->unknown >= 0;
 }
 
+bool ft_token_model_add_up(const ft_token_model *model, const int32_t *ids, size_t count,
+                           uint32_t start, ft_span *spans, size_t size)
+{
+    const uint8_t *sizes = model->bpe.raw_sizes;
+    const size_t known =
+        model->kind == FT_MODEL_BPE && model->bpe.unique_sizes ? model->bpe.raw_count : 0;
+    size_t sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (FT_UNLIKELY((size_t)ids[i] >= known))
+            return false;
+        uint32_t from = start + (uint32_t)sum;
+        sum += sizes[ids[i]];
+        spans[i] = (ft_span){from, start + (uint32_t)sum};
+    }
+    return sum == size;
+}
+
 // Ids by the cache; the place of each follows from its size.
 bool ft_token_model_byte_split(const ft_token_model *model, ft_model_scratch *scratch,
                                ft_slice word, ft_model_token *out, size_t room, size_t *out_count,
@@ -667,22 +684,27 @@ bool ft_token_model_byte_split(const ft_token_model *model, ft_model_scratch *sc
     int32_t ids[KEY_LONG];
     uint32_t at = 0;
 
-    if (word.size > KEY_LONG || word.size > room || !bpe->unique_sizes) {
-        ft_token_sink sink = {.tokens = out, .room = room};
-        return ft_bpe_split_bytes(bpe, word, &scratch->work, &sink, err) &&
-               check_room(&sink, out_count, err);
-    }
-    if (!ft_token_model_byte_ids(model, scratch, word, ids, KEY_LONG, out_count, err))
+    bool is_known = word.size <= KEY_LONG && word.size <= room && bpe->unique_sizes;
+    if (is_known && !ft_token_model_byte_ids(model, scratch, word, ids, KEY_LONG, out_count, err))
         return false;
-    for (size_t i = 0; i < *out_count; i++) {
-        size_t record = ft_vocab_record_of(&model->vocab, ids[i]), rest = word.size - at;
-        size_t size = record < model->vocab.count ? bpe->raw_sizes[record] : 0;
+    for (size_t i = 0; is_known && i < *out_count; i++) {
+        size_t size = ft_bpe_raw_size(bpe, ids[i]), rest = word.size - at;
         // A compiled file may say anything of sizes.
         uint32_t end = at + (uint32_t)(size < rest ? size : rest);
         out[i] = (ft_model_token){.id = ids[i], .start = at, .end = end};
         at = end;
+        is_known = size > 0;
     }
-    return true;
+    if (is_known)
+        return true;
+    ft_token_sink sink = {.tokens = out, .room = room};
+    return ft_bpe_split_bytes(bpe, word, &scratch->work, &sink, err) &&
+           check_room(&sink, out_count, err);
+}
+
+bool ft_token_model_adds_up(const ft_token_model *model)
+{
+    return model->kind == FT_MODEL_BPE && model->bpe.takes_spaces && model->bpe.unique_sizes;
 }
 
 bool ft_token_model_begins_at_sign(const ft_token_model *model)

@@ -4,6 +4,7 @@
 
 #include "runtime/memory/account.h"
 #include "stages/text/definition.h"
+#include "stages/text/token.h"
 
 typedef struct ft_token_model ft_token_model;
 typedef struct ft_model_scratch ft_model_scratch;
@@ -71,6 +72,12 @@ bool ft_token_model_byte_words(const ft_token_model *model, ft_model_scratch *sc
 // and add up to the word's says that they are right.
 uint32_t ft_token_model_size_of(const ft_token_model *model, int32_t id, bool is_first,
                                 bool as_bytes);
+// The places, from `start` on, of tokens of words that were given as bytes and stand side by side,
+// `size` bytes together. False: sizes do not say, and `spans` holds anything.
+bool ft_token_model_add_up(const ft_token_model *model, const int32_t *ids, size_t count,
+                           uint32_t start, ft_span *spans, size_t size) FT_MUST_CHECK;
+// Whether ft_token_model_add_up says it of all texts that are given with a space for each sign.
+bool ft_token_model_adds_up(const ft_token_model *model);
 // Whether the token of a word that is one token stands for all of the word.
 bool ft_token_model_is_whole(const ft_token_model *model, bool as_bytes);
 
