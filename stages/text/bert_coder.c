@@ -10,9 +10,8 @@
 #include "runtime/memory/alloc.h"
 #include "stages/text/word_cache.h"
 
-// One block of 64 bytes gives at most 64 words; BLOCK_IDS ids are reserved for it, four being
-// written at a time.
-enum { CHUNK = 16384, BLOCK_IDS = 64 * FT_WORD_SHORT_IDS + 8, SEEN_MAX = 63 };
+// A block of 64 bytes gives at most 64 words.
+enum { CHUNK = 16384, SLACK_IDS = 4, SEEN_MAX = 63 };
 
 struct ft_bert_coder {
     const ft_wordpiece *model;
@@ -23,6 +22,9 @@ struct ft_bert_coder {
     ft_marked_text text;
     ft_bert bert;
     ft_origins origins;
+    // Where the ids of a word end that was split last, unless it was long.
+    uint32_t ends[FT_WORD_LONG];
+    bool has_ends;
     // Of the text at work:
     ft_ids *ids;
     ft_placer *placer;  // NULL: ids alone.
@@ -121,62 +123,76 @@ static void add_ids(ft_ids *ids, const int32_t *from, size_t count)
     ids->count += count;
 }
 
-// Splits a word by the model. `*out_ids` points to the ids, which have been added.
-static bool split_word(ft_bert_coder *coder, const word *one, const int32_t **out_ids,
-                       size_t *out_count, ft_error *err)
+// Splits a word by the model. The ids, which are returned, have been added.
+static const int32_t *split_word(ft_bert_coder *coder, const word *one, size_t *out_count)
 {
     ft_ids *ids = coder->ids;
-
-    if (!ft_ids_reserve(ids, one->size + BLOCK_IDS, err))
-        return false;
     int32_t *out = ft_ids_data(ids) + ids->count;
-    *out_count =
-        ft_wordpiece_split(coder->model, coder->text.bytes + one->from, one->size, out, NULL);
-    *out_ids = out;
+    coder->has_ends = one->size <= FT_WORD_LONG;
+    *out_count = ft_wordpiece_split(coder->model, coder->text.bytes + one->from, one->size, out,
+                                    coder->has_ends ? coder->ends : NULL);
     ids->count += *out_count;
-    return true;
+    return out;
 }
 
 // A word of 17 to 32 bytes, or a shorter one of more than three ids.
-static bool add_long_word(ft_bert_coder *coder, const word *one, ft_word_long *place, ft_error *err)
+static void add_long_word(ft_bert_coder *coder, const word *one, ft_word_long *place)
 {
     uint64_t key[4];
-    const int32_t *ids;
     size_t count;
 
     ft_word_long_key(coder->text.bytes + one->from, one->size, key);
     if (place->count > 0 && memcmp(place->key, key, sizeof(key)) == 0) {
+        coder->has_ends = false;
         add_ids(coder->ids, place->ids, place->count);
-        return true;
+        return;
     }
-    if (!split_word(coder, one, &ids, &count, err))
-        return false;
+    const int32_t *ids = split_word(coder, one, &count);
     if (count <= FT_WORD_LONG_IDS) {
         coder->cache.added++;
         memcpy(place->key, key, sizeof(key));
         memcpy(place->ids, ids, count * sizeof(*ids));
         place->count = (uint32_t)count;
     }
-    return true;
 }
 
 // A word that is not in the table of short words, or is there as one of many ids.
-static bool add_word(ft_bert_coder *coder, const word *one, bool is_known, ft_error *err)
+static void add_word(ft_bert_coder *coder, const word *one, bool is_known)
 {
     const uint8_t *bytes = coder->text.bytes + one->from;
-    const int32_t *ids;
     size_t count;
 
-    if (one->size > FT_WORD_LONG || coder->bert.wrote_nul)
-        return split_word(coder, one, &ids, &count, err);
-    if (one->size > FT_WORD_SHORT)
-        return add_long_word(coder, one, one->place, err);
-    if (is_known)
-        return add_long_word(coder, one, ft_word_cache_long(&coder->cache, bytes, one->size), err);
-    if (!split_word(coder, one, &ids, &count, err))
-        return false;
-    ft_word_cache_add_short(&coder->cache, one->bucket, one->key, ids, count);
-    return true;
+    if (one->size > FT_WORD_LONG || coder->bert.wrote_nul) {
+        split_word(coder, one, &count);
+    } else if (one->size > FT_WORD_SHORT) {
+        add_long_word(coder, one, one->place);
+    } else if (is_known) {
+        add_long_word(coder, one, ft_word_cache_long(&coder->cache, bytes, one->size));
+    } else {
+        const int32_t *ids = split_word(coder, one, &count);
+        ft_word_cache_add_short(&coder->cache, one->bucket, one->key, ids, coder->ends, count);
+    }
+}
+
+// Places of the `count` ids that add_word has added, of a word at `start`: where it split the word,
+// or does it again.
+static void place_word(ft_bert_coder *coder, const word *one, size_t count, uint32_t start,
+                       ft_span *spans)
+{
+    // Where the places go the ends may be: a place covers none that is still to be read.
+    uint32_t *ends = coder->has_ends ? coder->ends : (uint32_t *)(void *)spans;
+
+    if (count == 1) {
+        *spans = (ft_span){start, start + (uint32_t)one->size};
+        return;
+    }
+    if (!coder->has_ends)
+        ft_wordpiece_split(coder->model, coder->text.bytes + one->from, one->size,
+                           ft_ids_data(coder->ids) + coder->ids->count - count, ends);
+    for (size_t i = count; i-- > 0;) {
+        uint32_t from = i > 0 ? ends[i - 1] : 0, to = ends[i];
+        spans[i] = (ft_span){start + from, start + to};
+    }
 }
 
 static bool is_key(const ft_word_short *entry, const uint64_t key[2])
@@ -217,31 +233,31 @@ static size_t find_words(const ft_bert_coder *coder, size_t index, uint64_t star
     return count;
 }
 
-static bool place_words(ft_bert_coder *coder, const word *words, const uint32_t *counts,
-                        size_t count, ft_error *err)
+// Those of the places of a short word that there are; three are written.
+static inline void place_short(const ft_word_short *entry, uint32_t start, ft_span *span)
 {
-    const uint32_t base = (uint32_t)coder->text.base;
-    ft_placed_word placed[64];
+    uint32_t first = start + entry->ends[0], second = start + entry->ends[1];
 
-    for (size_t i = 0; i < count; i++) {
-        uint32_t from = (uint32_t)words[i].from;
-        placed[i] = (ft_placed_word){
-            .at = from, .from = base + from, .to = base + from + (uint32_t)words[i].size};
-    }
-    return ft_placer_add(coder->placer, coder->text.bytes, placed, counts, count, err);
+    span[0] = (ft_span){start, first};
+    span[1] = (ft_span){first, second};
+    span[2] = (ft_span){second, start + entry->ends[2]};
 }
 
-// Ids of the words of a block.
-static bool add_words(ft_bert_coder *coder, const word *words, size_t count, ft_error *err)
-{
-    uint32_t counts[64];
+// What is wanted of words.
+typedef enum wanted { IDS, PLACES, PLACES_AND_NUMBERS } wanted;
 
+// Those of the words of a block, whose text begins at `start`. There is room.
+FT_ALWAYS_INLINE void add_words(ft_bert_coder *coder, const word *words, size_t count, wanted what,
+                                uint32_t start)
+{
     // A padded key cannot tell "a" from "a" and a NUL.
     const size_t short_max = coder->bert.wrote_nul ? 0 : FT_WORD_SHORT;
+    ft_tokens *tokens = what == IDS ? NULL : coder->placer->out;
+    ft_span *spans = what == IDS ? NULL : (ft_span *)(void *)ft_ids_data(&tokens->spans);
+    int32_t *numbers = what == PLACES_AND_NUMBERS ? ft_ids_data(&tokens->words) : NULL;
+    int32_t *ids = ft_ids_data(coder->ids);
+    size_t at = coder->ids->count;
 
-    if (!ft_ids_reserve(coder->ids, BLOCK_IDS, err))
-        return false;
-    int32_t *out = ft_ids_data(coder->ids) + coder->ids->count;
     for (size_t i = 0; i < count; i++) {
         const word *one = &words[i];
         bool is_known = false;
@@ -250,20 +266,44 @@ static bool add_words(ft_bert_coder *coder, const word *words, size_t count, ft_
             is_known = is_key(entry, one->key) || is_key(++entry, one->key);
             if (FT_LIKELY(is_known && entry->count <= FT_WORD_SHORT_IDS)) {
                 // Four are written, `count` stay.
-                memcpy(out, entry->ids, 4 * sizeof(*out));
-                out += entry->count;
-                counts[i] = entry->count;
+                memcpy(ids + at, entry->ids, 4 * sizeof(*ids));
+                if (what != IDS)
+                    place_short(entry, start + (uint32_t)one->from, spans + at);
+                for (size_t k = 0; what == PLACES_AND_NUMBERS && k < FT_TOKENS_SLACK; k++)
+                    numbers[at + k] = coder->placer->word + (int32_t)i;
+                at += entry->count;
                 continue;
             }
         }
-        size_t before = coder->ids->count = (size_t)(out - ft_ids_data(coder->ids));
-        if (!add_word(coder, one, is_known, err) || !ft_ids_reserve(coder->ids, BLOCK_IDS, err))
-            return false;
-        counts[i] = (uint32_t)(coder->ids->count - before);
-        out = ft_ids_data(coder->ids) + coder->ids->count;
+        const size_t before = coder->ids->count = at;
+        add_word(coder, one, is_known);
+        at = coder->ids->count;
+        if (what != IDS)
+            place_word(coder, one, at - before, start + (uint32_t)one->from, spans + before);
+        for (size_t k = before; what == PLACES_AND_NUMBERS && k < at; k++)
+            numbers[k] = coder->placer->word + (int32_t)i;
     }
-    coder->ids->count = (size_t)(out - ft_ids_data(coder->ids));
-    return !coder->placer || place_words(coder, words, counts, count, err);
+    coder->ids->count = at;
+}
+
+static void add_placed(ft_bert_coder *coder, const word *words, size_t count)
+{
+    ft_placer *placer = coder->placer;
+    const size_t base = coder->text.base, before = coder->ids->count;
+    bool is_kept;
+
+    if (count == 0)
+        return;
+    const word *last = &words[count - 1];
+    uint32_t start =
+        ft_placer_start(placer, base + words->from, base + last->from + last->size, &is_kept);
+    if (placer->out->has_words)
+        add_words(coder, words, count, PLACES_AND_NUMBERS, start + (uint32_t)base);
+    else
+        add_words(coder, words, count, PLACES, start + (uint32_t)base);
+    placer->word += (int32_t)count;
+    if (!is_kept)
+        ft_placer_resolve(placer, before);
 }
 
 // Where the word begins that reaches to the end of the marks; the end when none does.
@@ -317,6 +357,10 @@ static bool chunk_flush(ft_bert_coder *coder, bool last, ft_error *err)
     uint64_t carry = 0;
     word words[64];
 
+    // A token has a byte at least; some more are written than stay.
+    if (!(coder->placer ? ft_tokens_reserve(coder->placer->out, end + SLACK_IDS, err)
+                        : ft_ids_reserve(coder->ids, end + SLACK_IDS, err)))
+        return false;
     // Between two chunks, as the words of a block know their places.
     if (FT_UNLIKELY(ft_word_cache_is_crowded(&coder->cache)))
         ft_word_cache_grow(&coder->cache);
@@ -327,9 +371,13 @@ static bool chunk_flush(ft_bert_coder *coder, bool last, ft_error *err)
         if (end - i * 64 < 64)
             starts &= (UINT64_C(1) << (end - i * 64)) - 1;
         size_t count = find_words(coder, i, starts, text->at, words);
-        if (!add_words(coder, words, count, err))
-            return false;
+        if (coder->placer)
+            add_placed(coder, words, count);
+        else
+            add_words(coder, words, count, IDS, 0);
     }
+    if (coder->placer)
+        ft_placer_took(coder->placer);
     if (!last)
         return keep_open_word(coder, end, err);
     text->base += text->at;

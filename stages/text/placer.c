@@ -109,15 +109,20 @@ static void number_words(ft_placer *p, const uint32_t *counts, size_t count)
     ft_ids *words = &p->out->words;
     int32_t *data = ft_ids_data(words);
     size_t at = words->count;
+    const int32_t step = !p->is_one_word;
+    int32_t word = p->word;
 
     for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < counts[i]; k += FT_TOKENS_SLACK)
-            for (size_t n = 0; n < FT_TOKENS_SLACK; n++)
-                data[at + k + n] = p->word;
+        // Most have few: as many are written, and do not count.
+        for (size_t k = 0; k < FT_TOKENS_SLACK; k++)
+            data[at + k] = word;
+        for (size_t k = FT_TOKENS_SLACK; k < counts[i]; k++)
+            data[at + k] = word;
         at += counts[i];
-        p->word += !p->is_one_word;
+        word += step;
     }
     words->count = at;
+    p->word = word;
 }
 
 // Words at work.
@@ -402,6 +407,37 @@ bool ft_placer_add_spaced(ft_placer *p, const uint8_t *bytes, size_t from, bool 
     span[0] = (int32_t)start;
     span[1] += (int32_t)width - 1;
     return true;
+}
+
+// ---- coders that write places themselves ----
+
+uint32_t ft_placer_start(const ft_placer *p, size_t from, size_t to, bool *out_kept)
+{
+    uint32_t start;
+
+    *out_kept = is_kept(p, from, to, &start);
+    return *out_kept ? start : 0;
+}
+
+void ft_placer_resolve(ft_placer *p, size_t from)
+{
+    ft_span *spans = (ft_span *)(void *)ft_ids_data(&p->out->spans);
+
+    for (size_t i = from; i < p->out->ids.count; i++) {
+        uint32_t start = ft_origins_start(p->origins, spans[i].start);
+        spans[i] = (ft_span){start, ft_origins_end(p->origins, spans[i].end)};
+    }
+}
+
+void ft_placer_took(ft_placer *p)
+{
+    ft_tokens *out = p->out;
+    const size_t from = placed(out);
+
+    for (size_t i = from; out->has_spaces && i < out->ids.count; i++)
+        ft_ids_data(&out->spaces)[out->spaces.count++] =
+            ft_tokenizer_spaces(p->tokenizer, ft_ids_data(&out->ids)[i]);
+    ft_placer_forget(p, out->ids.count);
 }
 
 void ft_placer_forget(ft_placer *p, size_t count)

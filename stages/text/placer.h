@@ -48,8 +48,16 @@ bool ft_placer_add_cut(ft_placer *placer, const uint8_t *bytes, size_t from, con
 bool ft_placer_add_spaced(ft_placer *placer, const uint8_t *bytes, size_t from, bool has_front,
                           const uint32_t *ends, const uint32_t *counts, size_t count,
                           bool *out_fits, ft_error *err) FT_MUST_CHECK;
-// Only the first `count` tokens have places, and these are of the word at work or before.
+// Only the first `count` tokens have places; the word at work stays the same.
 void ft_placer_forget(ft_placer *placer, size_t count);
+// For a coder that writes places itself, into the columns of `out`, for which it makes room.
+// The bytes [from, to) of its text are this far behind their place in the given text; `*out_kept`
+// false, 0 returned: that differs.
+uint32_t ft_placer_start(const ft_placer *placer, size_t from, size_t to, bool *out_kept);
+// Makes places in the coder's text, from that of token `from` on, to places in the given one.
+void ft_placer_resolve(ft_placer *placer, size_t from);
+// All ids have a place by now; only then columns count what was written.
+void ft_placer_took(ft_placer *placer);
 // An added token, whose id has been added.
 bool ft_placer_add_token(ft_placer *placer, ft_span given, ft_error *err) FT_MUST_CHECK;
 

@@ -91,7 +91,7 @@ void ft_word_cache_finish(ft_word_cache *cache)
 }
 
 void ft_word_cache_add_short(ft_word_cache *cache, ft_word_short *bucket, const uint64_t key[2],
-                             const int32_t *ids, size_t count)
+                             const int32_t *ids, const uint32_t *ends, size_t count)
 {
     cache->added++;
     bucket[1] = bucket[0];
@@ -99,7 +99,9 @@ void ft_word_cache_add_short(ft_word_cache *cache, ft_word_short *bucket, const 
     if (count > FT_WORD_SHORT_IDS)
         return;
     memcpy(bucket[0].ids, ids, count * sizeof(*ids));
-    bucket[0].count = (uint32_t)count;
+    bucket[0].count = (uint8_t)count;
+    for (size_t i = 0; i < count; i++)
+        bucket[0].ends[i] = (uint8_t)ends[i];
 }
 
 void ft_word_cache_add_packed(ft_word_cache *cache, ft_word_short *bucket, const uint64_t key[2],

@@ -27,7 +27,8 @@ typedef struct ft_word_short {
     union {
         struct {
             int32_t ids[FT_WORD_SHORT_IDS];
-            uint32_t count;  // FT_WORD_MANY: the ids are in the other table.
+            uint8_t count;                    // FT_WORD_MANY: the ids are in the other table.
+            uint8_t ends[FT_WORD_SHORT_IDS];  // Where each ends in the word, in bytes.
         };
         // Where ids are of 24 bits: those, and in the last byte the count.
         uint8_t packed[16];
@@ -93,7 +94,7 @@ static inline ft_word_short *ft_word_cache_bucket(const ft_word_cache *cache, co
 // Makes `key` the newest of its bucket. With more ids than there is room for only `count` is kept:
 // FT_WORD_MANY.
 void ft_word_cache_add_short(ft_word_cache *cache, ft_word_short *bucket, const uint64_t key[2],
-                             const int32_t *ids, size_t count);
+                             const int32_t *ids, const uint32_t *ends, size_t count);
 
 // The same with packed ids.
 void ft_word_cache_add_packed(ft_word_cache *cache, ft_word_short *bucket, const uint64_t key[2],
