@@ -8,14 +8,14 @@ enum { CHANGES_MIN = 64 };
 bool ft_origins_grow(ft_origins *origins)
 {
     size_t wanted = origins->capacity + origins->capacity / 2 + CHANGES_MIN;
+    const size_t bytes = wanted * sizeof(ft_change);
     ft_error err = FT_ERROR_INIT;
 
-    if (!origins->buffer)
-        origins->buffer = ft_buffer_create(origins->account, wanted * sizeof(ft_change), &err);
-    else if (!ft_buffer_resize(origins->buffer, wanted * sizeof(ft_change), &err))
-        origins->is_incomplete = true;
-    if (!origins->buffer || origins->is_incomplete) {
-        origins->is_incomplete = true;
+    bool done = origins->buffer
+                    ? ft_buffer_resize(origins->buffer, bytes, &err)
+                    : (origins->buffer = ft_buffer_create(origins->account, bytes, &err)) != NULL;
+    if (!done) {
+        origins->missing = err;
         return false;
     }
     origins->changes = origins->buffer->data;
@@ -25,7 +25,10 @@ bool ft_origins_grow(ft_origins *origins)
 
 bool ft_origins_check(const ft_origins *origins, ft_error *err)
 {
-    return !origins->is_incomplete || ft_fail_nomem(err, origins->capacity * sizeof(ft_change));
+    if (origins->missing.code == FT_ERROR_NONE)
+        return true;
+    *err = origins->missing;
+    return false;
 }
 
 void ft_origins_finish(ft_origins *origins)

@@ -26,7 +26,7 @@ typedef struct ft_origins {
     size_t cursor;        // Where was looked last: places hardly move.
     bool ends_at_last;    // Only the last byte of a character ends where it does; those before end
                           // where it begins. Else all bytes have the whole of it.
-    bool is_incomplete;   // There was no memory for a change.
+    ft_error missing;     // Why there is no room for a change; has no code when none is missing.
     ft_account *account;  // May be NULL.
 } ft_origins;
 
@@ -40,7 +40,8 @@ bool ft_origins_check(const ft_origins *origins, ft_error *err) FT_MUST_CHECK;
 static inline void ft_origins_begin(ft_origins *origins, size_t start)
 {
     origins->count = origins->cursor = 0;
-    origins->ends_at_last = origins->is_incomplete = false;
+    origins->ends_at_last = false;
+    origins->missing.code = FT_ERROR_NONE;
     if (origins->capacity == 0 && !ft_origins_grow(origins))
         return;
     origins->changes[origins->count++] = (ft_change){.span = {(uint32_t)start, (uint32_t)start}};

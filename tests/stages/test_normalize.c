@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/memory/account.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/random.h"
 #include "stages/text/byte_level.h"
@@ -250,6 +251,37 @@ TEST(aligned_refuses_what_does_not_fit_its_spans)
 
     check_fails(ft_aligned_set(&text, FT_SLICE("ab"), UINT32_MAX - 1, &err), &err, FT_ERROR_LIMIT);
     ft_aligned_finish(&text);
+}
+
+// Wherever there is no room, for bytes or for where they come from.
+TEST(normalize_says_which_limit_it_meets)
+{
+    enum { SIZE = 4000, LIMIT_MIN = 1 << 10, LIMIT_MAX = 1 << 20 };
+    static const ft_normalize_step form = KIND(NFD);
+    char text[SIZE];
+    size_t failed = 0;
+    bool done = false;
+
+    for (size_t i = 0; i < SIZE; i += 2)
+        memcpy(text + i, "\xc3\xa9", 2);
+    for (int64_t limit = LIMIT_MIN; !done && limit < LIMIT_MAX; limit += LIMIT_MIN) {
+        ft_account account;
+        ft_error err = FT_ERROR_INIT;
+        pair one = {0};
+        ft_account_init(&account, limit);
+        one.text.account = one.spare.account = &account;
+        one.text.has_spans = one.spare.has_spans = true;
+        done = ft_aligned_set(&one.text, (ft_slice){text, SIZE}, 0, &err) &&
+               ft_normalize(&form, 1, &one.text, &one.spare, &err);
+        if (!done) {
+            failed++;
+            check_int_eq(err.code, FT_ERROR_LIMIT);
+            check_true(strstr(err.message, "would pass the memory limit") != NULL);
+        }
+        finish(&one);
+        check_int_eq(ft_account_used_bytes(&account), 0);
+    }
+    check_true(done && failed > 0);
 }
 
 // The map of the rules a -> bc, U+2460 -> 1, e U+0301 -> U+00E9, x -> nothing, U+3000 -> space,
