@@ -239,24 +239,78 @@ def plain(word):
     return "".join(c for c in word if c not in " \t\n\r\0\u00a0\u3000\u2581" and c.isprintable()) or "x"
 
 
+def varint(number):
+    out = b""
+    while number >= 0x80:
+        out += bytes([number & 0x7f | 0x80])
+        number >>= 7
+    return out + bytes([number])
+
+
+def read_varint(data, at):
+    number = shift = 0
+    while True:
+        byte = data[at]
+        at, number, shift = at + 1, number | (byte & 0x7f) << shift, shift + 7
+        if byte < 0x80:
+            return number, at
+
+
+def with_types(model, types):
+    """A .model whose pieces of these ids have another type: a field behind the others of the piece's message."""
+    out, at, number = b"", 0, 0
+    while at < len(model):
+        start = at
+        tag, at = read_varint(model, at)
+        size, at = read_varint(model, at)  # All fields of the outermost message are messages.
+        message, at = model[at:at + size], at + size
+        if tag >> 3 == 1 and number in types:
+            message += b"\x18" + varint(types[number])
+            out += varint(tag) + varint(len(message)) + message
+        else:
+            out += model[start:at]
+        number += tag >> 3 == 1
+    return out
+
+
+TYPE_UNUSED = 5
+
+
+def unused_of(processor, random_, share, user_defined):
+    """Some of the pieces that may be: single characters too."""
+    return {i: TYPE_UNUSED for i in range(processor.get_piece_size())
+            if processor.id_to_piece(i) not in user_defined and not (
+                processor.is_control(i) or processor.is_unknown(i) or processor.is_byte(i)) and random_.random() < share}
+
+
+def train_sentencepiece(sentencepiece, words, kind, **options):
+    """The bytes of a .model of the corpus' words."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = os.path.join(folder, "text")
+        with open(source, "w", encoding="utf-8") as file:
+            texts = [plain(words.text()) for _ in range(20000)]
+            file.write("\n".join(text for text in texts if max(text) < "\u0250"))
+        sentencepiece.SentencePieceTrainer.train(
+            input=source, model_prefix=os.path.join(folder, "m"), model_type=kind, vocab_size=1500,
+            character_coverage=.985, minloglevel=2, hard_vocab_limit=False, **options)
+        with open(os.path.join(folder, "m.model"), "rb") as file:
+            return file.read()
+
+
 def sentencepiece_cases(sentencepiece, words):
     processor = sentencepiece.SentencePieceProcessor(model_file=os.path.join(DATA, "tokenizers/llama2/tokenizer.model"))
     blob = definition(BPE, sentencepiece_pieces(processor), processor.unk_id(), byte_fallback=True, merge_rule=BY_SCORE)
     yield Case("llama2.model", blob, sentencepiece_reference(processor, "\u2581"),
                lambda: "\u2581" + plain(words.text()), has_places=False)
-    for number, (kind, fallback) in enumerate((k, f) for k in ("unigram", "bpe") for f in (False, True)):
-        with tempfile.TemporaryDirectory() as folder:
-            source = os.path.join(folder, "text")
-            with open(source, "w", encoding="utf-8") as file:
-                texts = [plain(words.text()) for _ in range(20000)]
-                file.write("\n".join(text for text in texts if max(text) < "\u0250"))
-            sentencepiece.SentencePieceTrainer.train(
-                input=source, model_prefix=os.path.join(folder, "m"), model_type=kind, vocab_size=1500,
-                character_coverage=.985, byte_fallback=fallback, normalization_rule_name="identity",
-                add_dummy_prefix=False, user_defined_symbols=["ing", "\u00fcber"] if kind == "unigram" else [],
-                minloglevel=2, hard_vocab_limit=False)
-            processor = sentencepiece.SentencePieceProcessor(model_file=os.path.join(folder, "m.model"))
-        pieces = [(text, i, USER_DEFINED if text in ("ing", "\u00fcber") and kind == "unigram" else piece_kind, score)
+    for number, (kind, fallback, share) in enumerate(
+            (k, f, s) for k in ("unigram", "bpe") for f in (False, True) for s in (0, .2)):
+        texts = ["ing", "\u00fcber"] + (["x", "th", "the", "in\u00e9", "\u4e2d\u6587"] if kind == "bpe" else [])
+        model = train_sentencepiece(sentencepiece, words, kind, byte_fallback=fallback, add_dummy_prefix=False,
+                                    normalization_rule_name="identity", user_defined_symbols=texts)
+        processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        unused = unused_of(processor, words.random, share, texts)
+        processor = sentencepiece.SentencePieceProcessor(model_proto=with_types(model, unused))
+        pieces = [(text, i, USER_DEFINED if text in texts else piece_kind, score)
                   for text, i, piece_kind, score in sentencepiece_pieces(processor)]
         blob = definition(UNIGRAM if kind == "unigram" else BPE, pieces, processor.unk_id(), byte_fallback=fallback,
                           single_precision=kind == "unigram", merge_rule=BY_SCORE)

@@ -6,9 +6,11 @@ import itertools
 import json
 import lzma
 import os
+import random
 
 import numpy as np
 
+import fuzz_model
 from fuzz_pretokenize import DEEPSEEK, GRAMMARS
 from fuzz_tokenize import ADDED, read, with_added, words_of
 from token_texts import DATA
@@ -337,18 +339,32 @@ TRAINED = [
                               remove_extra_whitespaces=False, byte_fallback=True, allow_whitespace_only_pieces=True)),
     ("bpe, space as suffix", dict(model_type="bpe", treat_whitespace_as_suffix=True, normalization_rule_name="nfkc",
                                   user_defined_symbols=USER_DEFINED)),
+    ("unigram, unused pieces", dict(model_type="unigram", unused=.2)),
+    ("bpe, unused pieces", dict(model_type="bpe", unused=.3)),
+    ("bpe, bytes, unused and user-defined", dict(model_type="bpe", byte_fallback=True, unused=.2,
+                                                 user_defined_symbols=USER_DEFINED)),
 ]
 
 
 def trained_model(sentencepiece, name, options, corpus, scratch):
-    prefix = os.path.join(scratch, name.replace(" ", "-"))
+    """`unused`: the share of pieces that are made unused, which no trainer does."""
+    path = os.path.join(scratch, name.replace(" ", "-"))
+    options, share = dict(options), options.get("unused", 0)
+    options.pop("unused", None)
     text = corpus[:400000].astype("<u4").tobytes().decode("utf-32-le")
     lines = [line.strip() for line in text.splitlines()]
     sentencepiece.SentencePieceTrainer.train(**dict(dict(
-        sentence_iterator=iter([line for line in lines if line]), model_prefix=prefix, vocab_size=2000,
+        sentence_iterator=iter([line for line in lines if line]), model_prefix=path[:-6], vocab_size=2000,
         character_coverage=.99, hard_vocab_limit=False, minloglevel=2, num_threads=1), **options))
-    reference = Sentencepiece(sentencepiece, prefix + ".model")
-    return Case(name, reference, [prefix + ".model"], pieces_of(reference), options.get("user_defined_symbols", []))
+    reference, added = Sentencepiece(sentencepiece, path), options.get("user_defined_symbols", [])
+    if share:
+        types = fuzz_model.unused_of(reference.processor, random.Random(1), share, added)
+        with open(path, "rb") as file:
+            model = fuzz_model.with_types(file.read(), types)
+        with open(path, "wb") as file:
+            file.write(model)
+        reference = Sentencepiece(sentencepiece, path)
+    return Case(name, reference, [path], pieces_of(reference), added)
 
 
 def import_or_none(name):

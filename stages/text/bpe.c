@@ -1,6 +1,10 @@
 // Short words are merged in arrays on the stack: the pair of the lowest rank is searched anew for
 // each merge, which for some ten symbols beats any queue. Long ones have linked symbols and a heap
 // of (rank, place): n symbols cost n log n.
+//
+// Unused pieces of SentencePiece merge as others do and are taken apart at the end: into the two of
+// which such a piece would have been made when a pair of them was last looked at, anywhere in the
+// word (`rev_merge` in bpe_model.cc). With such pieces all words go the way of the long ones.
 #include "stages/text/bpe.h"
 
 #include <string.h>
@@ -147,6 +151,12 @@ void ft_bpe_merge_lanes(const ft_bpe *bpe, ft_bpe_lane *lanes, size_t count)
     }
 }
 
+// What an unused piece is taken apart into. `left` is FT_BPE_NOTHING until such a pair was seen.
+typedef struct halves {
+    uint32_t left, right;
+    uint32_t left_size;  // In bytes.
+} halves;
+
 // A long word: symbols are linked; a merged one keeps the place of its left part. A heap's entry is
 // the rank in the upper half, the place in the lower, so that the least is the next to merge; it is
 // stale when the pair at its place has another rank by now.
@@ -157,6 +167,7 @@ typedef struct chain {
     uint32_t *ranks;  // Of each place with the one behind it; FT_BPE_NOTHING: none, or gone.
     uint64_t *heap;
     size_t heap_count;
+    halves *halves;  // [unused_count]
 } chain;
 
 enum { HEAP_WAYS = 4 };
@@ -204,12 +215,29 @@ static uint64_t heap_pop(chain *c)
     return least;
 }
 
+static uint32_t unused_number(const ft_bpe *bpe, uint32_t symbol)
+{
+    return symbol < bpe->unused_ids ? bpe->unused[symbol] : FT_BPE_NOTHING;
+}
+
+// The rank of the pair at `at`, which is new.
+static uint32_t look_at(chain *c, uint32_t at, uint32_t right)
+{
+    ft_bpe_cell cell = ft_bpe_look(c->bpe, c->ids[at], c->ids[right]);
+    uint32_t number = unused_number(c->bpe, cell.merged);
+
+    if (number != FT_BPE_NOTHING) {
+        uint32_t start = c->previous[at] == FT_BPE_NOTHING ? 0 : c->ends[c->previous[at]];
+        c->halves[number] = (halves){c->ids[at], c->ids[right], c->ends[at] - start};
+    }
+    return cell.rank;
+}
+
 // The pair at `at` is new: its rank, and its entry when it may merge.
 static void renew(chain *c, uint32_t at)
 {
     uint32_t right = c->next[at];
-    uint32_t rank = right == FT_BPE_NOTHING ? FT_BPE_NOTHING
-                                            : ft_bpe_look(c->bpe, c->ids[at], c->ids[right]).rank;
+    uint32_t rank = right == FT_BPE_NOTHING ? FT_BPE_NOTHING : look_at(c, at, right);
 
     c->ranks[at] = rank;
     if (rank != FT_BPE_NOTHING)
@@ -221,8 +249,7 @@ static void link_chain(chain *c, size_t count)
     for (size_t i = 0; i < count; i++) {
         c->next[i] = i + 1 < count ? (uint32_t)i + 1 : FT_BPE_NOTHING;
         c->previous[i] = (uint32_t)i - 1;  // FT_BPE_NOTHING for the first.
-        c->ranks[i] =
-            i + 1 < count ? ft_bpe_look(c->bpe, c->ids[i], c->ids[i + 1]).rank : FT_BPE_NOTHING;
+        c->ranks[i] = i + 1 < count ? look_at(c, (uint32_t)i, (uint32_t)i + 1) : FT_BPE_NOTHING;
         if (c->ranks[i] != FT_BPE_NOTHING)
             c->heap[c->heap_count++] = (uint64_t)c->ranks[i] << 32 | i;
     }
@@ -254,6 +281,41 @@ static void merge_chain(chain *c)
 // most two entries, so there are never more than two for each symbol.
 enum { CHAIN_BYTES = 5 * sizeof(uint32_t) + 2 * sizeof(uint64_t) };
 
+// Takes unused pieces apart. The heap's memory, which is free by now, holds what comes out and a
+// stack of what is left of a piece. A compiled file may say of pairs what it likes, also that a
+// piece is made of itself: what is waiting and what came out never is more than `room`.
+static void take_apart(const chain *c, symbols *word, size_t room)
+{
+    symbols out = {.ids = (uint32_t *)(void *)c->heap, .ends = (uint32_t *)(void *)c->heap + room};
+    symbols stack = {.ids = out.ids + 2 * room, .ends = out.ids + 3 * room};
+
+    for (size_t i = 0; i < word->count; i++) {
+        stack.ids[0] = word->ids[i];
+        stack.ends[0] = word->ends[i];
+        stack.count = 1;
+        while (stack.count > 0) {
+            uint32_t id = stack.ids[--stack.count], end = stack.ends[stack.count];
+            uint32_t number = unused_number(c->bpe, id);
+            size_t waiting = stack.count + word->count - i - 1;
+            if (number == FT_BPE_NOTHING || c->halves[number].left == FT_BPE_NOTHING ||
+                out.count + waiting + 2 > room) {
+                out.ids[out.count] = id;
+                out.ends[out.count++] = end;
+                continue;
+            }
+            halves of = c->halves[number];
+            uint32_t start = out.count > 0 ? out.ends[out.count - 1] : 0;
+            stack.ids[stack.count] = of.right;
+            stack.ends[stack.count++] = end;
+            stack.ids[stack.count] = of.left;
+            stack.ends[stack.count++] = of.left_size < end - start ? start + of.left_size : end;
+        }
+    }
+    memcpy(word->ids, out.ids, out.count * sizeof(*out.ids));
+    memcpy(word->ends, out.ends, out.count * sizeof(*out.ends));
+    word->count = out.count;
+}
+
 static void merge_long(const ft_bpe *bpe, symbols *word, void *memory, size_t room)
 {
     chain c = {.bpe = bpe, .heap = memory};
@@ -266,6 +328,9 @@ static void merge_long(const ft_bpe *bpe, symbols *word, void *memory, size_t ro
     c.next = numbers + 2 * room;
     c.previous = numbers + 3 * room;
     c.ranks = numbers + 4 * room;
+    c.halves = (halves *)(void *)(numbers + 5 * room);
+    if (bpe->unused_count > 0)
+        memset(c.halves, 0xff, bpe->unused_count * sizeof(*c.halves));
     link_chain(&c, word->count);
     merge_chain(&c);
     for (uint32_t at = 0; at != FT_BPE_NOTHING; at = c.next[at]) {
@@ -273,6 +338,8 @@ static void merge_long(const ft_bpe *bpe, symbols *word, void *memory, size_t ro
         word->ends[kept++] = c.ends[at];
     }
     word->count = kept;
+    if (bpe->unused_count > 0)
+        take_apart(&c, word, room);
 }
 
 static uint32_t find_char(const ft_bpe_chars *chars, uint32_t code_point)
@@ -432,15 +499,18 @@ typedef struct frame {
     size_t room;
 } frame;
 
-static bool open_word(frame *f, size_t room, ft_model_work *work, symbols *out, ft_error *err)
+static bool open_word(const ft_bpe *bpe, frame *f, size_t room, ft_model_work *work, symbols *out,
+                      ft_error *err)
 {
+    const size_t halves_bytes = bpe->unused_count * sizeof(halves);
     size_t size;
 
     f->room = room;
     *out = (symbols){.ids = f->ids, .ends = f->ends};
-    if (room <= FT_BPE_SHORT)
+    if (room <= FT_BPE_SHORT && bpe->unused_count == 0)
         return true;
-    if (room >= FT_BPE_NOTHING || FT_MUL_OVERFLOWS(room, (size_t)CHAIN_BYTES, &size))
+    if (room >= FT_BPE_NOTHING || FT_MUL_OVERFLOWS(room, (size_t)CHAIN_BYTES, &size) ||
+        FT_ADD_OVERFLOWS(size, halves_bytes, &size))
         return ft_fail(err, FT_ERROR_LIMIT, "a word of %zu bytes", room);
     f->memory = ft_model_work_get(work, size, err);
     if (!f->memory)
@@ -453,7 +523,7 @@ static bool open_word(frame *f, size_t room, ft_model_work *work, symbols *out, 
 static bool close_word(const ft_bpe *bpe, ft_slice text, frame *f, symbols *word,
                        ft_model_work *work, ft_token_sink *sink, ft_error *err)
 {
-    if (word->count > FT_BPE_SHORT)
+    if (word->count > FT_BPE_SHORT || (word->count > 0 && bpe->unused_count > 0))
         merge_long(bpe, word, f->memory, f->room);
     else
         merge_short(bpe, word);
@@ -502,7 +572,7 @@ bool ft_bpe_split(const ft_bpe *bpe, ft_slice text, ft_model_work *work, ft_toke
             return true;
         }
     }
-    if (!open_word(&f, ft_bpe_room(bpe, text.size), work, &word, err))
+    if (!open_word(bpe, &f, ft_bpe_room(bpe, text.size), work, &word, err))
         return false;
     add_chars(bpe, text, &word);
     return close_word(bpe, text, &f, &word, work, sink, err);
@@ -523,7 +593,7 @@ bool ft_bpe_split_bytes(const ft_bpe *bpe, ft_slice text, ft_model_work *work, f
             return true;
         }
     }
-    if (!open_word(&f, text.size, work, &word, err))
+    if (!open_word(bpe, &f, text.size, work, &word, err))
         return false;
     for (size_t i = 0; i < text.size; i++)
         add_symbol(&word, bpe->byte_symbols[(uint8_t)text.data[i]], 1);

@@ -49,6 +49,10 @@ typedef struct ft_bpe {
     const ft_bpe_pair *pairs;  // [1 << (64 - pair_shift)]
     unsigned pair_shift;
     const ft_trie *user_defined;  // Pieces that are found first and never merge; NULL: none.
+    // [unused_ids]: a number below unused_count for each piece that merges and is taken apart
+    // again, FT_BPE_NOTHING for others.
+    const uint32_t *unused;
+    size_t unused_ids, unused_count;
     // Characters in the middle, with the prefix in front (1), with the suffix behind (2), both.
     const ft_bpe_chars *chars[4];
     ft_slice prefix, suffix;

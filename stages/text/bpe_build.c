@@ -215,23 +215,26 @@ static bool rank_scores(const builder *b, uint32_t *ranks, ft_error *err)
     return true;
 }
 
+// A character that is an unused piece is as one that is no piece.
+static bool merges(const builder *b, const ft_piece *piece)
+{
+    if (piece->text.size == 0)
+        return false;
+    if (piece->kind == FT_PIECE_UNUSED)
+        return unit_size(b, piece->text, 0) < piece->text.size;
+    return piece->kind == FT_PIECE_NORMAL;
+}
+
 static bool add_pieces(builder *b, part_table *table, const uint32_t *ranks, ft_error *err)
 {
     const ft_model_definition *d = b->definition;
-    char room[FT_PLACE_BYTES];
 
     for (size_t i = 0; i < d->piece_count; i++) {
         const ft_piece *piece = &d->pieces[i];
         part one = {.text = piece->text,
                     .symbol = (uint32_t)piece->id,
                     .rank = ranks ? ranks[i] : (uint32_t)piece->id};
-        if (piece->kind == FT_PIECE_UNUSED) {
-            ft_slice shown = ft_shown(piece->text);
-            return ft_tokenizer_fault(err, b->path, ft_model_place(room, "model.vocab", i),
-                                      "`%.*s` is of the type UNUSED, which is not possible in BPE",
-                                      (int)shown.size, shown.data);
-        }
-        if (piece->kind != FT_PIECE_NORMAL || piece->text.size == 0)
+        if (!merges(b, piece))
             continue;
         for (size_t j = 0; j < piece->text.size; j++)
             one.hash = hash_more(one.hash, piece->text.data[j]);
@@ -412,6 +415,32 @@ static bool chars_of_parts(builder *b, const part_table *table, ft_error *err)
     return true;
 }
 
+static bool number_unused(builder *b, ft_error *err)
+{
+    const ft_model_definition *d = b->definition;
+    size_t ids = 0;
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < d->piece_count; i++) {
+        if (d->pieces[i].kind == FT_PIECE_UNUSED && (size_t)d->pieces[i].id >= ids)
+            ids = (size_t)d->pieces[i].id + 1;
+    }
+    if (ids == 0)
+        return true;
+    uint32_t *numbers = ft_arena_aligned(b->arena, ids * sizeof(*numbers), 64);
+    if (!numbers)
+        return ft_fail_nomem(err, ids * sizeof(*numbers));
+    memset(numbers, 0xff, ids * sizeof(*numbers));
+    for (size_t i = 0; i < d->piece_count; i++) {
+        if (d->pieces[i].kind == FT_PIECE_UNUSED)
+            numbers[d->pieces[i].id] = count++;
+    }
+    b->bpe->unused = numbers;
+    b->bpe->unused_ids = ids;
+    b->bpe->unused_count = count;
+    return true;
+}
+
 static bool add_by_text(builder *b, ft_error *err)
 {
     const ft_model_definition *d = b->definition;
@@ -429,7 +458,7 @@ static bool add_by_text(builder *b, ft_error *err)
     bool done = (table.parts && grow_slots(&table, table.capacity)) ||
                 ft_fail_nomem(err, table.capacity * sizeof(*table.parts));
     done = done && add_pieces(b, &table, ranks, err) && add_phantoms(b, &table, err) &&
-           cut_parts(b, &table, err) && chars_of_parts(b, &table, err);
+           cut_parts(b, &table, err) && chars_of_parts(b, &table, err) && number_unused(b, err);
     // They are in no pair, so they never merge.
     done = done &&
            ft_pieces_user_defined(d->pieces, d->piece_count, b->arena, &b->bpe->user_defined, err);

@@ -76,6 +76,27 @@ static void transfer_words(ft_bpe *bpe, ft_image *image)
     ft_image_check(image, has_free && bits > 0, fault);
 }
 
+static bool look_numbers(const void *items, size_t count, void *host)
+{
+    const uint32_t *numbers = items;
+    const ft_bpe *bpe = host;
+    bool right = true;
+
+    for (size_t i = 0; i < count; i++)
+        right &= numbers[i] < bpe->unused_count || numbers[i] == FT_BPE_NOTHING;
+    return right;
+}
+
+static void transfer_unused(ft_bpe *bpe, ft_image *image)
+{
+    const void *unused = bpe->unused;
+
+    FT_IMAGE_FIELD(image, bpe->unused_count, FT_VOCAB_ID_MAX);
+    ft_image_array(image, &unused, &bpe->unused_ids, sizeof(*bpe->unused), look_numbers, bpe);
+    bpe->unused = unused;
+    ft_image_check(image, bpe->unused_count <= bpe->unused_ids, fault);
+}
+
 // Of a model that takes words raw.
 static void transfer_raw(ft_bpe *bpe, ft_image *image)
 {
@@ -113,6 +134,7 @@ void ft_bpe_transfer(ft_bpe *bpe, const ft_vocab *vocab, ft_image *image)
     ft_image_text(image, &bpe->prefix);
     ft_image_text(image, &bpe->suffix);
     ft_trie_transfer_keys(&bpe->user_defined, FT_VOCAB_ID_MAX, image);
+    transfer_unused(bpe, image);
     transfer_pairs(bpe, image);
     // A model of bytes has no characters; all of it goes by bytes.
     if (!bpe->is_bytes)

@@ -227,7 +227,7 @@ static bool is_local(const ft_bpe *bpe)
         live += bpe->vocab->records[i].id >= 0;
     // Where two tokens share an id, what merges with the one merges with the other.
     if (live != bpe->vocab->ordered || bpe->prefix.size + bpe->suffix.size > 0 ||
-        bpe->ignore_merges || !bpe->byte_fallback)
+        bpe->ignore_merges || !bpe->byte_fallback || bpe->unused_count > 0)
         return false;
     for (unsigned byte = 0; byte < BYTES; byte++) {
         int32_t id = bpe->byte_tokens[byte];

@@ -147,7 +147,8 @@ static bool make_template(const gguf_file *in, int64_t begin_fallback, int64_t e
 
 // ---- llama and t5: SentencePiece ----
 
-static bool score_pieces(const gguf_file *in, bool *has_bytes, ft_error *err)
+// llama.cpp asks in its merges for no type: there unused pieces are as normal ones.
+static bool score_pieces(const gguf_file *in, bool is_bpe, bool *has_bytes, ft_error *err)
 {
     char place[FT_PLACE_BYTES];
 
@@ -161,7 +162,7 @@ static bool score_pieces(const gguf_file *in, bool *has_bytes, ft_error *err)
                                       "not a number");
         *has_bytes |= type == TYPE_BYTE;
         if (type == TYPE_UNUSED)
-            piece->kind = FT_PIECE_UNUSED;
+            piece->kind = is_bpe ? FT_PIECE_NORMAL : FT_PIECE_UNUSED;
         else if (type != TYPE_NORMAL || piece->text.size == 0)
             piece->kind = FT_PIECE_CONTROL;
     }
@@ -202,7 +203,7 @@ static bool read_sentencepiece(gguf_file *in, bool is_bpe, ft_error *err)
         return false;
     if (!in->r->with_vocabulary)
         return true;
-    if (!read_tokens(in, err) || !score_pieces(in, &rules.byte_fallback, err) ||
+    if (!read_tokens(in, err) || !score_pieces(in, is_bpe, &rules.byte_fallback, err) ||
         !read_added(in, err))
         return false;
     rules.pieces = in->pieces;

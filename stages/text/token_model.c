@@ -128,7 +128,9 @@ bool ft_token_model_build(const ft_model_definition *definition, const char *pat
             return false;
         // A sign that is unknown to the model would become one token with what is unknown around.
         // Where two tokens share an id, what merges with the one merges with the other.
+        // What an unused piece is taken apart into depends on the whole text.
         model->begins_at_sign = model->has_sizes && only_merges(definition) &&
+                                model->bpe.unused_count == 0 &&
                                 ft_bpe_has_char(&model->bpe, SIGN_CODE_POINT) &&
                                 begins_at(&model->vocab, FT_SLICE("\xe2\x96\x81"));
         return true;

@@ -61,11 +61,12 @@ static const char unigram[] =
     "[\"[X]\",0],[\"n\\u00e9\",-1],[\"\\u2581\",-2],[\"h\",-3],[\"he\",-3.5],[\"l\",-4],"
     "[\"<0xC3>\",-5],[\"\\u2581he\",-4]]}}";
 
-// Pieces of SentencePiece: the text, the type (2 unknown, 3 control, 4 the user's), the score 0.
+// Pieces of SentencePiece: the text, the type (2 unknown, 3 control, 4 the user's, 5 unused), the
+// score 0.
 static const char sentencepiece[] =
     "\x0a\x0c\x0a\x05<unk>\x15\0\0\0\0\x18\x02\x0a\x0a\x0a\x03<s>\x15\0\0\0\0\x18\x03"
     "\x0a\x0c\x0a\x05[USE]\x15\0\0\0\0\x18\x04\x0a\x08\x0a\x01h\x15\0\0\0\0\x18\x01"
-    "\x0a\x08\x0a\x01\x65\x15\0\0\0\0\x18\x01\x0a\x09\x0a\x02he\x15\0\0\0\0\x18\x01"
+    "\x0a\x08\x0a\x01\x65\x15\0\0\0\0\x18\x01\x0a\x09\x0a\x02he\x15\0\0\0\0\x18\x05"
     "\x12\x02\x18\x02";
 
 static const char text[] = "Hello  he lo, n\u00e9 [X] [USE] don't 1234\n\t caf\u00e9 cafe\u0301 "

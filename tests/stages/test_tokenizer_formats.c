@@ -43,7 +43,7 @@ static void put_field(bytes *to, unsigned field, const void *data, size_t size)
     put(to, data, size);
 }
 
-enum { NORMAL = 1, UNKNOWN, CONTROL, USER_DEFINED, BYTE = 6 };
+enum { NORMAL = 1, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE };
 
 static void put_piece(bytes *to, const char *text, float score, unsigned type)
 {
@@ -156,6 +156,48 @@ TEST(pieces_of_the_user_never_merge)
     bytes file = {.size = 0};
 
     put_small_model(&file);
+    put_settings(&file, true, false, false, NULL);
+    const ft_tokenizer *tokenizer = load("tokenizer.model", file.data, file.size, arena);
+    for (size_t i = 0; i < FT_COUNT_OF(rows); i++)
+        check_ids(tokenizer, FT_SPECIAL_TEXT, rows[i].text, rows[i].ids, rows[i].count);
+    ft_arena_destroy(arena);
+}
+
+// As by sentencepiece 0.2.3: also where they are parts of others, or have parts that are used; a
+// single character has no parts and is unknown.
+TEST(unused_pieces_are_taken_apart_again)
+{
+    static const struct {
+        const char *text;
+        float score;
+        unsigned type;
+    } pieces[] = {
+        {"<unk>", 0, UNKNOWN}, {"<s>", 0, CONTROL},   {"</s>", 0, CONTROL}, {"▁", -1, NORMAL},
+        {"a", -2, NORMAL},     {"b", -3, NORMAL},     {"c", -4, NORMAL},    {"d", -5, NORMAL},
+        {"ab", -6, UNUSED},    {"bc", -7, NORMAL},    {"cd", -8, UNUSED},   {"abcd", -9, UNUSED},
+        {"▁a", -10, UNUSED},   {"da", -10.5, NORMAL}, {"é", -11, UNUSED},   {"bcd", -12, UNUSED},
+        {"abc", -5.5, UNUSED},
+    };
+    static const struct {
+        const char *text;
+        size_t count;
+        int32_t ids[12];
+    } rows[] = {
+        {"ab", 3, {3, 4, 5}},
+        {"abc", 4, {3, 4, 5, 6}},
+        {"bcd", 3, {3, 9, 7}},
+        {"abcdabcd", 9, {3, 4, 5, 6, 7, 4, 5, 6, 7}},
+        {"xé", 2, {3, 0}},
+        {"éa", 3, {3, 0, 4}},
+        {"dab cd", 7, {3, 7, 4, 5, 3, 6, 7}},
+        {"aab abcd bcd", 12, {3, 4, 4, 5, 3, 4, 5, 6, 7, 3, 9, 7}},
+        {"", 0, {0}},
+    };
+    ft_arena *arena = ft_arena_create();
+    bytes file = {.size = 0};
+
+    for (size_t i = 0; i < FT_COUNT_OF(pieces); i++)
+        put_piece(&file, pieces[i].text, pieces[i].score, pieces[i].type);
     put_settings(&file, true, false, false, NULL);
     const ft_tokenizer *tokenizer = load("tokenizer.model", file.data, file.size, arena);
     for (size_t i = 0; i < FT_COUNT_OF(rows); i++)
