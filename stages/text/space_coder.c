@@ -112,6 +112,8 @@ static bool flush(ft_space_coder *coder, ft_ids *ids, ft_error *err)
     const ft_slice words = {coder->block->data, coder->size};
     uint32_t counts[BLOCK_WORDS];
 
+    if (coder->count == 0)
+        return true;
     if (!ft_ids_reserve(ids, room, err) ||
         !ft_token_model_words(coder->model, coder->scratch, words, coder->ends, counts,
                               coder->count, ft_ids_data(ids) + ids->count, room, &count, err))
