@@ -47,7 +47,8 @@ typedef struct vocab_file {
     ft_slice text;
     ft_piece *pieces;  // [capacity]
     size_t count, capacity;
-    uint64_t *ids;  // A bit for each that is taken.
+    uint64_t *ids;  // [id_words]: a bit for each that is taken.
+    size_t id_words;
 } vocab_file;
 
 static bool piece_fault(const vocab_file *in, const ft_json_value *key, const char *what,
@@ -61,27 +62,49 @@ static bool piece_fault(const vocab_file *in, const ft_json_value *key, const ch
                               shown.data, what);
 }
 
+// Grows with the largest: ids reach far beyond what most files have.
+static bool take_id(vocab_file *in, size_t id, bool *out_was_taken, ft_error *err)
+{
+    if (id / 64 >= in->id_words) {
+        size_t wanted = id / 64 + 1 > 2 * in->id_words ? id / 64 + 1 : 2 * in->id_words;
+        uint64_t *larger = ft_arena_zero(in->r->scratch, wanted, sizeof(*larger));
+        if (!larger)
+            return ft_fail_nomem(err, wanted * sizeof(*larger));
+        if (in->id_words > 0)
+            memcpy(larger, in->ids, in->id_words * sizeof(*larger));
+        in->ids = larger;
+        in->id_words = wanted;
+    }
+    *out_was_taken = in->ids[id / 64] >> (id % 64) & 1;
+    in->ids[id / 64] |= UINT64_C(1) << (id % 64);
+    return true;
+}
+
 static bool read_piece(vocab_file *in, const ft_json_value *key, const ft_json_value *value,
                        ft_error *err)
 {
     ft_piece piece = {.text = key->text};
     int64_t id;
+    bool was_taken;
 
     if (value->kind != FT_JSON_NUMBER || !ft_parse_int(value->text, &id))
         return piece_fault(in, key, "not a whole number", err);
     if (id < 0 || id > FT_TOKENIZER_ID_MAX)
         return piece_fault(in, key, "out of the range 0..16777215", err);
-    if (in->ids[id / 64] >> (id % 64) & 1)
+    if (!take_id(in, (size_t)id, &was_taken, err))
+        return false;
+    if (was_taken)
         return piece_fault(in, key, "that of another token too; each is to have its own", err);
-    in->ids[id / 64] |= UINT64_C(1) << (id % 64);
     piece.id = (int32_t)id;
     if (key->has_escapes) {
         char *copy = ft_arena_alloc(in->r->scratch, key->text.size + 1);
         if (!copy)
             return ft_fail_nomem(err, key->text.size);
         piece.text.data = copy;
-        if (!ft_json_unescape(key->text, copy, &piece.text.size, err))
+        if (!ft_json_unescape(key->text, copy, &piece.text.size, err)) {
+            ft_error_while(err, "at byte %zu", (size_t)(key->text.data - in->text.data));
             return false;
+        }
     }
     in->pieces[in->count++] = piece;
     return true;
@@ -123,8 +146,7 @@ static bool read_vocab(const ft_definition_reader *r, ft_slice text, ft_error *e
     if (in.capacity > FT_TOKENIZER_ID_MAX)
         return ft_tokenizer_fault(err, r->path, NULL, "%zu tokens", in.capacity);
     in.pieces = ft_arena_zero(r->scratch, in.capacity + 1, sizeof(*in.pieces));
-    in.ids = ft_arena_zero(r->scratch, FT_TOKENIZER_ID_MAX / 64 + 1, sizeof(*in.ids));
-    if (!in.pieces || !in.ids)
+    if (!in.pieces)
         return ft_fail_nomem(err, in.capacity * sizeof(*in.pieces));
     if (!walk_vocab(&in, false, err))
         return false;
