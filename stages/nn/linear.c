@@ -6,7 +6,6 @@
 #define _DEFAULT_SOURCE  // madvise
 #include "stages/nn/linear.h"
 
-#include <math.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -137,32 +136,6 @@ static void multiply_by_blas(const ft_multiply *m)
     }
 }
 
-// One by one: these stand behind small layers. Of padding columns nothing is asked.
-static void activate(const ft_linear *linear, const ft_linear_use *use, size_t first)
-{
-    const size_t left = linear->outputs - first;
-    const size_t columns = left < FT_PANEL_COLUMNS ? left : FT_PANEL_COLUMNS;
-
-    for (size_t row = 0; row < use->rows; row++) {
-        float *y = use->y + row * use->y_row + first;
-        for (size_t column = 0; column < columns; column++)
-            switch (use->activation) {
-            case FT_ACTIVATION_RELU:
-                y[column] = y[column] < 0 ? 0 : y[column];  // NaN stays.
-                break;
-            case FT_ACTIVATION_TANH:
-                y[column] = tanhf(y[column]);
-                break;
-            case FT_ACTIVATION_SIGMOID:
-                y[column] = 1.0F / (1.0F + expf(-y[column]));
-                break;
-            case FT_ACTIVATION_NONE:
-            case FT_ACTIVATION_GELU:
-                break;
-            }
-    }
-}
-
 void ft_linear_run(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use)
 {
     for (size_t column = 0; column < linear->width; column += FT_PANEL_COLUMNS) {
@@ -187,9 +160,8 @@ void ft_linear_run(const ft_linear *linear, const ft_kernels *kernels, const ft_
             multiply_by_blas(&multiply);
         else
             kernels->multiply(&multiply);
-        if (use->activation == FT_ACTIVATION_GELU)
-            kernels->gelu(use->y + column, use->y_row, use->rows, FT_PANEL_COLUMNS);
-        else if (use->activation != FT_ACTIVATION_NONE)
-            activate(linear, use, column);
+        if (use->activation != FT_ACTIVATION_NONE)
+            kernels->activate(use->activation, use->y + column, use->y_row, use->rows,
+                              FT_PANEL_COLUMNS);
     }
 }

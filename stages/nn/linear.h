@@ -32,14 +32,6 @@ typedef struct ft_groups {
     size_t size, padded;
 } ft_groups;
 
-typedef enum ft_activation {
-    FT_ACTIVATION_NONE,
-    FT_ACTIVATION_RELU,
-    FT_ACTIVATION_GELU,  // With the error function.
-    FT_ACTIVATION_TANH,
-    FT_ACTIVATION_SIGMOID,
-} ft_activation;
-
 typedef struct ft_linear_use {
     const float *x;
     size_t x_row;

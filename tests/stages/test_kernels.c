@@ -100,68 +100,148 @@ TEST(kernels_multiply)
             check_level(ft_kernels_find((ft_isa)isa));
 }
 
-TEST(kernels_gelu)
+static double exact_activation(ft_activation f, double x)
 {
-    enum { COUNT = 16 * 4096 };
-    static float x[COUNT], y[COUNT];
+    switch (f) {
+    case FT_ACTIVATION_NONE:
+        return x;
+    case FT_ACTIVATION_RELU:
+        return x > 0 ? x : 0;
+    case FT_ACTIVATION_GELU:
+        return 0.5 * x * erfc(-x / sqrt(2));
+    case FT_ACTIVATION_TANH:
+        return tanh(x);
+    case FT_ACTIVATION_SIGMOID:
+        return 1 / (1 + exp(-x));
+    case FT_ACTIVATION_GELU_TANH:
+        return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
+    case FT_ACTIVATION_QUICK_GELU:
+        return x / (1 + exp(-1.702 * x));
+    case FT_ACTIVATION_SILU:
+        return x / (1 + exp(-x));
+    }
+    return x;
+}
 
-    for (int isa = 0; isa < FT_ISA_COUNT; isa++) {
-        const ft_kernels *kernels = ft_kernels_find((ft_isa)isa);
-        if (!kernels)
-            continue;
-        for (size_t i = 0; i < COUNT; i++)
-            x[i] = y[i] = -12.0F + 24.0F * (float)i / COUNT;
-        x[0] = y[0] = -1e30F;
-        x[1] = y[1] = 1e30F;
-        x[2] = y[2] = NAN;
-        x[3] = y[3] = -INFINITY;
-        x[4] = y[4] = INFINITY;
-        kernels->gelu(y, COUNT, 1, COUNT);
-        check_true(isnan(y[2]));
-        check_true(isinf(y[4]) && y[4] > 0);
-        check_true(fabsf(y[0]) < 1e-20F && y[1] == 1e30F);
-        for (size_t i = 5; i < COUNT; i++) {
-            const double want = 0.5 * (double)x[i] * erfc(-(double)x[i] / sqrt(2));
-            check_float_near((double)y[i], want, 1e-7 + 2e-7 * fabs(want));
+enum { POINTS = 16 * 4096 };
+
+static void check_activation(const ft_kernels *kernels, ft_activation f)
+{
+    static float x[POINTS], y[POINTS], by[POINTS];
+
+    for (size_t i = 0; i < POINTS; i++)
+        x[i] = y[i] = -12.0F + 24.0F * (float)i / POINTS;
+    x[0] = y[0] = -1e30F;
+    x[1] = y[1] = 1e30F;
+    x[2] = y[2] = NAN;
+    x[3] = y[3] = INFINITY;
+    kernels->activate(f, y, POINTS, 1, POINTS);
+    check_true(isnan(y[2]));
+    const bool is_bounded = f == FT_ACTIVATION_TANH || f == FT_ACTIVATION_SIGMOID;
+    check_float_near((double)y[0], exact_activation(f, (double)x[0]), 1e-20);
+    check_true(is_bounded ? y[1] == 1 && y[3] == 1 : y[1] == 1e30F && isinf(y[3]));
+    for (size_t i = 4; i < POINTS; i++) {
+        const double want = exact_activation(f, (double)x[i]);
+        check_float_near((double)y[i], want, 1.5e-7 + 3e-7 * fabs(want));
+    }
+    // Two rows, of which 32 columns each are told to change.
+    fill(by, POINTS, 3, 5);
+    memcpy(x, y, sizeof(x));
+    for (size_t i = 4; i < POINTS; i++)
+        x[i] = y[i] = -12.0F + 24.0F * (float)i / POINTS;
+    kernels->gate(f, y + 4, by + 4, 80, 2, 32);
+    for (size_t i = 4; i < 200; i++)
+        if ((i - 4) % 80 < 32 && (i - 4) / 80 < 2)
+            check_float_near((double)y[i], exact_activation(f, (double)x[i]) * (double)by[i],
+                             1e-6 + 1e-6 * fabs((double)y[i]));
+        else
+            check_true(y[i] == x[i]);
+}
+
+TEST(kernels_activate)
+{
+    for (int isa = 0; isa < FT_ISA_COUNT; isa++)
+        for (int f = FT_ACTIVATION_NONE; ft_kernels_find((ft_isa)isa) && f <= FT_ACTIVATION_SILU;
+             f++)
+            check_activation(ft_kernels_find((ft_isa)isa), (ft_activation)f);
+}
+
+// `way`: 1 without gain, 2 without bias, 4 by the mean square.
+static void check_norm(const ft_kernels *kernels, size_t size, unsigned way)
+{
+    enum { STEP = 80, COUNT = 5 };
+    static float x[COUNT * STEP], y[COUNT * STEP], gain[STEP], shift[STEP];
+    const ft_layer_norm norm = {.gain = way & 1 ? NULL : gain,
+                                .bias = way & 2 ? NULL : shift,
+                                .epsilon = 1e-5F,
+                                .size = size,
+                                .is_rms = way & 4};
+
+    fill(gain, STEP, 2, 11);
+    fill(shift, STEP, 1, 12);
+    fill(x, COUNT * STEP, 3, size);
+    memcpy(y, x, sizeof(x));
+    kernels->norm(y, STEP, COUNT, &norm);
+    for (size_t row = 0; row < COUNT; row++) {
+        double mean = 0, variance = 0;
+        for (size_t i = 0; i < size && !norm.is_rms; i++)
+            mean += (double)x[row * STEP + i] / (double)size;
+        for (size_t i = 0; i < size; i++)
+            variance += pow((double)x[row * STEP + i] - mean, 2) / (double)size;
+        for (size_t i = 0; i < size; i++) {
+            const double want = ((double)x[row * STEP + i] - mean) / sqrt(variance + 1e-5) *
+                                    (norm.gain ? (double)gain[i] : 1) +
+                                (norm.bias ? (double)shift[i] : 0);
+            // One number alone is its own mean: what remains of it is rounding, and 1 / sqrt(1e-5)
+            // is 316.
+            check_float_near((double)y[row * STEP + i], want,
+                             size < 3 ? 2e-4 : 2e-6 * (3 + fabs(want)));
         }
+        check_true(memcmp(y + row * STEP + size, x + row * STEP + size, (STEP - size) * 4) == 0);
     }
 }
 
 TEST(kernels_norm)
 {
-    enum { WIDEST = 77, STEP = 80, COUNT = 5 };
-    static float x[COUNT * STEP], y[COUNT * STEP], gain[WIDEST], shift[WIDEST];
+    for (int isa = 0; isa < FT_ISA_COUNT; isa++)
+        for (size_t size = 1; ft_kernels_find((ft_isa)isa) && size <= 77; size++)
+            for (unsigned way = 0; way < 8; way++)
+                check_norm(ft_kernels_find((ft_isa)isa), size, way);
+}
 
-    fill(gain, WIDEST, 2, 11);
-    fill(shift, WIDEST, 1, 12);
-    for (int isa = 0; isa < FT_ISA_COUNT; isa++) {
-        const ft_kernels *kernels = ft_kernels_find((ft_isa)isa);
-        for (size_t size = 1; kernels && size <= WIDEST; size++) {
-            const ft_layer_norm norm = {
-                .gain = gain, .bias = shift, .epsilon = 1e-5F, .size = size};
-            fill(x, COUNT * STEP, 3, size);
-            memcpy(y, x, sizeof(x));
-            kernels->norm(y, STEP, COUNT, &norm);
-            for (size_t row = 0; row < COUNT; row++) {
-                double mean = 0, variance = 0;
-                for (size_t i = 0; i < size; i++)
-                    mean += (double)x[row * STEP + i] / (double)size;
-                for (size_t i = 0; i < size; i++)
-                    variance += pow((double)x[row * STEP + i] - mean, 2) / (double)size;
-                for (size_t i = 0; i < size; i++) {
-                    const double want = ((double)x[row * STEP + i] - mean) / sqrt(variance + 1e-5) *
-                                            (double)gain[i] +
-                                        (double)shift[i];
-                    // One number alone is its own mean: what remains of it is rounding, and 1 /
-                    // sqrt(1e-5) is 316.
-                    check_float_near((double)y[row * STEP + i], want,
-                                     size < 3 ? 2e-4 : 2e-6 * (3 + fabs(want)));
-                }
-                check_true(
-                    memcmp(y + row * STEP + size, x + row * STEP + size, (STEP - size) * 4) == 0);
-            }
-        }
+static void check_rotation(const ft_kernels *kernels, size_t pairs, bool is_interleaved)
+{
+    enum { HEADS = 3, STEP = 100 };
+    static float x[HEADS * STEP], y[HEADS * STEP], cosines[STEP], sines[STEP];
+    const ft_rotation rotation = {cosines, sines, pairs, is_interleaved};
+
+    for (size_t i = 0; i < pairs; i++) {
+        cosines[i] = cosf((float)i);
+        sines[i] = sinf((float)i);
     }
+    fill(x, HEADS * STEP, 2, pairs);
+    memcpy(y, x, sizeof(x));
+    kernels->rotate(y, HEADS, STEP, &rotation);
+    for (size_t head = 0; head < HEADS; head++) {
+        const float *from = x + head * STEP, *to = y + head * STEP;
+        for (size_t i = 0; i < pairs; i++) {
+            const size_t left = is_interleaved ? 2 * i : i,
+                         right = left + (is_interleaved ? 1 : pairs);
+            const double u = (double)from[left], v = (double)from[right];
+            check_float_near((double)to[left], u * cos((double)i) - v * sin((double)i), 1e-6);
+            check_float_near((double)to[right], u * sin((double)i) + v * cos((double)i), 1e-6);
+        }
+        check_true(memcmp(to + 2 * pairs, from + 2 * pairs, (STEP - 2 * pairs) * 4) == 0);
+    }
+}
+
+TEST(kernels_rotate)
+{
+    for (int isa = 0; isa < FT_ISA_COUNT; isa++)
+        for (size_t pairs = 1; ft_kernels_find((ft_isa)isa) && pairs <= 50; pairs++) {
+            check_rotation(ft_kernels_find((ft_isa)isa), pairs, false);
+            check_rotation(ft_kernels_find((ft_isa)isa), pairs, true);
+        }
 }
 
 TEST(kernels_softmax)

@@ -24,6 +24,7 @@ typedef __m256 V;
 #define v_round(x) _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #define v_below(x, limit, value) \
     _mm256_and_ps(_mm256_cmp_ps(x, _mm256_set1_ps(limit), _CMP_LT_OQ), value)
+#define v_choose(x, y, a, b) _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, y, _CMP_LT_OQ))
 
 // x 2^n by adding n to the exponent: x is near 1 and n from -126 to 127.
 static inline V v_scale(V x, V n)
@@ -45,8 +46,10 @@ extern const ft_kernels ft_kernels_avx2;
 const ft_kernels ft_kernels_avx2 = {
     .isa = FT_ISA_AVX2,
     .multiply = vector_multiply,
-    .gelu = vector_gelu_rows,
+    .activate = vector_activate,
+    .gate = vector_gate,
     .norm = vector_norm_rows,
     .softmax = vector_softmax,
+    .rotate = vector_rotate,
 };
 #endif

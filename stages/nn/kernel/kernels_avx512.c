@@ -25,6 +25,7 @@ typedef __m512 V;
 #define v_scale(x, n) _mm512_scalef_ps(x, n)
 #define v_below(x, limit, value) \
     _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(limit), _CMP_LT_OQ), value)
+#define v_choose(x, y, a, b) _mm512_mask_mov_ps(b, _mm512_cmp_ps_mask(x, y, _CMP_LT_OQ), a)
 #define v_sum(x) _mm512_reduce_add_ps(x)
 
 #include "stages/nn/kernel/vector_kernels.h"
@@ -33,8 +34,10 @@ extern const ft_kernels ft_kernels_avx512;
 const ft_kernels ft_kernels_avx512 = {
     .isa = FT_ISA_AVX512,
     .multiply = vector_multiply,
-    .gelu = vector_gelu_rows,
+    .activate = vector_activate,
+    .gate = vector_gate,
     .norm = vector_norm_rows,
     .softmax = vector_softmax,
+    .rotate = vector_rotate,
 };
 #endif

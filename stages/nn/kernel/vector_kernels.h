@@ -3,9 +3,9 @@
 //
 //   V            a vector of LANES floats            v_load v_store v_set v_zero
 //   v_add v_mul v_fma (a * b + c) v_max v_floor      v_scale(x, n): x * 2^n
-//   v_below(x, limit, value): value where x < limit, else 0      v_abs      v_sum: of all lanes, in
-//   one fixed order TILE_ROWS    rows of C that fit the registers beside TILE_VECTORS vectors of
-//   columns
+//   v_below(x, limit, value): value where x < limit, else 0      v_abs
+//   v_choose(x, y, a, b): a where x < y, else b                   v_sum: of all lanes, in one order
+//   TILE_ROWS    rows of C that fit the registers beside TILE_VECTORS vectors of columns
 //
 // A tile of C stays in registers while k runs over the whole depth: one fused multiply-add for each
 // element and k, in order. That is the only order there is, so tiles of any height give the same
@@ -212,25 +212,123 @@ FT_ALWAYS_INLINE V vector_gelu(V x)
     return v_sub(v_max(v_zero(), x), v_below(t, 6.5F, tail));
 }
 
-static void vector_gelu_rows(float *x, size_t stride, size_t rows, size_t columns)
+// 1 / (1 + e^-x) from e^-|x|, which cannot overflow.
+FT_ALWAYS_INLINE V vector_sigmoid(V x)
 {
-    for (size_t row = 0; row < rows; row++, x += stride)
-        for (size_t column = 0; column < columns; column += LANES)
-            v_store(x + column, vector_gelu(v_load(x + column)));
+    const V one = v_set(1.0F), size = v_abs(x);
+    const V e = v_choose(v_set(87.0F), size, v_zero(), vector_exp(v_sub(v_zero(), size)));
+    return v_div(v_choose(x, v_zero(), e, one), v_add(one, e));
+}
+
+// tanh x = x P(x^2) near 0, where 1 - e^-2|x| would cancel, else by that.
+FT_ALWAYS_INLINE V vector_tanh(V x)
+{
+    const V size = v_abs(x), square = v_mul(x, x), one = v_set(1.0F);
+    V p = v_set(-5.70498872745e-3F);
+    p = v_fma(p, square, v_set(2.06390887954e-2F));
+    p = v_fma(p, square, v_set(-5.37397155531e-2F));
+    p = v_fma(p, square, v_set(1.33314422036e-1F));
+    p = v_fma(p, square, v_set(-3.33332819422e-1F));
+    const V near = v_fma(v_mul(p, square), x, x);
+    const V e = vector_exp(v_mul(v_set(-2.0F), size));
+    const V far = v_div(v_sub(one, e), v_add(one, e));
+    return v_choose(size, v_set(0.625F), near, v_choose(x, v_zero(), v_sub(v_zero(), far), far));
+}
+
+FT_ALWAYS_INLINE V vector_activated(const ft_activation f, V x)
+{
+    switch (f) {
+    case FT_ACTIVATION_NONE:
+        break;
+    case FT_ACTIVATION_RELU:
+        return v_max(v_zero(), x);  // NaN stays.
+    case FT_ACTIVATION_GELU:
+        return vector_gelu(x);
+    case FT_ACTIVATION_TANH:
+        return vector_tanh(x);
+    case FT_ACTIVATION_SIGMOID:
+        return vector_sigmoid(x);
+    case FT_ACTIVATION_GELU_TANH: {  // (1 + tanh u) / 2 is sigmoid(2 u).
+        const V cubic =
+            v_fma(v_mul(x, x), v_set(2.0F * 0.797884561F * 0.044715F), v_set(2.0F * 0.797884561F));
+        return v_mul(x, vector_sigmoid(v_mul(x, cubic)));
+    }
+    case FT_ACTIVATION_QUICK_GELU:
+        return v_mul(x, vector_sigmoid(v_mul(x, v_set(1.702F))));
+    case FT_ACTIVATION_SILU:
+        return v_mul(x, vector_sigmoid(x));
+    }
+    return x;
+}
+
+typedef struct elements {
+    float *x;
+    const float *by;  // NULL: not multiplied.
+    size_t stride, rows, columns;
+} elements;
+
+// `f` is a constant at every call.
+FT_ALWAYS_INLINE void activate_rows(const ft_activation f, const elements *e)
+{
+    for (size_t row = 0; row < e->rows; row++) {
+        float *x = e->x + row * e->stride;
+        const float *by = e->by ? e->by + row * e->stride : NULL;
+        for (size_t column = 0; column < e->columns; column += LANES) {
+            const V value = vector_activated(f, v_load(x + column));
+            v_store(x + column, by ? v_mul(value, v_load(by + column)) : value);
+        }
+    }
+}
+
+static void activate_elements(ft_activation f, const elements *e)
+{
+    switch (f) {
+#define ACTIVATION_CASE(name)   \
+    case name:                  \
+        activate_rows(name, e); \
+        break;
+        ACTIVATION_CASE(FT_ACTIVATION_NONE)
+        ACTIVATION_CASE(FT_ACTIVATION_RELU)
+        ACTIVATION_CASE(FT_ACTIVATION_GELU)
+        ACTIVATION_CASE(FT_ACTIVATION_TANH)
+        ACTIVATION_CASE(FT_ACTIVATION_SIGMOID)
+        ACTIVATION_CASE(FT_ACTIVATION_GELU_TANH)
+        ACTIVATION_CASE(FT_ACTIVATION_QUICK_GELU)
+        ACTIVATION_CASE(FT_ACTIVATION_SILU)
+#undef ACTIVATION_CASE
+    }
+}
+
+static void vector_activate(ft_activation f, float *x, size_t stride, size_t rows, size_t columns)
+{
+    activate_elements(f, &(elements){x, NULL, stride, rows, columns});
+}
+
+static void vector_gate(ft_activation f, float *x, const float *by, size_t stride, size_t rows,
+                        size_t columns)
+{
+    activate_elements(f, &(elements){x, by, stride, rows, columns});
 }
 
 // The whole vectors of a row, then what remains one by one.
-static void vector_norm_row(float *x, const ft_layer_norm *norm)
+static float row_mean(const float *x, size_t size, size_t whole)
 {
-    const size_t size = norm->size, whole = size - size % LANES;
-    V sum = v_zero(), square = v_zero();
+    V sum = v_zero();
 
     for (size_t i = 0; i < whole; i += LANES)
         sum = v_add(sum, v_load(x + i));
     float total = v_sum(sum);
     for (size_t i = whole; i < size; i++)
         total += x[i];
-    const float mean = total / (float)size;
+    return total / (float)size;
+}
+
+static void vector_norm_row(float *x, const ft_layer_norm *norm)
+{
+    const size_t size = norm->size, whole = size - size % LANES;
+    const float mean = norm->is_rms ? 0.0F : row_mean(x, size, whole);
+    V square = v_zero();
+
     for (size_t i = 0; i < whole; i += LANES) {
         const V d = v_sub(v_load(x + i), v_set(mean));
         square = v_fma(d, d, square);
@@ -241,16 +339,46 @@ static void vector_norm_row(float *x, const ft_layer_norm *norm)
     const float scale = 1.0F / sqrtf(variance / (float)size + norm->epsilon);
     for (size_t i = 0; i < whole; i += LANES) {
         const V d = v_mul(v_sub(v_load(x + i), v_set(mean)), v_set(scale));
-        v_store(x + i, v_fma(d, v_load(norm->gain + i), v_load(norm->bias + i)));
+        const V gained = norm->gain ? v_mul(d, v_load(norm->gain + i)) : d;
+        v_store(x + i, norm->bias ? v_add(gained, v_load(norm->bias + i)) : gained);
     }
-    for (size_t i = whole; i < size; i++)
-        x[i] = (x[i] - mean) * scale * norm->gain[i] + norm->bias[i];
+    for (size_t i = whole; i < size; i++) {
+        const float d = (x[i] - mean) * scale * (norm->gain ? norm->gain[i] : 1.0F);
+        x[i] = norm->bias ? d + norm->bias[i] : d;
+    }
 }
 
 static void vector_norm_rows(float *x, size_t stride, size_t rows, const ft_layer_norm *norm)
 {
     for (size_t row = 0; row < rows; row++)
         vector_norm_row(x + row * stride, norm);
+}
+
+// The halves of whole vectors, then pairs one by one: interleaved ones are rare, and the compiler
+// finds the shuffles.
+static void rotate_head(float *x, const ft_rotation *r)
+{
+    const size_t whole = r->is_interleaved ? 0 : r->pairs - r->pairs % LANES;
+    const size_t step = r->is_interleaved ? 2 : 1, apart = r->is_interleaved ? 1 : r->pairs;
+
+    for (size_t i = 0; i < whole; i += LANES) {
+        const V c = v_load(r->cosines + i), s = v_load(r->sines + i);
+        const V first = v_load(x + i), second = v_load(x + r->pairs + i);
+        v_store(x + i, v_sub(v_mul(first, c), v_mul(second, s)));
+        v_store(x + r->pairs + i, v_fma(first, s, v_mul(second, c)));
+    }
+    for (size_t i = whole; i < r->pairs; i++) {
+        float *pair = x + i * step;
+        const float first = pair[0], second = pair[apart];
+        pair[0] = first * r->cosines[i] - second * r->sines[i];
+        pair[apart] = second * r->cosines[i] + first * r->sines[i];
+    }
+}
+
+static void vector_rotate(float *x, size_t heads, size_t head_step, const ft_rotation *r)
+{
+    for (size_t head = 0; head < heads; head++)
+        rotate_head(x + head * head_step, r);
 }
 
 static void vector_softmax(float *scores, size_t keys, size_t columns, float *out_inverse_sums)
