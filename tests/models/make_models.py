@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""Makes the tiny models in this folder: every architecture that `embed` and `infer` know, random weights, and what the
+reference libraries compute with them.
+
+    python3 tests/models/make_models.py [NAME...]
+
+Needs transformers 5.23.0, torch, sentence-transformers 6.2.0, tokenizers 0.23.3 and gguf 0.19.0; the tests need none of
+them. NAME/config.json and NAME/model.safetensors are the model, NAME/reference.jsonl has a text per line (`input_ids`,
+`token_type_ids` where they are not all 0, or `text`) and NAME/reference.safetensors what comes out for line I:
+`I.hidden` [tokens, hidden], `I.mean` [hidden] of a text too long to store, `I.logits`.
+"""
+
+import json
+import os
+import sys
+
+import torch
+import transformers as hf
+
+from fixture import classic, fill, load, read_json, reference, save, texts, write_json, write_reference
+
+LENGTHS = [1, 2, 3, 8, 17, 33, 61]
+BF16, F16 = torch.bfloat16, torch.float16
+
+
+def rows_of(ids, types=False):
+    rows = [{"input_ids": row} for row in ids]
+    if types:
+        for row in rows:
+            count = len(row["input_ids"])
+            row["token_type_ids"] = [0] * (count - count // 2) + [1] * (count // 2)
+    return rows
+
+
+# ---- encoders ----
+
+def bert_config(**more):
+    return hf.BertConfig(**{**dict(vocab_size=300, hidden_size=36, num_hidden_layers=2, num_attention_heads=3,
+                                   intermediate_size=50, max_position_embeddings=64), **more})
+
+
+def roberta_config(**more):
+    return hf.RobertaConfig(**{**dict(vocab_size=300, hidden_size=40, num_hidden_layers=2, num_attention_heads=2,
+                                      intermediate_size=64, max_position_embeddings=66, type_vocab_size=1,
+                                      layer_norm_eps=1e-5, pad_token_id=1, bos_token_id=0, eos_token_id=2), **more})
+
+
+def xlm_roberta_config(**more):
+    return hf.XLMRobertaConfig(**roberta_config(**{**dict(vocab_size=320, hidden_size=32, num_attention_heads=4),
+                                                   **more}).to_diff_dict())
+
+
+def distilbert_config(**more):
+    return hf.DistilBertConfig(**{**dict(vocab_size=300, dim=32, n_layers=2, n_heads=4, hidden_dim=72,
+                                         max_position_embeddings=64), **more})
+
+
+def mpnet_config(**more):
+    # A text of more than 128 tokens reaches the last bucket of relative positions.
+    return hf.MPNetConfig(**{**dict(vocab_size=300, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+                                    intermediate_size=48, max_position_embeddings=202, pad_token_id=1, bos_token_id=0,
+                                    eos_token_id=2), **more})
+
+
+def modernbert_config(**more):
+    # Layers 0 and 3 see everything, 1 and 2 four tokens to each side.
+    return hf.ModernBertConfig(**{**dict(vocab_size=300, hidden_size=32, num_hidden_layers=4, num_attention_heads=2,
+                                         intermediate_size=40, max_position_embeddings=900, local_attention=8,
+                                         pad_token_id=3, bos_token_id=1, eos_token_id=2, cls_token_id=1,
+                                         sep_token_id=2), **more})
+
+
+def make_bert():
+    folder = save(hf.BertModel(bert_config()), "bert", 1)
+    reference(folder, hf.BertModel, rows_of(texts(1, LENGTHS, 300), types=True) + rows_of(texts(2, [5, 64], 300)),
+              "last_hidden_state")
+
+
+def make_bert_sharded():
+    """The weights in several files, half as wide as they were computed."""
+    folder = save(hf.BertModel(bert_config(hidden_act="gelu_new", hidden_size=48)), "bert-sharded", 2, F16,
+                  max_shard_size="40KB")
+    reference(folder, hf.BertModel, rows_of(texts(3, LENGTHS, 300)), "last_hidden_state")
+
+
+def make_distilbert():
+    folder = save(hf.DistilBertModel(distilbert_config()), "distilbert", 3, config=classic)
+    reference(folder, hf.DistilBertModel, rows_of(texts(4, LENGTHS, 300)), "last_hidden_state")
+
+
+def make_roberta():
+    folder = save(hf.RobertaModel(roberta_config()), "roberta", 4, F16, classic)
+    reference(folder, hf.RobertaModel, rows_of(texts(5, LENGTHS + [64], 300)), "last_hidden_state")
+
+
+def make_xlm_roberta():
+    folder = save(hf.XLMRobertaModel(xlm_roberta_config()), "xlm-roberta", 5, BF16, classic)
+    reference(folder, hf.XLMRobertaModel, rows_of(texts(6, LENGTHS, 320)), "last_hidden_state")
+
+
+def make_camembert():
+    config = hf.CamembertConfig(**roberta_config(hidden_size=32, bos_token_id=5, eos_token_id=6).to_diff_dict())
+    folder = save(hf.CamembertModel(config), "camembert", 6, F16, classic)
+    reference(folder, hf.CamembertModel, rows_of(texts(7, LENGTHS, 300)), "last_hidden_state")
+
+
+def make_mpnet():
+    folder = save(hf.MPNetModel(mpnet_config()), "mpnet", 7, config=classic)
+    reference(folder, hf.MPNetModel, rows_of(texts(8, LENGTHS + [200], 300)), "last_hidden_state")
+
+
+def nomic_published(values):
+    """The keys of nomic-ai/nomic-embed-text-v1.5, whose names of weights save_pretrained writes as well."""
+    return {"model_type": "nomic_bert", "architectures": ["NomicBertModel"], "activation_function": "swiglu",
+            "n_embd": values["hidden_size"], "n_head": values["num_attention_heads"],
+            "n_layer": values["num_hidden_layers"], "n_inner": values["intermediate_size"],
+            "n_positions": values["max_position_embeddings"], "vocab_size": values["vocab_size"],
+            "type_vocab_size": values["type_vocab_size"], "layer_norm_epsilon": values["layer_norm_eps"],
+            "rotary_emb_base": values["rope_parameters"]["rope_theta"], "rotary_emb_fraction": 1.0,
+            "rotary_emb_interleaved": False, "rotary_emb_scale_base": None, "rotary_scaling_factor": None,
+            "max_trained_positions": values["max_position_embeddings"], "qkv_proj_bias": False,
+            "mlp_fc1_bias": False, "mlp_fc2_bias": False, "prenorm": False, "parallel_block": False,
+            "use_rms_norm": False, "causal": False, "tie_word_embeddings": True, "pad_vocab_size_multiple": 64,
+            "torch_dtype": "float32"}
+
+
+def make_nomic_bert():
+    """config.json has the published keys, config.transformers.json those of transformers; the weights are the same."""
+    config = hf.NomicBertConfig(vocab_size=300, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+                                intermediate_size=48, max_position_embeddings=128)
+    folder = save(hf.NomicBertModel(config, add_pooling_layer=False), "nomic-bert", 8)
+    reference(folder, hf.NomicBertModel, rows_of(texts(9, LENGTHS, 300), types=True) + rows_of(texts(10, [128], 300)),
+              "last_hidden_state")
+    path = os.path.join(folder, "config.json")
+    values = read_json(path)
+    write_json(os.path.join(folder, "config.transformers.json"), values)
+    write_json(path, nomic_published(values))
+
+
+def gte_published(values):
+    """The keys of Alibaba-NLP/gte-base-en-v1.5 and gte-multilingual-base."""
+    values = classic(values)
+    return {**values, "model_type": "new", "architectures": ["NewModel"], "layer_norm_type": "layer_norm",
+            "pack_qkv": True, "position_embedding_type": "rope", "unpad_inputs": False,
+            "use_memory_efficient_attention": False, "logn_attention_scale": False, "logn_attention_clip1": False}
+
+
+def make_gte():
+    """As make_nomic_bert; no token types, as in gte-multilingual-base with one type."""
+    config = hf.GteConfig(vocab_size=300, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+                          intermediate_size=48, max_position_embeddings=128, pad_token_id=1, bos_token_id=0,
+                          eos_token_id=2)
+    folder = save(hf.GteModel(config), "gte", 9, F16)
+    reference(folder, hf.GteModel, rows_of(texts(11, LENGTHS + [128], 300)), "last_hidden_state")
+    path = os.path.join(folder, "config.json")
+    values = read_json(path)
+    write_json(os.path.join(folder, "config.transformers.json"), values)
+    write_json(path, gte_published(values))
+
+
+def modernbert_published(values):
+    """The keys of answerdotai/ModernBERT-base and gte-modernbert-base."""
+    values = dict(values)
+    values["torch_dtype"] = values.pop("dtype")
+    ropes = values.pop("rope_parameters")
+    values.pop("layer_types")
+    return {**values, "global_attn_every_n_layers": 3, "global_rope_theta": ropes["full_attention"]["rope_theta"],
+            "local_rope_theta": ropes["sliding_attention"]["rope_theta"], "position_embedding_type": "absolute"}
+
+
+def make_modernbert():
+    folder = save(hf.ModernBertModel(modernbert_config()), "modernbert", 10, config=modernbert_published)
+    reference(folder, hf.ModernBertModel, rows_of(texts(12, LENGTHS + [90, 700], 300)), "last_hidden_state")
+
+
+def make_modernbert_5():
+    """As transformers 5 writes it, with biases and windows in other layers."""
+    config = modernbert_config(norm_bias=True, attention_bias=True, mlp_bias=True, local_attention=6,
+                               layer_types=["sliding_attention", "full_attention", "sliding_attention",
+                                            "sliding_attention"])
+    folder = save(hf.ModernBertModel(config), "modernbert-5", 11, BF16)
+    reference(folder, hf.ModernBertModel, rows_of(texts(13, LENGTHS, 300)), "last_hidden_state")
+
+
+# ---- decoders that embed ----
+
+def make_qwen3_embedding():
+    """As Qwen3-Embedding: heads wider than hidden / heads, causal, the last token's vector."""
+    config = hf.Qwen3Config(vocab_size=300, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+                            num_key_value_heads=2, head_dim=12, intermediate_size=48, max_position_embeddings=900,
+                            rope_parameters={"rope_type": "default", "rope_theta": 1000000.0},
+                            tie_word_embeddings=True, bos_token_id=0, eos_token_id=1)
+    folder = save(hf.Qwen3Model(config), "qwen3-embedding", 12, BF16, classic)
+    reference(folder, hf.Qwen3Model, rows_of(texts(14, LENGTHS + [90, 600], 300)), "last_hidden_state")
+
+
+def gemma3_published(values):
+    """The keys of google/embeddinggemma-300m."""
+    values = dict(values)
+    values["torch_dtype"] = values.pop("dtype")
+    ropes = values.pop("rope_parameters")
+    return {**values, "rope_theta": ropes["full_attention"]["rope_theta"], "rope_scaling": None,
+            "rope_local_base_freq": ropes["sliding_attention"]["rope_theta"]}
+
+
+def make_gemma3_embedding():
+    """As EmbeddingGemma: no causal mask, windows of which a token sees half to each side."""
+    config = hf.Gemma3TextConfig(vocab_size=300, hidden_size=32, num_hidden_layers=3, num_attention_heads=2,
+                                 num_key_value_heads=1, head_dim=16, intermediate_size=48,
+                                 max_position_embeddings=900, sliding_window=8, use_bidirectional_attention=True,
+                                 query_pre_attn_scalar=24, layer_types=["sliding_attention", "sliding_attention",
+                                                                        "full_attention"])
+    folder = save(hf.Gemma3TextModel(config), "gemma3-embedding", 13, config=gemma3_published)
+    reference(folder, hf.Gemma3TextModel, rows_of(texts(15, LENGTHS + [90, 600], 300)), "last_hidden_state")
+
+
+MODELS = {name[5:].replace("_", "-"): function for name, function in sorted(globals().items())
+          if name.startswith("make_")}
+
+
+def main():
+    for name in sys.argv[1:] or MODELS:
+        MODELS[name]()
+        print(name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
