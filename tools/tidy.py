@@ -3,8 +3,8 @@
 
     tools/tidy.py            checks the whole tree; ends with "N passed, N failed" (files)
 
-Rooms and their one-way includes, sizes of files, functions and lines, banned calls, unique file names, a test beside
-every stage, leftovers, commit subjects. Generated tables are exempt from sizes.
+Rooms and their one-way includes, sizes of files, functions and lines, banned calls, unique names of files and
+functions, a test beside every stage, leftovers, commit subjects. Generated tables are exempt from sizes.
 """
 
 import os
@@ -131,6 +131,13 @@ def check_c(path, text, fail):
         fail(1, "no `#pragma once`")
 
 
+def check_symbols(path, text, defined, fail):
+    """Of two functions of one name in a library the linker takes one, and says nothing."""
+    for match in re.finditer(r"^(?!static)\w[\w *]*?\b(ft_\w+)\([^;{]*\)\n\{", without_comments(text), re.M):
+        if defined.setdefault(match.group(1), path) != path:
+            fail(1, "defines %s, as %s does" % (match.group(1), defined[match.group(1)]))
+
+
 def check_text(text, fail):
     for number, line in enumerate(text.split("\n"), 1):
         if line != line.rstrip() and not line.startswith(("<", ">", "|")):
@@ -174,7 +181,7 @@ def check_commits(fail):
 
 
 def main():
-    failures = {}
+    failures, defined = {}, {}
 
     def fail(path, line, why):
         failures.setdefault(path, []).append("%s:%d: %s" % (path, line, why))
@@ -191,6 +198,8 @@ def main():
         check_text(text, here)
         if path.endswith((".c", ".h")):
             check_c(path, text, here)
+        if path.endswith(".c") and not path.startswith("tests/"):
+            check_symbols(path, text, defined, here)
     check_tree(set(paths), fail)
     check_commits(fail)
     for lines in failures.values():

@@ -20,7 +20,7 @@ void ft_pool(ft_pooling pooling, ft_rows rows, size_t count, size_t size, float 
     }
 }
 
-void ft_normalize(float *vector, size_t size)
+void ft_pool_normalize(float *vector, size_t size)
 {
     double squares = 0;
 
@@ -43,7 +43,7 @@ size_t ft_pool_some(ft_encoder_run *run, ft_pooling pooling, bool normalize,
         const size_t tokens = ft_encoder_rows(encoder, &spans[i]);
         ft_pool(pooling, rows, tokens, size, out);
         if (normalize)
-            ft_normalize(out, size);
+            ft_pool_normalize(out, size);
         rows.at += tokens * rows.stride;
     }
     return taken;

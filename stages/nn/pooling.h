@@ -6,7 +6,7 @@
 // Of `count` rows of `size` numbers, at least one. `pooling` must not be FT_POOLING_UNKNOWN.
 void ft_pool(ft_pooling pooling, ft_rows rows, size_t count, size_t size, float *out);
 // Brings a vector to length 1; one shorter than 1e-12 is divided by that, as PyTorch does.
-void ft_normalize(float *vector, size_t size);
+void ft_pool_normalize(float *vector, size_t size);
 // Runs the first texts of `spans` that fit one go (encoder.h) and pools each of them into `out`
 // ([hidden] each). Returns how many they were.
 size_t ft_pool_some(ft_encoder_run *run, ft_pooling pooling, bool normalize,
