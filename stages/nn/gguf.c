@@ -39,14 +39,19 @@ static const char *const type_names[FT_GGUF_TYPE_COUNT] = {
 // more).
 static const struct {
     uint16_t elements, bytes;
+    const char *name;
 } blocks[] = {
-    [0] = {1, 4},      [1] = {1, 2},      [2] = {32, 18},    [3] = {32, 20},    [6] = {32, 22},
-    [7] = {32, 24},    [8] = {32, 34},    [9] = {32, 36},    [10] = {256, 84},  [11] = {256, 110},
-    [12] = {256, 144}, [13] = {256, 176}, [14] = {256, 210}, [15] = {256, 292}, [16] = {256, 66},
-    [17] = {256, 74},  [18] = {256, 98},  [19] = {256, 50},  [20] = {32, 18},   [21] = {256, 110},
-    [22] = {256, 82},  [23] = {256, 136}, [24] = {1, 1},     [25] = {1, 2},     [26] = {1, 4},
-    [27] = {1, 8},     [28] = {1, 8},     [29] = {256, 56},  [30] = {1, 2},     [34] = {256, 54},
-    [35] = {256, 66},  [39] = {32, 17},
+    [0] = {1, 4, "F32"},         [1] = {1, 2, "F16"},         [2] = {32, 18, "Q4_0"},
+    [3] = {32, 20, "Q4_1"},      [6] = {32, 22, "Q5_0"},      [7] = {32, 24, "Q5_1"},
+    [8] = {32, 34, "Q8_0"},      [9] = {32, 36, "Q8_1"},      [10] = {256, 84, "Q2_K"},
+    [11] = {256, 110, "Q3_K"},   [12] = {256, 144, "Q4_K"},   [13] = {256, 176, "Q5_K"},
+    [14] = {256, 210, "Q6_K"},   [15] = {256, 292, "Q8_K"},   [16] = {256, 66, "IQ2_XXS"},
+    [17] = {256, 74, "IQ2_XS"},  [18] = {256, 98, "IQ3_XXS"}, [19] = {256, 50, "IQ1_S"},
+    [20] = {32, 18, "IQ4_NL"},   [21] = {256, 110, "IQ3_S"},  [22] = {256, 82, "IQ2_S"},
+    [23] = {256, 136, "IQ4_XS"}, [24] = {1, 1, "I8"},         [25] = {1, 2, "I16"},
+    [26] = {1, 4, "I32"},        [27] = {1, 8, "I64"},        [28] = {1, 8, "F64"},
+    [29] = {256, 56, "IQ1_M"},   [30] = {1, 2, "BF16"},       [34] = {256, 54, "TQ1_0"},
+    [35] = {256, 66, "TQ2_0"},   [39] = {32, 17, "MXFP4"},
 };
 
 typedef struct reader {
@@ -332,6 +337,11 @@ bool ft_gguf_parse(ft_slice bytes, const char *path, ft_arena *arena, ft_gguf **
 
 // ---- what is asked of it ----
 
+const char *ft_gguf_type_name(uint32_t type)
+{
+    return blocks[type].name;
+}
+
 const ft_gguf_value *ft_gguf_find(const ft_gguf *file, const char *key)
 {
     const ft_gguf_value sought = {.key = ft_slice_of(key)};
@@ -372,6 +382,24 @@ bool ft_gguf_get_bool(const ft_gguf *file, const char *key, bool *out, ft_error 
     if (value->is_array || value->type != FT_GGUF_BOOL)
         return wrong_type(file, value, "a bool", err);
     *out = value->bytes.data[0] != 0;
+    return true;
+}
+
+bool ft_gguf_get_float(const ft_gguf *file, const char *key, double *out, ft_error *err)
+{
+    const ft_gguf_value *value = ft_gguf_find(file, key);
+    float single;
+
+    if (!value)
+        return true;
+    if (value->is_array || (value->type != FT_GGUF_F32 && value->type != FT_GGUF_F64))
+        return wrong_type(file, value, "a number with a fraction", err);
+    if (value->type == FT_GGUF_F64) {
+        memcpy(out, value->bytes.data, sizeof(*out));
+        return true;
+    }
+    memcpy(&single, value->bytes.data, sizeof(single));
+    *out = (double)single;
     return true;
 }
 

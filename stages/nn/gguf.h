@@ -58,6 +58,8 @@ typedef struct ft_gguf {
 bool ft_gguf_parse(ft_slice bytes, const char *path, ft_arena *arena, ft_gguf **out,
                    ft_error *err) FT_MUST_CHECK;
 
+const char *ft_gguf_type_name(uint32_t type);  // Of a tensor: ggml's name, as "Q4_K".
+
 const ft_gguf_value *ft_gguf_find(const ft_gguf *file, const char *key);  // NULL: not there.
 // A value of the type asked for: whole numbers of any width, that is no array. `*out` stays when
 // the key is not there; a value of another type fails.
@@ -65,6 +67,8 @@ bool ft_gguf_get_text(const ft_gguf *file, const char *key, ft_slice *out,
                       ft_error *err) FT_MUST_CHECK;
 bool ft_gguf_get_int(const ft_gguf *file, const char *key, int64_t *out,
                      ft_error *err) FT_MUST_CHECK;
+bool ft_gguf_get_float(const ft_gguf *file, const char *key, double *out,
+                       ft_error *err) FT_MUST_CHECK;  // F32 or F64.
 bool ft_gguf_get_bool(const ft_gguf *file, const char *key, bool *out, ft_error *err) FT_MUST_CHECK;
 // The array of that type; `*out` NULL when the key is not there.
 bool ft_gguf_get_array(const ft_gguf *file, const char *key, ft_gguf_type type,

@@ -34,7 +34,7 @@ static bool read_kind(ft_json_value value, ft_weight_kind *out, ft_error *err)
 {
     if (value.kind != FT_JSON_STRING)
         return fail_header(err, "`dtype` is not a string");
-    for (int kind = 0; kind < FT_WEIGHT_KIND_COUNT; kind++)
+    for (int kind = 0; kind < FT_WEIGHT_PLAIN_COUNT; kind++)
         if (!value.has_escapes &&
             ft_slice_is(value.text, ft_weight_kind_name((ft_weight_kind)kind))) {
             *out = (ft_weight_kind)kind;

@@ -36,6 +36,8 @@ static const weight_kind kinds[FT_WEIGHT_KIND_COUNT] = {
     [FT_WEIGHT_F64] = {"F64", 64},
     [FT_WEIGHT_I64] = {"I64", 64},
     [FT_WEIGHT_U64] = {"U64", 64},
+    [FT_WEIGHT_Q8_0] = {"Q8_0", 0},
+    [FT_WEIGHT_Q4_0] = {"Q4_0", 0},
 };
 
 const char *ft_weight_kind_name(ft_weight_kind kind)
@@ -46,7 +48,7 @@ const char *ft_weight_kind_name(ft_weight_kind kind)
 bool ft_weight_kind_is_float(ft_weight_kind kind)
 {
     return kind == FT_WEIGHT_F32 || kind == FT_WEIGHT_F16 || kind == FT_WEIGHT_BF16 ||
-           kind == FT_WEIGHT_F64;
+           kind == FT_WEIGHT_F64 || kind == FT_WEIGHT_Q8_0 || kind == FT_WEIGHT_Q4_0;
 }
 
 unsigned ft_weight_kind_bits(ft_weight_kind kind)
@@ -82,6 +84,28 @@ static float float_of_bfloat(uint16_t bfloat)
     return value;
 }
 
+// As ggml has them (ggml-common.h): a half as scale, then 32 signed bytes, or 16 bytes whose low
+// halves are elements 0 to 15 and whose high halves are elements 16 to 31, each less 8.
+enum { BLOCK = 32, Q8_0_BYTES = 2 + BLOCK, Q4_0_BYTES = 2 + BLOCK / 2 };
+
+static void read_blocks(const ft_weight *weight, size_t from, size_t count, float *out)
+{
+    const bool is_wide = weight->kind == FT_WEIGHT_Q8_0;
+
+    for (size_t i = 0; i < count;) {
+        const size_t first = (from + i) % BLOCK;
+        const char *block = weight->data + (from + i) / BLOCK * (is_wide ? Q8_0_BYTES : Q4_0_BYTES);
+        uint16_t half;
+        memcpy(&half, block, sizeof(half));
+        const float scale = float_of_half(half);
+        for (size_t k = first; k < BLOCK && i < count; k++, i++) {
+            const unsigned char pair = (unsigned char)block[2 + k % (BLOCK / 2)];
+            const int nibble = (k < BLOCK / 2 ? pair & 15 : pair >> 4) - 8;
+            out[i] = scale * (float)(is_wide ? (signed char)block[2 + k] : nibble);
+        }
+    }
+}
+
 void ft_weight_read(const ft_weight *weight, size_t from, size_t count, float *out)
 {
     const bool wide = weight->kind == FT_WEIGHT_F64;
@@ -93,6 +117,10 @@ void ft_weight_read(const ft_weight *weight, size_t from, size_t count, float *o
         return;
     }
     FT_ASSERT(ft_weight_kind_is_float(weight->kind));
+    if (weight->kind >= FT_WEIGHT_PLAIN_COUNT) {
+        read_blocks(weight, from, count, out);
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         uint16_t half;
         double number;

@@ -26,7 +26,11 @@ typedef enum ft_weight_kind {
     FT_WEIGHT_F64,
     FT_WEIGHT_I64,
     FT_WEIGHT_U64,
+    // ggml's blocks of 32 elements of a row with one scale, which safetensors has not.
+    FT_WEIGHT_Q8_0,
+    FT_WEIGHT_Q4_0,
     FT_WEIGHT_KIND_COUNT,
+    FT_WEIGHT_PLAIN_COUNT = FT_WEIGHT_Q8_0,
 } ft_weight_kind;
 
 typedef struct ft_weight {
@@ -41,10 +45,11 @@ typedef struct ft_weight {
 } ft_weight;
 
 const char *ft_weight_kind_name(ft_weight_kind kind);  // "F32"
-unsigned ft_weight_kind_bits(ft_weight_kind kind);     // Of an element.
-bool ft_weight_kind_is_float(
-    ft_weight_kind kind);  // F16, BF16, F32 or F64: what ft_weight_read takes.
-// Elements [from, from + count) as floats; the range must be inside.
+unsigned ft_weight_kind_bits(ft_weight_kind kind);     // Of an element; 0: in blocks.
+// F16, BF16, F32, F64, Q8_0 or Q4_0: what ft_weight_read takes.
+bool ft_weight_kind_is_float(ft_weight_kind kind);
+// Elements [from, from + count) as floats; the range must be inside, and may begin and end within
+// blocks.
 void ft_weight_read(const ft_weight *weight, size_t from, size_t count, float *out);
 // "[384, 1536]" for messages. Returns `out`.
 const char *ft_weight_print_shape(const ft_weight *weight, char *out, size_t out_bytes);
