@@ -21,19 +21,22 @@ def fill(model, seed):
     """Weights under which every term of the model counts: biases and gains far from 0 and 1, attention that is
     sharp here and broad there."""
     generator = torch.Generator().manual_seed(seed)
+    kind = type(model).__name__
+    spread = 0.25 if kind.endswith("CausalLM") else 0.7  # Little enough that a token's successor is not itself.
     tables = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
     with torch.no_grad():
         for name, parameter in sorted(model.named_parameters()):
             noise = torch.randn(parameter.shape, generator=generator)
             if id(parameter) in tables:
-                parameter.copy_(noise * 0.7)
+                parameter.copy_(noise * spread)
             elif parameter.dim() > 1:
                 parameter.copy_(noise * 1.2 / parameter.shape[-1] ** 0.5)
+                if kind.endswith("TokenClassification") and name.startswith("classifier"):
+                    parameter.mul_(4)  # Neighbours have different labels.
             elif name.endswith("bias"):
                 parameter.copy_(noise * 0.3)
             else:  # A gain; Gemma adds its 1 when it runs.
-                gemma = "gemma" in type(model).__name__.lower()
-                parameter.copy_(noise * 0.3 + (0.0 if gemma else 1.0))
+                parameter.copy_(noise * 0.3 + (0.0 if kind.startswith("Gemma") else 1.0))
     return model.eval()
 
 
@@ -70,7 +73,10 @@ def classic(values):
     values = dict(values)
     values["torch_dtype"] = values.pop("dtype")
     rope = dict(values.pop("rope_parameters", None) or {})
-    if rope:
+    if "full_attention" in rope:  # ModernBERT
+        values["global_rope_theta"] = rope["full_attention"]["rope_theta"]
+        values["local_rope_theta"] = rope["sliding_attention"]["rope_theta"]
+    elif rope:
         values["rope_theta"] = rope.pop("rope_theta")
         if rope.get("rope_type") != "default":
             values["rope_scaling"] = rope

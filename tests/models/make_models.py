@@ -214,6 +214,61 @@ def make_gemma3_embedding():
     reference(folder, hf.Gemma3TextModel, rows_of(texts(15, LENGTHS + [90, 600], 300)), "last_hidden_state")
 
 
+# ---- generation ----
+
+def greedy(name, config, auto, seed, prompts, steps=24, dtype=BF16, change=classic):
+    """`greedy_ids` and the margin of the first over the second logit at each step; `I.last_logits` [vocabulary] of each
+    prompt, `0.all_logits` [tokens, vocabulary]. Written without the library's generate(): every step anew, no cache."""
+    folder = save(auto(config), name, seed, dtype, change)
+    model, rows, tensors = load(auto, folder), [], {}
+    with torch.no_grad():
+        for index, prompt in enumerate(prompts):
+            ids, margins = list(prompt), []
+            logits = model(torch.tensor([ids])).logits[0]
+            tensors["%d.last_logits" % index] = logits[-1].clone()
+            if index == 0:
+                tensors["0.all_logits"] = logits
+            for _ in range(steps):
+                logits = model(torch.tensor([ids])).logits[0, -1]
+                best = logits.topk(2)
+                margins.append(round(float(best.values[0] - best.values[1]), 5))
+                ids.append(int(best.indices[0]))
+            rows.append({"prompt_ids": prompt, "greedy_ids": ids[len(prompt):], "margins": margins})
+    write_reference(folder, rows, tensors)
+
+
+def decoder_config(kind, **more):
+    return kind(**{**dict(vocab_size=256, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+                          num_key_value_heads=2, intermediate_size=64, max_position_embeddings=256, bos_token_id=0,
+                          eos_token_id=1, pad_token_id=None), **more})
+
+
+LLAMA3_SCALING = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0,
+                  "high_freq_factor": 4.0, "original_max_position_embeddings": 32}
+
+
+def make_llama():
+    config = decoder_config(hf.LlamaConfig, rope_parameters=LLAMA3_SCALING, tie_word_embeddings=True)
+    greedy("llama", config, hf.LlamaForCausalLM, 31, texts(31, [9, 1, 2, 40, 100], 256), dtype=torch.float32)
+
+
+def make_qwen2():
+    config = decoder_config(hf.Qwen2Config, tie_word_embeddings=False)
+    greedy("qwen2", config, hf.Qwen2ForCausalLM, 32, texts(32, [9, 1, 33], 256))
+
+
+def make_qwen3():
+    """As transformers 5 writes it."""
+    config = decoder_config(hf.Qwen3Config, head_dim=12, tie_word_embeddings=True)
+    greedy("qwen3", config, hf.Qwen3ForCausalLM, 33, texts(33, [9, 1, 33], 256), change=None)
+
+
+def make_mistral():
+    """A sliding window that the prompts are longer than."""
+    config = decoder_config(hf.MistralConfig, sliding_window=12, num_key_value_heads=1, tie_word_embeddings=False)
+    greedy("mistral", config, hf.MistralForCausalLM, 34, texts(34, [9, 1, 40], 256), dtype=F16)
+
+
 MODELS = {name[5:].replace("_", "-"): function for name, function in sorted(globals().items())
           if name.startswith("make_")}
 
