@@ -19,6 +19,9 @@
 
 // For one token while it is normalised: forty rules that make two letters of each fill any memory.
 enum { TOKEN_MEMORY = 1 << 22 };
+// Of what is sought. A text is compared with the longest token from each of its bytes on: one that
+// rules made 64 KiB of the same letter took seconds on a text of such letters.
+enum { SOUGHT_BYTES_MAX = 4096 };
 
 // For each token the first one of the same text.
 static bool find_firsts(const ft_definition *definition, int32_t *firsts, ft_error *err)
@@ -117,6 +120,13 @@ static bool set_contents(const ft_tokenizer *tokenizer, ft_added_token *tokens,
     for (size_t i = 0; i < count; i++) {
         if (sought[i].normalized && !normalize_token(tokenizer, &sought[i], arena, err))
             return false;
+        if (sought[i].content.size > SOUGHT_BYTES_MAX) {
+            ft_slice shown = ft_shown(tokens[i].content);
+            return ft_tokenizer_fault(err, tokenizer->definition.path, "added_tokens",
+                                      "the token `%.*s` is of %zu bytes; at most %d are taken",
+                                      (int)shown.size, shown.data, sought[i].content.size,
+                                      SOUGHT_BYTES_MAX);
+        }
         // Decoded as it is sought; the reference then no longer knows a special one by its text.
         tokens[i].special &= ft_slice_equal(tokens[i].content, sought[i].content);
         tokens[i].content = sought[i].content;
