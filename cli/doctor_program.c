@@ -7,10 +7,13 @@
 
 #include "cli/doctor.h"
 #include "cli/surroundings.h"
+#include "cli/terminal.h"
 #include "runtime/concurrent/elide.h"
+#include "runtime/system/build_id.h"
 #include "runtime/system/topology.h"
 #include "stages/nn/kernel/blas.h"
 #include "stages/nn/kernel/isa.h"
+#include "stages/text/tokenizer_store.h"
 
 static const char group[] = "runtime";
 
@@ -79,6 +82,31 @@ static void add_elision(ft_facts *facts)
         NULL);
 }
 
+// What is kept so that the next start is quick.
+static void add_tokenizers(ft_facts *facts)
+{
+    const char *folder = ft_surroundings_tokenizers(facts->arena);
+    char size[FT_FIGURE_BYTES];
+    ft_tokenizers_kept kept;
+
+    if (!ft_build_id().data) {
+        add(facts, "tokenizers", FT_FACT_NOTE, "not kept: this program has no build id",
+            "Each start compiles its tokenizer anew. Link with --build-id.");
+        return;
+    }
+    if (!folder) {
+        add(facts, "tokenizers", FT_FACT_NOTE, "not kept: there is no folder for them",
+            "Each start compiles its tokenizer anew. Set XDG_CACHE_HOME.");
+        return;
+    }
+    ft_tokenizer_store_look(folder, facts->arena, &kept);
+    add(facts, "tokenizers", FT_FACT_GOOD,
+        kept.count == 0 ? ft_facts_text(facts, "none compiled yet in %s", folder)
+                        : ft_facts_text(facts, "%zu compiled, %s, in %s", kept.count,
+                                        ft_figure_bytes((int64_t)kept.size_bytes, size), folder),
+        NULL);
+}
+
 static void add_scheduler(ft_facts *facts)
 {
     ft_topology machine;
@@ -100,4 +128,5 @@ void ft_doctor_program(ft_facts *facts)
     add_memory(facts);
     add_blas(facts);
     add_elision(facts);
+    add_tokenizers(facts);
 }

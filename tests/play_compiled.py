@@ -127,10 +127,30 @@ def check_keeps_nothing(player):
     assert result.status == 0 and not kept(player), str(result)
 
 
+def told_by_doctor(player):
+    prepare(player)
+    env = {"XDG_CACHE_HOME": os.path.join(player.folder, "cache")}
+
+    def told(env):
+        result = player.run("doctor", "--json", env=env)
+        assert result.status == 0, str(result)
+        fact, = [fact for fact in json.loads(result.out)["facts"] if fact["name"] == "tokenizers"]
+        return fact["state"], fact["value"]
+
+    folder = os.path.join(player.folder, "cache", "ftpipe", "tokenizers")
+    assert told(env) == ("good", "none compiled yet in " + folder), told(env)
+    count(player)
+    path, = kept(player)
+    size = os.stat(path).st_size
+    assert told(env) == ("good", "1 compiled, %.1f KiB, in %s" % (size / 1024, folder)), (told(env), size)
+    state, value = told({"XDG_CACHE_HOME": "", "HOME": player.folder + "/home"})
+    assert state == "note" and value.startswith("not kept"), value
+
+
 def main():
     player = Player()
     for function in (made_once, used_by_a_pipeline, changed_tokenizer, damaged, nowhere_to_keep_it, at_once,
-                     check_keeps_nothing):
+                     check_keeps_nothing, told_by_doctor):
         player.case(function.__name__, function)
     return player.end()
 

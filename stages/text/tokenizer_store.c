@@ -190,22 +190,22 @@ static bool write_file(const char *place, ft_slice bytes, ft_arena *arena, ft_er
     return ft_fail_errno(err, saved, "cannot write `%s`", place);
 }
 
-// Removes the oldest file when there are too many; false when there are not. Those that were left
-// half written count too.
-static bool forget_oldest(const char *store, ft_arena *arena)
+// Looks at all files, also those that were left half written. Returns the oldest, NULL: none.
+static const char *look_through(const char *store, ft_arena *arena, ft_tokenizers_kept *out)
 {
     DIR *folder = opendir(store);
     const char *oldest = NULL;
     struct timespec oldest_time = {0};
-    size_t count = 0;
 
+    *out = (ft_tokenizers_kept){0};
     for (struct dirent *entry; folder && (entry = readdir(folder));) {
         struct stat found;
         const char *path =
             strstr(entry->d_name, ".ftk") ? ft_path_join(arena, store, entry->d_name) : NULL;
         if (!path || stat(path, &found) != 0)
             continue;
-        count++;
+        out->count++;
+        out->size_bytes += (uint64_t)found.st_size;
         if (!oldest || found.st_mtim.tv_sec < oldest_time.tv_sec ||
             (found.st_mtim.tv_sec == oldest_time.tv_sec &&
              found.st_mtim.tv_nsec < oldest_time.tv_nsec)) {
@@ -215,7 +215,21 @@ static bool forget_oldest(const char *store, ft_arena *arena)
     }
     if (folder)
         closedir(folder);
-    return count > FT_TOKENIZERS_KEPT && unlink(oldest) == 0;
+    return oldest;
+}
+
+void ft_tokenizer_store_look(const char *store, ft_arena *arena, ft_tokenizers_kept *out)
+{
+    (void)look_through(store, arena, out);
+}
+
+// Removes the oldest file when there are too many; false when there are not.
+static bool forget_oldest(const char *store, ft_arena *arena)
+{
+    ft_tokenizers_kept kept;
+    const char *oldest = look_through(store, arena, &kept);
+
+    return kept.count > FT_TOKENIZERS_KEPT && unlink(oldest) == 0;
 }
 
 static void save(const ft_tokenizer *tokenizer, const sources *then, const char *place,

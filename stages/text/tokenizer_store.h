@@ -16,5 +16,13 @@ enum { FT_TOKENIZERS_KEPT = 32 };
 bool ft_tokenizer_open(const char *path, const char *store, ft_arena *arena,
                        const ft_tokenizer **out, ft_error *err) FT_MUST_CHECK;
 
+// What is in the folder, of all builds: how many compiled tokenizers, and how large they are
+// together.
+typedef struct ft_tokenizers_kept {
+    size_t count;
+    uint64_t size_bytes;
+} ft_tokenizers_kept;
+void ft_tokenizer_store_look(const char *store, ft_arena *arena, ft_tokenizers_kept *out);
+
 // Where the compiled form of the tokenizer at `path` is or would be; NULL: nowhere. In the arena.
 const char *ft_tokenizer_stored_path(const char *path, const char *store, ft_arena *arena);
