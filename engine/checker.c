@@ -314,6 +314,7 @@ static bool plan_stage(checker *check, ft_plan_node *node, ft_node_reads *reads,
         .memory_bytes = check->memory_bytes,
         .concurrency = node->def->concurrency,
         .blocks = node->def->blocks,
+        .batch_wish = node->def->batch_items,
         .output_count = node->input.count,
         .output_capacity = capacity,
         .output_open = node->input.open,
@@ -326,6 +327,7 @@ static bool plan_stage(checker *check, ft_plan_node *node, ft_node_reads *reads,
     if (node->input.count)
         memcpy(plan.output_fields, node->input.fields, node->input.count * sizeof(ft_field));
     bool ok = !node->def->plan || node->def->plan(&plan, node->config, err);
+    node->batch_wish = plan.batch_wish;
     node->output = (ft_schema){
         .count = plan.output_count, .fields = plan.output_fields, .open = plan.output_open};
     node->blocks = plan.blocks;
@@ -388,10 +390,7 @@ static void pass_wishes_up(const checker *check)
     const ft_plan *plan = check->plan;
 
     for (size_t i = plan->node_count; i-- > 0;) {
-        ft_plan_node *node = plan->nodes[check->order[i]];
-        int64_t own = node->def->batch_items;
-        if (node->batch_wish == 0 || (own > 0 && own < node->batch_wish))
-            node->batch_wish = own;
+        const ft_plan_node *node = plan->nodes[check->order[i]];
         for (size_t j = 0; j < node->input_count && node->batch_wish; j++) {
             ft_plan_node *above = plan->nodes[node->inputs[j].node];
             if (above->batch_wish == 0 || above->batch_wish > node->batch_wish)

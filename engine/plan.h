@@ -56,7 +56,7 @@ typedef struct ft_plan_node {
     bool *live;  // [output.count]: read by something downstream.
     bool errors_are_read;
     bool shares;         // It uses what all instances share: they must be in one process.
-    int64_t batch_wish;  // Least `batch_items` of the defs here and below; 0: none has one.
+    int64_t batch_wish;  // Least wish of the stages here and below; 0: none has one.
     bool failed;         // Its plan failed: what stands below was typed as any, quietly.
 } ft_plan_node;
 

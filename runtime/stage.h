@@ -105,6 +105,7 @@ struct ft_stage_plan {
     // What the stage decides:
     ft_concurrency concurrency;  // Starts as the def's; lua's `parallel = "one"` lowers it.
     bool blocks;                 // Starts as the def's; a writer to a pipe raises it.
+    int64_t batch_wish;          // Starts as the def's `batch_items`.
     ft_field *output_fields;     // Starts as a copy of the input's.
     size_t output_count, output_capacity;
     bool output_open;

@@ -1,0 +1,46 @@
+// The tasks of `infer`: each is a set of the functions that a stage has, chosen by `task` and by
+// what the model is. A task has a file of its own.
+#pragma once
+
+#include "runtime/stage.h"
+
+// In the order of the option's choices.
+enum { INFER_NONE, INFER_CLASSIFY };
+
+typedef struct infer_task infer_task;
+
+typedef struct infer_config {
+    const char *model;
+    ft_strings activations, labels;
+    int task;
+    int64_t top;  // 0: not given.
+    // Set by `plan`:
+    const infer_task *run;
+    const void *plan;  // The task's own, in the plan's arena.
+} infer_config;
+
+typedef struct infer_state {
+    void *task;  // [state_size] of the task, zeroed before `open`.
+} infer_state;
+
+// As in ft_stage_def, which says when each is called.
+struct infer_task {
+    size_t state_size;
+    int64_t batch_items;  // A good turn, see ft_stage_def; 0: no wish.
+    bool (*plan)(ft_stage_plan *plan, infer_config *config, ft_error *err);
+    bool (*load)(ft_stage_load *load, const infer_config *config, void **out_shared, ft_error *err);
+    bool (*open)(ft_stage *self, ft_error *err);
+    bool (*process)(ft_stage *self, ft_batch **in, ft_error *err);
+    void (*close)(ft_stage *self);
+};
+
+extern const infer_task infer_feedforward;
+
+static inline const void *infer_plan_of(const ft_stage *self)
+{
+    return ((const infer_config *)self->config)->plan;
+}
+static inline void *infer_state_of(const ft_stage *self)
+{
+    return ((const infer_state *)self->state)->task;
+}
