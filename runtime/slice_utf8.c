@@ -1,8 +1,10 @@
 // UTF-8: validation as RFC 3629 has it (no surrogates, nothing overlong, nothing past U+10FFFF),
 // and single code points.
+#include "runtime/slice_utf8.h"
+
 #include <string.h>
 
-#include "runtime/slice.h"
+enum { LONG_BYTES = 64 };  // From here on a call pays.
 
 static const uint64_t high_bits = 0x8080808080808080u;
 
@@ -32,6 +34,10 @@ size_t ft_utf8_valid_prefix(ft_slice text)
     const unsigned char *bytes = (const unsigned char *)text.data;
     size_t at = 0;
 
+#if defined(__x86_64__)
+    if (text.size >= LONG_BYTES && __builtin_cpu_supports("avx2"))
+        at = ft_utf8_skip_avx2(text);
+#endif
     while (at < text.size) {
         // Most text is ASCII: 32 bytes a step, in a form that the compiler turns into vector loads.
         while (text.size - at >= 32) {

@@ -13,6 +13,8 @@
 #include <emmintrin.h>
 #endif
 
+#include "runtime/data/json_copy.h"
+
 void ft_json_init(ft_json *json, ft_slice text)
 {
     *json = (ft_json){.text = text.data, .size = text.size};
@@ -406,6 +408,12 @@ static bool fail_half(const char *escape, ft_error *err)
 static inline void copy_plain(const ft_json *json, size_t *at, char *out, size_t *size,
                               bool *has_high)
 {
+#if defined(__x86_64__)
+    if (json->size - *at >= BLOCK_BYTES && __builtin_cpu_supports("avx512vbmi2") &&
+        __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("bmi2"))
+        ft_json_copy_avx512vbmi2(json, at, out, size, has_high);
+#endif
 #if defined(__SSE2__)
     // A block is copied before it is known how much of it is plain: most of them are all of it.
     while (json->size - *at >= BLOCK_BYTES) {

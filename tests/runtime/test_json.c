@@ -130,6 +130,66 @@ TEST(json_strings_of_every_length)
     }
 }
 
+// A text and the same text as a string, with escapes of all kinds, more often at some densities
+// than at others.
+static size_t make_string(ft_random *random, char *text, size_t size, char *json, size_t *json_size)
+{
+    static const char *const pieces[][2] = {
+        {"\n", "\\n"},    {"\"", "\\\""},           {"\\", "\\\\"},   {"/", "\\/"},
+        {"\t", "\\t"},    {"\xc3\xa9", "\xc3\xa9"}, {"A", "\\u0041"}, {"\xe2\x82\xac", "\\u20ac"},
+        {"\x7f", "\x7f"},
+    };
+    const uint64_t rarity = 1 + ft_random_next(random) % 40;
+    size_t at = 0, out = 0;
+    json[out++] = '"';
+    while (at + 4 < size) {
+        const char *plain = "x", *written = "x";
+        if (ft_random_next(random) % rarity == 0) {
+            const size_t which = ft_random_next(random) % FT_COUNT_OF(pieces);
+            plain = pieces[which][0];
+            written = pieces[which][1];
+        }
+        memcpy(text + at, plain, strlen(plain));
+        memcpy(json + out, written, strlen(written));
+        at += strlen(plain);
+        out += strlen(written);
+    }
+    json[out++] = '"';
+    *json_size = out;
+    return at;
+}
+
+TEST(json_text_is_copied_and_unescaped)
+{
+    enum { BYTES = 300 };
+    char text[BYTES], made[6 * BYTES + 8];
+    ft_random random;
+
+    ft_random_init(&random, 20261128, 0);
+    for (int round = 0; round < 20000; round++) {
+        size_t json_size, found;
+        const size_t size =
+            make_string(&random, text, 5 + (size_t)round % (BYTES - 5), made, &json_size);
+        char *copy = exact_copy(made, json_size), *out = exact_copy(made, json_size);
+        ft_error err = FT_ERROR_INIT;
+        ft_json json;
+        ft_json_init(&json, (ft_slice){copy, json_size});
+        check_true(ft_json_is_at_text(&json));
+        check_true(ft_json_read_text(&json, out, &found, &err));
+        check_true(found == size && memcmp(out, text, size) == 0);
+        check_int_eq(json.at, json_size);
+        // What spoils it is found wherever it stands, and so is a missing end.
+        const size_t where = 1 + ft_random_next(&random) % (json_size - 2);
+        copy[where] = (char)(round % 2 ? 0x1f : 0xff);
+        ft_json_init(&json, (ft_slice){copy, json_size});
+        check_fails(ft_json_read_text(&json, out, &found, &err), &err, FT_ERROR_DATA);
+        ft_json_init(&json, (ft_slice){made, where});
+        check_fails(ft_json_read_text(&json, out, &found, &err), &err, FT_ERROR_DATA);
+        free(copy);
+        free(out);
+    }
+}
+
 TEST(json_walk)
 {
     ft_json json;

@@ -138,6 +138,43 @@ TEST(utf8_is_checked_as_rfc_3629_has_it)
     }
 }
 
+// Long texts go another way than single characters: what those say of each is what must come out.
+TEST(utf8_is_checked_alike_at_any_length)
+{
+    static const char *const pieces[] = {"x",
+                                         "\xc3\xa9",
+                                         "\xe2\x82\xac",
+                                         "\xf0\x9f\x98\x80",
+                                         "\xed\x9f\xbf",
+                                         "\xf4\x8f\xbf\xbf",
+                                         "plain text of some length"};
+    char text[400];
+    ft_random random;
+
+    ft_random_init(&random, 20261128, 0);
+
+    for (int round = 0; round < 20000; round++) {
+        size_t size = 0, valid = 0;
+        while (size < sizeof(text) - 32) {
+            const char *piece = pieces[ft_random_next(&random) % FT_COUNT_OF(pieces)];
+            memcpy(text + size, piece, strlen(piece));
+            size += strlen(piece);
+        }
+        if (round % 4 > 0)
+            text[ft_random_next(&random) % size] = (char)ft_random_next(&random);
+        size -= ft_random_next(&random) % 40;
+        for (size_t next = 0; next < size; valid = next) {
+            size_t left = size - next;
+            // A valid prefix of four bytes or fewer begins with a whole character.
+            size_t found = ft_utf8_valid_prefix((ft_slice){text + next, left < 4 ? left : 4});
+            if (found == 0)
+                break;
+            ft_utf8_next((ft_slice){text, size}, &next);
+        }
+        check_int_eq(ft_utf8_valid_prefix((ft_slice){text, size}), valid);
+    }
+}
+
 TEST(utf8_code_points_go_round)
 {
     char text[4];
