@@ -29,6 +29,8 @@ static bool make_tables(ft_word_cache *cache, ft_error *err)
     cache->buffer = ft_buffer_zero(cache->account, size, err);
     if (!cache->buffer)
         return false;
+    // As large as it is only because words have come that will fill it.
+    ft_buffer_touch(cache->buffer);
     cache->shorts = cache->buffer->data;
     cache->longs = (ft_word_long *)(void *)((char *)cache->buffer->data + size / 2);
     // Each half holds buckets and entries of 64 bytes.
