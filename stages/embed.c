@@ -182,6 +182,8 @@ static bool embed_run(ft_stage *self, const ft_token_span *spans, size_t count, 
     float *out = (float *)(void *)vectors->data;
     const size_t size = config->encoder.hidden;
 
+    if (!ft_encoder_run_reserve(state->run, spans, count, err))
+        return false;
     for (size_t done = 0; done < count;) {
         if (ft_is_cancelled(self))
             return ft_fail(err, FT_ERROR_CANCELLED, "cancelled");

@@ -1,37 +1,86 @@
 // Runs the encoder.
 //
 //   tokens of all texts end to end -> words + type + position, norm
-//   each layer: queries, keys, values  ->  attention, text by text and head by head  ->  mix, norm,
-//   up, gelu, down, norm pool each text's rows, normalise
+//   each layer: norm, queries, keys and values, rotated  ->  attention (encoder_attention.c)  ->
+//   mix, norm, up, activation or gate, down, norm
 //
-// Everything but attention goes over blocks of rows that stay in the near cache from one product to
-// the next. Attention turns 32 queries of a head at a time into columns: scores are then keys by
-// queries, softmax runs down the columns without sums across a vector, and the scores are at once
-// the left side of the product with the values. The result takes the place of the queries.
+// Which of the norms there are is the model's; of those that are not nothing is run. Everything but
+// attention goes over blocks of rows that stay in the near cache from one product to the next.
 #include "stages/nn/encoder.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "runtime/memory/alloc.h"
-#include "runtime/memory/buffer.h"
+#include "stages/nn/encoder_run.h"
 
 enum {
-    TOKENS_AT_ONCE = 512,  // Unless one text may have more.
     BLOCK_ROWS = 56,  // Four tiles of fourteen rows: 56 x 1536 floats are a third of a 1 MiB cache.
-    QUERIES = FT_PANEL_COLUMNS,
 };
 
-struct ft_encoder_run {
-    const ft_encoder *encoder;
-    ft_buffer *buffer;
-    size_t capacity;                 // Tokens.
-    float *hidden, *heads, *middle;  // Rows, each `_row` floats apart.
-    size_t hidden_row, heads_row, middle_row;
-    float *scores;   // [max_tokens][QUERIES]
-    float *queries;  // [head_size][QUERIES]
-    float *inverse;  // [QUERIES]
-};
+// ---- memory ----
+
+static size_t rope_kinds(const ft_encoder *encoder)
+{
+    return encoder->config.pairs == 0 ? 0 : encoder->config.is_local ? 2 : 1;
+}
+
+static void fill_angles(const ft_encoder_run *run)
+{
+    const ft_encoder *encoder = run->encoder;
+    const size_t pairs = encoder->config.pairs;
+
+    for (size_t kind = 0; kind < rope_kinds(encoder); kind++)
+        for (size_t place = 0; place < run->capacity; place++) {
+            float *cosines = run->angles[kind] + place * 2 * pairs;
+            ft_rope_angles(&encoder->config.ropes[kind], pairs, encoder->rope_factors, place,
+                           cosines, cosines + pairs);
+        }
+}
+
+// What was in the buffer is lost.
+static bool make_room(ft_encoder_run *run, size_t tokens, ft_error *err)
+{
+    const ft_encoder *encoder = run->encoder;
+    const size_t rows = tokens + FT_LINEAR_ROWS_BEHIND;
+    const size_t block = BLOCK_ROWS + FT_LINEAR_ROWS_BEHIND;
+    const size_t angles = tokens * 2 * encoder->config.pairs, kinds = rope_kinds(encoder);
+    float *places = NULL;
+    const size_t sizes[] = {
+        rows * run->hidden_row,
+        rows * run->heads_row,
+        block * run->middle_row,
+        block * run->hidden_row,
+        tokens * FT_ENCODER_QUERIES,
+        ft_pad(encoder->head_size * FT_ENCODER_QUERIES, 16),
+        FT_ENCODER_QUERIES,
+        kinds > 0 ? ft_pad(angles, 16) : 0,
+        kinds > 1 ? ft_pad(angles, 16) : 0,
+        tokens,
+    };
+    float **const at[] = {&run->hidden,    &run->heads,   &run->middle,  &run->beside,
+                          &run->scores,    &run->queries, &run->inverse, &run->angles[0],
+                          &run->angles[1], &places};
+    size_t total = 0;
+
+    for (size_t i = 0; i < FT_COUNT_OF(sizes); i++)
+        total += sizes[i];
+    ft_buffer_unref(ft_take(&run->buffer));
+    run->capacity = 0;
+    run->buffer = ft_buffer_create(run->account, total * sizeof(float), err);
+    if (!run->buffer) {
+        ft_error_while(err, "making room for %zu tokens", tokens);
+        return false;
+    }
+    run->capacity = tokens;
+    float *next = run->buffer->data;
+    for (size_t i = 0; i < FT_COUNT_OF(sizes); next += sizes[i], i++)
+        *at[i] = next;
+    run->places = (uint32_t *)(void *)places;
+    if (encoder->uses_blas)
+        memset(run->buffer->data, 0, total * sizeof(float));
+    fill_angles(run);
+    return true;
+}
 
 ft_encoder_run *ft_encoder_run_create(const ft_encoder *encoder, ft_account *account, ft_error *err)
 {
@@ -42,36 +91,14 @@ ft_encoder_run *ft_encoder_run_create(const ft_encoder *encoder, ft_account *acc
         ft_fail_nomem(err, sizeof(*run));
         return NULL;
     }
-    *run = (ft_encoder_run){.encoder = encoder};
-    run->capacity = config->max_tokens > TOKENS_AT_ONCE ? config->max_tokens : TOKENS_AT_ONCE;
+    *run = (ft_encoder_run){.encoder = encoder, .account = account};
     run->hidden_row = ft_row_stride(config->hidden);
-    run->heads_row = ft_row_stride(3 * config->heads * encoder->head_padded);
-    run->middle_row = ft_row_stride(config->intermediate);
-    const size_t rows = run->capacity + FT_LINEAR_ROWS_BEHIND;
-    const size_t sizes[] = {
-        rows * run->hidden_row,
-        rows * run->heads_row,
-        (BLOCK_ROWS + FT_LINEAR_ROWS_BEHIND) * run->middle_row,
-        config->max_tokens * QUERIES,
-        encoder->head_size * QUERIES,
-        QUERIES,
-    };
-    float **const places[] = {&run->hidden, &run->heads,   &run->middle,
-                              &run->scores, &run->queries, &run->inverse};
-    size_t total = 0;
-    for (size_t i = 0; i < FT_COUNT_OF(sizes); i++)
-        total += sizes[i];
-    run->buffer = ft_buffer_create(account, total * sizeof(float), err);
-    if (!run->buffer) {
-        ft_free(run);
-        return NULL;
-    }
-    float *at = run->buffer->data;
-    for (size_t i = 0; i < FT_COUNT_OF(sizes); at += sizes[i], i++)
-        *places[i] = at;
-    if (encoder->uses_blas)
-        memset(run->buffer->data, 0, total * sizeof(float));
-    return run;
+    run->heads_row = ft_row_stride(encoder->layers[0].heads.width);
+    run->middle_row = ft_row_stride(encoder->layers[0].up.width);
+    if (make_room(run, FT_ENCODER_TOKENS, err))
+        return run;
+    ft_free(run);
+    return NULL;
 }
 
 void ft_encoder_run_destroy(ft_encoder_run *run)
@@ -80,6 +107,18 @@ void ft_encoder_run_destroy(ft_encoder_run *run)
         return;
     ft_buffer_unref(run->buffer);
     ft_free(run);
+}
+
+bool ft_encoder_run_reserve(ft_encoder_run *run, const ft_token_span *spans, size_t count,
+                            ft_error *err)
+{
+    size_t longest = FT_ENCODER_TOKENS;
+
+    for (size_t i = 0; i < count; i++) {
+        const size_t rows = ft_encoder_rows(run->encoder, &spans[i]);
+        longest = rows > longest ? rows : longest;
+    }
+    return longest <= run->capacity || make_room(run, ft_pad(longest, FT_ENCODER_TOKENS), err);
 }
 
 const ft_encoder *ft_encoder_run_encoder(const ft_encoder_run *run)
@@ -95,99 +134,47 @@ size_t ft_encoder_rows(const ft_encoder *encoder, const ft_token_span *span)
     return span->count < most ? span->count : most;
 }
 
+static void put_word(const ft_encoder *encoder, int32_t id, float *row)
+{
+    const size_t size = encoder->config.hidden;
+    const float scale = encoder->config.word_scale;
+
+    ft_weight_read(encoder->words, (size_t)id * size, size, row);
+    if (scale != 1)
+        for (size_t k = 0; k < size; k++)
+            row[k] *= scale;
+}
+
+static void add_row(float *row, const float *more, size_t size)
+{
+    for (size_t k = 0; k < size; k++)
+        row[k] += more[k];
+}
+
 static void put_tokens(const ft_encoder_run *run, const ft_token_span *span, size_t first_row)
 {
     const ft_encoder *encoder = run->encoder;
-    const size_t size = encoder->config.hidden, count = ft_encoder_rows(encoder, span);
+    const ft_encoder_config *config = &encoder->config;
+    const size_t size = config->hidden, count = ft_encoder_rows(encoder, span);
+    size_t position = config->position_offset;
 
     for (size_t i = 0; i < count; i++) {
         const size_t from = i + 1 < count ? i : span->count - 1;
-        const float *type = encoder->types + (span->types ? (size_t)span->types[from] * size : 0);
+        const bool is_padding = config->has_padding && (size_t)span->ids[from] == config->padding;
         float *row = run->hidden + (first_row + i) * run->hidden_row;
-        const float *position = encoder->positions + i * size;
-        ft_weight_read(encoder->words, (size_t)span->ids[from] * size, size, row);
-        for (size_t k = 0; k < size; k++)
-            row[k] = row[k] + type[k] + position[k];
+        put_word(encoder, span->ids[from], row);
+        if (encoder->types)
+            add_row(row, encoder->types + (span->types ? (size_t)span->types[from] * size : 0),
+                    size);
+        if (encoder->positions)
+            add_row(row, encoder->positions + (is_padding ? config->padding : position) * size,
+                    size);
+        position += !is_padding;
+        run->places[first_row + i] = (uint32_t)i;
     }
-    encoder->kernels->norm(run->hidden + first_row * run->hidden_row, run->hidden_row, count,
-                           &encoder->norm);
-}
-
-// ---- attention ----
-
-// Up to 32 queries of a head, turned and scaled: queries[k][column]; columns without a query are 0.
-static void turn_queries(const ft_encoder_run *run, const float *query, size_t count,
-                         size_t columns)
-{
-    const size_t size = run->encoder->head_size;
-    const float scale = 1.0F / sqrtf((float)size);
-
-    for (size_t k = 0; k < size; k++) {
-        float *row = run->queries + k * columns;
-        for (size_t i = 0; i < count; i++)
-            row[i] = query[i * run->heads_row + k] * scale;
-        for (size_t i = count; i < columns; i++)
-            row[i] = 0;
-    }
-}
-
-// One head of one text of `count` tokens; `at` is the head's query in the text's first row.
-static void attend_head(const ft_encoder_run *run, float *at, size_t count)
-{
-    const ft_encoder *encoder = run->encoder;
-    const size_t part = encoder->config.heads * encoder->head_padded, row = run->heads_row;
-
-    for (size_t first = 0; first < count; first += QUERIES) {
-        const size_t queries = count - first < QUERIES ? count - first : QUERIES;
-        const size_t columns = queries > FT_PANEL_COLUMNS_HALF ? QUERIES : FT_PANEL_COLUMNS_HALF;
-        float *query = at + first * row;
-        const ft_multiply scores = {
-            .a = at + part,
-            .a_row = row,
-            .a_step = 1,
-            .b = run->queries,
-            .b_step = columns,
-            .c = run->scores,
-            .c_row = columns,
-            .rows = count,
-            .columns = columns,
-            .depth = encoder->head_size,
-        };
-        turn_queries(run, query, queries, columns);
-        encoder->kernels->multiply(&scores);
-        encoder->kernels->softmax(run->scores, count, columns, run->inverse);
-        for (size_t column = 0; column < encoder->head_padded; column += FT_PANEL_COLUMNS) {
-            const size_t left = encoder->head_padded - column;
-            const ft_multiply mix = {
-                .a = run->scores,
-                .a_row = 1,
-                .a_step = columns,
-                .b = at + 2 * part + column,
-                .b_step = row,
-                .c = query + column,
-                .c_row = row,
-                .scale = run->inverse,
-                .rows = queries,
-                .columns = left < FT_PANEL_COLUMNS ? left : FT_PANEL_COLUMNS,
-                .depth = count,
-            };
-            encoder->kernels->multiply(&mix);
-        }
-    }
-}
-
-static void attend(const ft_encoder_run *run, const ft_token_span *spans, size_t count)
-{
-    const ft_encoder *encoder = run->encoder;
-    size_t row = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        const size_t tokens = ft_encoder_rows(encoder, &spans[i]);
-        for (size_t head = 0; head < encoder->config.heads; head++)
-            attend_head(run, run->heads + row * run->heads_row + head * encoder->head_padded,
-                        tokens);
-        row += tokens;
-    }
+    if (encoder->norm.size)
+        encoder->kernels->norm(run->hidden + first_row * run->hidden_row, run->hidden_row, count,
+                               &encoder->norm);
 }
 
 // ---- layers ----
@@ -197,46 +184,103 @@ static void run_linear(const ft_encoder_run *run, const ft_linear *linear, const
     ft_linear_run(linear, run->encoder->kernels, use);
 }
 
+// The rows that a layer's half reads: hidden ones, or their normed copy.
+static const float *norm_before(const ft_encoder_run *run, const ft_layer_norm *norm,
+                                const float *hidden, size_t rows)
+{
+    if (!norm->size)
+        return hidden;
+    for (size_t row = 0; row < rows; row++)
+        memcpy(run->beside + row * run->hidden_row, hidden + row * run->hidden_row,
+               norm->size * sizeof(*hidden));
+    run->encoder->kernels->norm(run->beside, run->hidden_row, rows, norm);
+    return run->beside;
+}
+
+// hidden = norm(hidden + norm(x W + b)), with those norms that there are.
+static void add_output(const ft_encoder_run *run, const ft_linear *linear, ft_linear_use use,
+                       float *hidden, const ft_layer_norm *behind, const ft_layer_norm *sum)
+{
+    const ft_kernels *kernels = run->encoder->kernels;
+
+    use.y = behind->size ? run->beside : hidden;
+    use.y_row = run->hidden_row;
+    use.add = !behind->size;
+    run_linear(run, linear, &use);
+    if (behind->size) {
+        kernels->norm(run->beside, run->hidden_row, use.rows, behind);
+        for (size_t row = 0; row < use.rows; row++)
+            add_row(hidden + row * run->hidden_row, run->beside + row * run->hidden_row,
+                    behind->size);
+    }
+    if (sum->size)
+        kernels->norm(hidden, run->hidden_row, use.rows, sum);
+}
+
+static void norm_heads(const ft_encoder_run *run, const ft_layer_norm *norm, float *first,
+                       size_t heads, size_t rows)
+{
+    for (size_t head = 0; norm->size && head < heads; head++)
+        run->encoder->kernels->norm(first + head * run->encoder->head_padded, run->heads_row, rows,
+                                    norm);
+}
+
 static void run_block_heads(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
                             size_t rows)
 {
+    const ft_encoder *encoder = run->encoder;
+    const ft_encoder_config *config = &encoder->config;
+    const size_t padded = encoder->head_padded, pairs = config->pairs;
+    float *heads = run->heads + row * run->heads_row;
+
     run_linear(run, &layer->heads,
-               &(ft_linear_use){.x = run->hidden + row * run->hidden_row,
+               &(ft_linear_use){.x = norm_before(run, &layer->norms[FT_NORM_MIX_BEFORE],
+                                                 run->hidden + row * run->hidden_row, rows),
                                 .x_row = run->hidden_row,
-                                .y = run->heads + row * run->heads_row,
+                                .y = heads,
                                 .y_row = run->heads_row,
                                 .rows = rows});
+    norm_heads(run, &layer->norms[FT_NORM_QUERY], heads, config->heads, rows);
+    norm_heads(run, &layer->norms[FT_NORM_KEY], heads + config->heads * padded, config->key_heads,
+               rows);
+    for (size_t i = 0; pairs > 0 && i < rows; i++) {
+        const float *angles =
+            run->angles[layer->is_local] + (size_t)run->places[row + i] * 2 * pairs;
+        const ft_rotation rotation = {.cosines = angles,
+                                      .sines = angles + pairs,
+                                      .pairs = pairs,
+                                      .is_interleaved = config->is_interleaved};
+        encoder->kernels->rotate(heads + i * run->heads_row, config->heads + config->key_heads,
+                                 padded, &rotation);
+    }
 }
 
 static void run_block_rest(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
                            size_t rows)
 {
-    const ft_kernels *kernels = run->encoder->kernels;
+    const ft_encoder *encoder = run->encoder;
+    const ft_activation activation = encoder->config.activation;
+    const size_t gate = encoder->gate_width;
     float *hidden = run->hidden + row * run->hidden_row;
 
-    run_linear(run, &layer->mix,
-               &(ft_linear_use){.x = run->heads + row * run->heads_row,
-                                .x_row = run->heads_row,
-                                .y = hidden,
-                                .y_row = run->hidden_row,
-                                .rows = rows,
-                                .add = true});
-    kernels->norm(hidden, run->hidden_row, rows, &layer->mix_norm);
-    run_linear(run, &layer->up,
-               &(ft_linear_use){.x = hidden,
-                                .x_row = run->hidden_row,
-                                .y = run->middle,
-                                .y_row = run->middle_row,
-                                .rows = rows,
-                                .activation = FT_ACTIVATION_GELU});
-    run_linear(run, &layer->down,
-               &(ft_linear_use){.x = run->middle,
-                                .x_row = run->middle_row,
-                                .y = hidden,
-                                .y_row = run->hidden_row,
-                                .rows = rows,
-                                .add = true});
-    kernels->norm(hidden, run->hidden_row, rows, &layer->down_norm);
+    add_output(run, &layer->mix,
+               (ft_linear_use){
+                   .x = run->heads + row * run->heads_row, .x_row = run->heads_row, .rows = rows},
+               hidden, &layer->norms[FT_NORM_MIX_BEHIND], &layer->norms[FT_NORM_MIX_SUM]);
+    run_linear(
+        run, &layer->up,
+        &(ft_linear_use){.x = norm_before(run, &layer->norms[FT_NORM_MLP_BEFORE], hidden, rows),
+                         .x_row = run->hidden_row,
+                         .y = run->middle,
+                         .y_row = run->middle_row,
+                         .rows = rows,
+                         .activation = gate ? FT_ACTIVATION_NONE : activation});
+    if (gate)
+        encoder->kernels->gate(activation, run->middle, run->middle + gate, run->middle_row, rows,
+                               gate);
+    add_output(run, &layer->down,
+               (ft_linear_use){.x = run->middle, .x_row = run->middle_row, .rows = rows}, hidden,
+               &layer->norms[FT_NORM_MLP_BEHIND], &layer->norms[FT_NORM_MLP_SUM]);
 }
 
 typedef void run_block(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
@@ -269,11 +313,14 @@ size_t ft_encoder_run_some(ft_encoder_run *run, const ft_token_span *spans, size
         put_tokens(run, &spans[taken], rows);
         rows += ft_encoder_rows(encoder, &spans[taken]);
     }
+    FT_ASSERT(count == 0 || taken > 0);  // A long text that nobody made room for.
     for (size_t i = 0; i < encoder->config.layers; i++) {
         run_blocks(run, &encoder->layers[i], rows, run_block_heads);
-        attend(run, spans, taken);
+        ft_encoder_attend(run, &encoder->layers[i], spans, taken);
         run_blocks(run, &encoder->layers[i], rows, run_block_rest);
     }
+    if (encoder->last_norm.size)
+        encoder->kernels->norm(run->hidden, run->hidden_row, rows, &encoder->last_norm);
     *out_rows = (ft_rows){run->hidden, run->hidden_row};
     return taken;
 }

@@ -1,4 +1,4 @@
-// Token ids in, a row of numbers for each token out: a BERT encoder over many texts of different
+// Token ids in, a row of numbers for each token out: an encoder over many texts of different
 // lengths at once, without padding. What makes one vector of a text's rows is pooling.h.
 //
 // A row's bits depend on the text's tokens and the kernels' level alone: not on the texts beside
@@ -13,7 +13,8 @@
 // and types.
 typedef struct ft_token_span {
     const int32_t *ids;    // Each at least 0 and below the model's vocabulary.
-    const int32_t *types;  // Each at least 0 and below the model's `types`; NULL: all 0.
+    const int32_t *types;  // Each at least 0 and below the model's `types`; NULL: all 0. Of a
+                           // model without types not looked at.
     size_t count;
 } ft_token_span;
 
@@ -23,6 +24,8 @@ typedef struct ft_rows {
     size_t stride;
 } ft_rows;
 
+enum { FT_ENCODER_TOKENS = 512 };  // That a run has room for when it is made.
+
 // What one thread needs to run an encoder: 7 MB for a model of 384 numbers a token.
 typedef struct ft_encoder_run ft_encoder_run;
 
@@ -31,6 +34,12 @@ ft_encoder_run *ft_encoder_run_create(const ft_encoder *encoder, ft_account *acc
                                       ft_error *err) FT_MUST_CHECK;
 void ft_encoder_run_destroy(ft_encoder_run *run);  // NULL is fine.
 const ft_encoder *ft_encoder_run_encoder(const ft_encoder_run *run);
+// Makes room for the longest of these texts; to be called, and to succeed, before a text of more
+// than FT_ENCODER_TOKENS tokens is run. Rows of an earlier call are gone. What it takes is charged
+// to the account; fails when that cannot hold it (texts of FT_ENCODER_TOKENS need another call
+// then).
+bool ft_encoder_run_reserve(ft_encoder_run *run, const ft_token_span *spans, size_t count,
+                            ft_error *err) FT_MUST_CHECK;
 // How many rows a text has: its tokens, or the model's most.
 size_t ft_encoder_rows(const ft_encoder *encoder, const ft_token_span *span);
 // Runs the first texts of `spans` that fit one go, at least one, and returns how many they were.

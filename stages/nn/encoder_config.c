@@ -1,24 +1,21 @@
-// Reads config.json, modules.json, the pooling's config.json and sentence_bert_config.json.
+// Reads GGUF, or config.json, modules.json, the pooling's config.json and
+// sentence_bert_config.json.
 //
 // Only config.json must be there. Sizes are bounded here so that no product of them overflows
 // later; whether they fit the weights is checked when those are looked at.
 #include "stages/nn/encoder_config.h"
 
+#include <math.h>
 #include <string.h>
 
-#include "runtime/data/json.h"
 #include "runtime/system/file.h"
+#include "stages/nn/encoder_reading.h"
 
 enum { CONFIG_BYTES_MAX = 1 << 20 };
 
-typedef struct reading {
-    const char *path;  // Of the file, for messages.
-    ft_arena *arena;
-    const ft_json_node *root;
-    ft_error *err;
-} reading;
+// ---- looking at JSON ----
 
-static bool read_json(reading *r, const char *folder, const char *name)
+bool ft_reading_open(ft_reading *r, const char *folder, const char *name)
 {
     ft_slice text;
     ft_json_node *root;
@@ -36,9 +33,7 @@ static bool read_json(reading *r, const char *folder, const char *name)
     return true;
 }
 
-// Whether the file is there; `*r` is ready for it then. False with the error filled when it cannot
-// be read.
-static bool read_json_if_there(reading *r, const char *folder, const char *name, bool *out_there)
+bool ft_reading_open_if_there(ft_reading *r, const char *folder, const char *name, bool *out_there)
 {
     const char *path = ft_path_join(r->arena, folder, name);
 
@@ -48,16 +43,22 @@ static bool read_json_if_there(reading *r, const char *folder, const char *name,
     if (ft_file_find(path) == FT_FILE_MISSING)
         return true;
     *out_there = true;
-    return read_json(r, folder, name);
+    return ft_reading_open(r, folder, name);
 }
 
-static bool get_size(const reading *r, const char *name, int64_t max, size_t *out)
+const ft_json_node *ft_reading_find(const ft_json_node *object, const char *name)
 {
-    const ft_json_node *node = ft_json_find(r->root, name);
+    const ft_json_node *node = object ? ft_json_find(object, name) : NULL;
+    return node && node->kind != FT_JSON_NULL ? node : NULL;
+}
+
+bool ft_reading_get_size(const ft_reading *r, const char *name, int64_t max, size_t *out)
+{
+    const ft_json_node *node = ft_reading_find(r->root, name);
     int64_t value;
 
     if (!node)
-        return ft_fail(r->err, FT_ERROR_DATA, "%s: `%s` is missing", r->path, name);
+        return true;
     if (!ft_json_get_int(node, &value) || value < 1 || value > max)
         return ft_fail(r->err, FT_ERROR_DATA, "%s: `%s` is not a whole number from 1 to %lld",
                        r->path, name, (long long)max);
@@ -65,75 +66,116 @@ static bool get_size(const reading *r, const char *name, int64_t max, size_t *ou
     return true;
 }
 
-static bool is_text(const ft_json_node *node, const char *text)
+bool ft_reading_get_number(const ft_reading *r, const ft_json_node *object, const char *name,
+                           double most, double *out)
+{
+    const ft_json_node *node = ft_reading_find(object, name);
+    double value;
+
+    if (!node)
+        return true;
+    if (!ft_json_get_float(node, &value) || !(value > 0 && value <= most))
+        return ft_fail(r->err, FT_ERROR_DATA, "%s: `%s` is not a number above 0 and up to %g",
+                       r->path, name, most);
+    *out = value;
+    return true;
+}
+
+bool ft_reading_get_bool(const ft_reading *r, const char *name, bool *out)
+{
+    const ft_json_node *node = ft_reading_find(r->root, name);
+
+    if (!node)
+        return true;
+    if (node->kind != FT_JSON_TRUE && node->kind != FT_JSON_FALSE)
+        return ft_fail(r->err, FT_ERROR_DATA, "%s: `%s` is neither true nor false", r->path, name);
+    *out = node->kind == FT_JSON_TRUE;
+    return true;
+}
+
+bool ft_node_is_text(const ft_json_node *node, const char *text)
 {
     return node && node->kind == FT_JSON_STRING && ft_slice_is(node->text, text);
 }
 
-// The text `name` must be `want`, or, with `optional`, may be missing.
-static bool check_text(const reading *r, const char *name, const char *want, bool optional)
+bool ft_reading_fail(const ft_reading *r, const char *name, const ft_json_node *node)
 {
-    const ft_json_node *node = ft_json_find(r->root, name);
+    const bool has_text = node->kind == FT_JSON_STRING || node->kind == FT_JSON_NUMBER;
+    const ft_slice text = has_text ? node->text : FT_SLICE("...");
 
-    if ((!node && optional) || is_text(node, want))
+    return ft_fail(r->err, FT_ERROR_DATA, "%s: `%s` `%.*s` is not supported", r->path, name,
+                   (int)(text.size < 60 ? text.size : 60), text.data);
+}
+
+// ---- the model ----
+
+bool ft_encoder_config_settle(const char *path, ft_encoder_config *config, ft_error *err)
+{
+    if (config->head_size == 0) {
+        config->head_size = config->hidden / config->heads;
+        if (config->hidden % config->heads != 0)
+            return ft_fail(err, FT_ERROR_DATA,
+                           "%s: `hidden_size` %zu is not a multiple of `num_attention_heads` %zu",
+                           path, config->hidden, config->heads);
+    }
+    if (config->heads % config->key_heads != 0)
+        return ft_fail(err, FT_ERROR_DATA,
+                       "%s: %zu heads of queries are not a multiple of %zu of keys", path,
+                       config->heads, config->key_heads);
+    if (config->position_offset + 1 >= config->positions)
+        return ft_fail(err, FT_ERROR_DATA, "%s: of %zu positions none is left behind that of %zu",
+                       path, config->positions, config->position_offset);
+    config->max_tokens = config->positions - config->position_offset;
+    if (config->score_scale == 0)
+        config->score_scale = 1.0F / sqrtf((float)config->head_size);
+    return true;
+}
+
+bool ft_encoder_check_vocabulary(const ft_encoder_config *config, size_t tokens, ft_error *err)
+{
+    if (tokens <= config->vocabulary)
         return true;
-    if (!node)
-        ft_fail(r->err, FT_ERROR_DATA, "%s: `%s` is missing", r->path, name);
-    else
-        ft_fail(r->err, FT_ERROR_DATA, "%s: `%s` `%.*s` is not supported", r->path, name,
-                (int)(node->text.size < 60 ? node->text.size : 60), node->text.data);
-    ft_hint(r->err, "This version runs models whose `%s` is `%s`.", name, want);
+    ft_fail(err, FT_ERROR_DATA, "the tokenizer has %zu tokens, and the model knows %zu", tokens,
+            config->vocabulary);
+    ft_hint(err, "They are not of one model.");
     return false;
 }
 
-static bool is_true(const ft_json_node *object, const char *name)
+// In single precision where transformers is, since angles of far positions feel it.
+static float frequency_of(const ft_rope *rope, size_t pairs, size_t pair)
 {
-    const ft_json_node *node = ft_json_find(object, name);
-    return node && node->kind == FT_JSON_TRUE;
+    const float power = (float)pair / (float)pairs;
+    const float plain = 1.0F / powf((float)rope->theta, power);
+    double length, slope;
+
+    switch (rope->scaling) {
+    case FT_ROPE_PLAIN:
+        break;
+    case FT_ROPE_LINEAR:
+        return plain / (float)rope->factor;
+    case FT_ROPE_LLAMA3:
+        length = 2 * 3.14159265358979323846 / (double)plain;
+        if (length < rope->original_positions / rope->high)
+            return plain;
+        if (length > rope->original_positions / rope->low)
+            return plain / (float)rope->factor;
+        slope = (rope->original_positions / length - rope->low) / (rope->high - rope->low);
+        return (float)((1 - slope) * (double)plain / rope->factor + slope * (double)plain);
+    }
+    return plain;
 }
 
-static bool read_model(reading *r, const char *folder, ft_encoder_config *out)
+void ft_rope_angles(const ft_rope *rope, size_t pairs, const float *factors, size_t position,
+                    float *cosines, float *sines)
 {
-    double epsilon = 1e-12;
-    const ft_json_node *node;
-
-    if (ft_file_find(folder) == FT_FILE_REGULAR) {
-        ft_fail(r->err, FT_ERROR_USAGE, "`%s` is a file, and a model is a folder", folder);
-        ft_hint(r->err, "Name the folder that holds config.json and model.safetensors.");
-        return false;
+    for (size_t i = 0; i < pairs; i++) {
+        float frequency = frequency_of(rope, pairs, i);
+        if (factors)
+            frequency /= factors[i];
+        const float angle = (float)position * frequency;
+        cosines[i] = cosf(angle);
+        sines[i] = sinf(angle);
     }
-    if (!read_json(r, folder, "config.json"))
-        return false;
-    if (r->root->kind != FT_JSON_OBJECT)
-        return ft_fail(r->err, FT_ERROR_DATA, "%s: not an object", r->path);
-    if (!check_text(r, "model_type", "bert", false) || !check_text(r, "hidden_act", "gelu", true) ||
-        !check_text(r, "position_embedding_type", "absolute", true))
-        return false;
-    if (is_true(r->root, "is_decoder") || is_true(r->root, "add_cross_attention"))
-        return ft_fail(r->err, FT_ERROR_DATA, "%s: decoders are not supported, only encoders",
-                       r->path);
-    if (!get_size(r, "hidden_size", 1 << 16, &out->hidden) ||
-        !get_size(r, "num_hidden_layers", 1 << 10, &out->layers) ||
-        !get_size(r, "num_attention_heads", 1 << 12, &out->heads) ||
-        !get_size(r, "intermediate_size", 1 << 18, &out->intermediate) ||
-        !get_size(r, "vocab_size", INT32_MAX, &out->vocabulary) ||
-        !get_size(r, "max_position_embeddings", 1 << 16, &out->positions))
-        return false;
-    out->types = 2;
-    if (ft_json_find(r->root, "type_vocab_size") &&
-        !get_size(r, "type_vocab_size", 1 << 16, &out->types))
-        return false;
-    if (out->hidden % out->heads != 0)
-        return ft_fail(r->err, FT_ERROR_DATA,
-                       "%s: `hidden_size` %zu is not a multiple of "
-                       "`num_attention_heads` %zu",
-                       r->path, out->hidden, out->heads);
-    node = ft_json_find(r->root, "layer_norm_eps");
-    if (node && (!ft_json_get_float(node, &epsilon) || !(epsilon >= 0 && epsilon < 1)))
-        return ft_fail(r->err, FT_ERROR_DATA, "%s: `layer_norm_eps` is not a number from 0 to 1",
-                       r->path);
-    out->epsilon = (float)epsilon;
-    return true;
 }
 
 // ---- pooling ----
@@ -150,7 +192,7 @@ static const pooling_name pooling_names[] = {
     {"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens", FT_POOLING_MEAN_SQRT},
 };
 
-static bool fail_pooling(const reading *r, const char *what, ft_slice name)
+static bool fail_pooling(const ft_reading *r, const char *what, ft_slice name)
 {
     ft_fail(r->err, FT_ERROR_DATA, "%s: %s `%.*s` is not supported", r->path, what,
             (int)(name.size < 60 ? name.size : 60), name.data);
@@ -158,10 +200,10 @@ static bool fail_pooling(const reading *r, const char *what, ft_slice name)
     return false;
 }
 
-static bool pick_mode(const reading *r, const ft_json_node *mode, ft_pooling *out)
+static bool pick_mode(const ft_reading *r, const ft_json_node *mode, ft_pooling *out)
 {
     for (size_t i = 0; i < FT_COUNT_OF(pooling_names); i++)
-        if (is_text(mode, pooling_names[i].mode)) {
+        if (ft_node_is_text(mode, pooling_names[i].mode)) {
             *out = pooling_names[i].pooling;
             return true;
         }
@@ -169,13 +211,13 @@ static bool pick_mode(const reading *r, const ft_json_node *mode, ft_pooling *ou
                         mode->kind == FT_JSON_STRING ? mode->text : FT_SLICE("?"));
 }
 
-static bool read_pooling(reading *r, const char *folder, ft_encoder_config *out)
+static bool read_pooling(ft_reading *r, const char *folder, ft_encoder_config *out)
 {
     const ft_json_node *mode;
     size_t found = 0;
     int64_t dimension;
 
-    if (!read_json(r, folder, "config.json"))
+    if (!ft_reading_open(r, folder, "config.json"))
         return false;
     mode = ft_json_find(r->root, "word_embedding_dimension");
     if (mode && (!ft_json_get_int(mode, &dimension) || dimension != (int64_t)out->hidden))
@@ -213,7 +255,7 @@ static ft_slice last_part(ft_slice name)
     return (ft_slice){name.data + at, name.size - at};
 }
 
-static bool read_module(reading *r, const char *folder, const ft_json_node *module,
+static bool read_module(ft_reading *r, const char *folder, const ft_json_node *module,
                         ft_encoder_config *out)
 {
     const ft_json_node *type = ft_json_find(module, "type"), *path = ft_json_find(module, "path");
@@ -242,22 +284,22 @@ static bool read_module(reading *r, const char *folder, const ft_json_node *modu
     return read_pooling(r, inner, out);
 }
 
-static bool read_modules(reading *r, const char *folder, ft_encoder_config *out)
+static bool read_modules(ft_reading *r, const char *folder, ft_encoder_config *out)
 {
     bool there;
 
-    if (!read_json_if_there(r, folder, "modules.json", &there))
+    if (!ft_reading_open_if_there(r, folder, "modules.json", &there))
         return false;
     if (!there) {
-        if (!read_json_if_there(r, folder, "1_Pooling/config.json", &there))
+        if (!ft_reading_open_if_there(r, folder, "1_Pooling/config.json", &there))
             return false;
         return !there || read_pooling(r, ft_path_join(r->arena, folder, "1_Pooling"), out);
     }
     if (r->root->kind != FT_JSON_ARRAY)
         return ft_fail(r->err, FT_ERROR_DATA, "%s: not an array", r->path);
-    const reading list = *r;
+    const ft_reading list = *r;
     for (size_t i = 0; i < list.root->count; i++) {
-        reading one = list;
+        ft_reading one = list;
         if (!read_module(&one, folder, &list.root->children[i], out))
             return false;
     }
@@ -267,15 +309,17 @@ static bool read_modules(reading *r, const char *folder, ft_encoder_config *out)
 bool ft_encoder_config_read(const char *folder, ft_arena *arena, ft_encoder_config *out,
                             ft_error *err)
 {
-    reading r = {.arena = arena, .err = err};
+    ft_reading r = {.arena = arena, .err = err};
     ft_encoder_config config = {0};
     bool there;
     int64_t longest;
 
-    if (!read_model(&r, folder, &config) || !read_modules(&r, folder, &config))
+    if (ft_file_find(folder) == FT_FILE_REGULAR)
+        return ft_encoder_config_of_gguf(folder, arena, out, err);
+    if (!ft_reading_open(&r, folder, "config.json") || !ft_encoder_config_of_json(&r, &config) ||
+        !read_modules(&r, folder, &config))
         return false;
-    config.max_tokens = config.positions;
-    if (!read_json_if_there(&r, folder, "sentence_bert_config.json", &there))
+    if (!ft_reading_open_if_there(&r, folder, "sentence_bert_config.json", &there))
         return false;
     const ft_json_node *node = there ? ft_json_find(r.root, "max_seq_length") : NULL;
     if (node && node->kind != FT_JSON_NULL) {

@@ -134,6 +134,23 @@ void ft_weight_read(const ft_weight *weight, size_t from, size_t count, float *o
     }
 }
 
+ft_weight ft_weight_rows(const ft_weight *weight, size_t first, size_t count, uint64_t shape[2])
+{
+    ft_weight rows = *weight;
+
+    FT_ASSERT(weight->rank == 2 && first <= weight->shape[0] && count <= weight->shape[0] - first);
+    const size_t row =
+        weight->shape[0] ? (weight->end - weight->begin) / (size_t)weight->shape[0] : 0;
+    shape[0] = count;
+    shape[1] = weight->shape[1];
+    rows.shape = shape;
+    rows.elements = count * (size_t)shape[1];
+    rows.data += first * row;
+    rows.begin += first * row;
+    rows.end = rows.begin + count * row;
+    return rows;
+}
+
 const char *ft_weight_print_shape(const ft_weight *weight, char *out, size_t out_bytes)
 {
     size_t at = 0;

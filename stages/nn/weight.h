@@ -51,6 +51,8 @@ bool ft_weight_kind_is_float(ft_weight_kind kind);
 // Elements [from, from + count) as floats; the range must be inside, and may begin and end within
 // blocks.
 void ft_weight_read(const ft_weight *weight, size_t from, size_t count, float *out);
+// Rows [first, first + count) of a matrix, as a matrix of its own; `shape` is the caller's.
+ft_weight ft_weight_rows(const ft_weight *weight, size_t first, size_t count, uint64_t shape[2]);
 // "[384, 1536]" for messages. Returns `out`.
 const char *ft_weight_print_shape(const ft_weight *weight, char *out, size_t out_bytes);
 // The pages of the file may leave memory; what is read again comes back from the file.

@@ -468,10 +468,9 @@ TEST(encoder_refuses)
     check_int_eq(config.max_tokens, POSITIONS);
     ft_arena_destroy(arena);
 
-    check_refused(&m, "config.json", "{\"model_type\": \"roberta\"}",
-                  "`model_type` `roberta` is not supported");
-    check_refused(&m, "config.json", "{\"model_type\": \"bert\", \"hidden_act\": \"relu\"}",
-                  "`relu`");
+    check_refused(&m, "config.json", "{\"model_type\": \"t5\"}",
+                  "`model_type` `t5` is not supported");
+    check_refused(&m, "config.json", "{\"hidden_size\": 32}", "`model_type` is missing");
     check_refused(&m, "config.json", "{\"model_type\": \"bert\", \"hidden_size\": 1e9}",
                   "`hidden_size`");
     check_refused(&m, "config.json", "[]", "not an object");

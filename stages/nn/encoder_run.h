@@ -1,0 +1,27 @@
+// What a run of an encoder holds, for the parts that it is made of.
+#pragma once
+
+#include "runtime/memory/buffer.h"
+#include "stages/nn/encoder.h"
+
+enum { FT_ENCODER_QUERIES = FT_PANEL_COLUMNS };  // Of a head that attention takes at a time.
+
+struct ft_encoder_run {
+    const ft_encoder *encoder;
+    ft_account *account;
+    ft_buffer *buffer;
+    size_t capacity;  // Tokens; 0: no buffer, since it could not grow.
+    // Rows, each `_row` floats apart. `middle` and `beside` are of one block of rows.
+    float *hidden, *heads, *middle, *beside;
+    size_t hidden_row, heads_row, middle_row;
+    uint32_t *places;  // [capacity]: of each row in its text.
+    float *scores;     // [capacity][FT_ENCODER_QUERIES]
+    float *queries;    // [head_size][FT_ENCODER_QUERIES]
+    float *inverse;    // [FT_ENCODER_QUERIES]
+    float *angles[2];  // [capacity][2][pairs]: cosines and sines, of global and local layers.
+};
+
+// Attention within each text; the result takes the place of the queries. `rows` of a text:
+// ft_encoder_rows.
+void ft_encoder_attend(const ft_encoder_run *run, const ft_encoder_layer *layer,
+                       const ft_token_span *spans, size_t count);
