@@ -1,15 +1,8 @@
 // Tokenizer files that are wrong: what is said of each, and that no mutation, cut or failing
 // allocation does harm.
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "runtime/memory/alloc.h"
-#include "runtime/random.h"
-#include "stages/text/tokenizer.h"
-#include "tests/check.h"
+#include "tests/tokens/wrong_files.h"
 
 static const char good[] =
     "{\"version\": \"1.0\", \"truncation\": {\"max_length\": 3}, \"padding\": null,\n"
@@ -34,62 +27,11 @@ static const char good[] =
     "3, \"##a\": 4, \"ab\": 5,"
     " \"\\u00e9\": 6, \"##b\": 7}}}";
 
-static char folder[64];  // In memory where that can be: 20,000 files are written.
+static const char sample[] = "Ab b\xc3\xa9  abab [CLS] \xe4\xb8\xad x";
 
-static const char *write_file(const char *name, const void *bytes, size_t size)
-{
-    static char path[128];
-
-    if (!folder[0]) {
-        const char *parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-        snprintf(folder, sizeof(folder), "%s/ftpipe-test-XXXXXX", parent);
-        check_true(mkdtemp(folder) != NULL);
-    }
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    FILE *file = fopen(path, "wb");
-    check_true(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
-    return path;
-}
-
-// Loads and, when that succeeds, makes ids of a few texts. The same for the quick look that `check`
-// takes.
 static bool loads(const char *path, ft_error *err)
 {
-    ft_arena *arena = ft_arena_create();
-    const ft_tokenizer *tokenizer;
-    ft_tokenizer_info info;
-    ft_error quick = FT_ERROR_INIT;
-    ft_ids ids = {0};
-    bool was_cut;
-
-    if (!arena)
-        return ft_fail_nomem(err, 1);
-    bool described = ft_tokenizer_describe(path, arena, &info, &quick);
-    bool ok = ft_tokenizer_load(path, arena, &tokenizer, err);
-    check_true(ok == (err->code == FT_ERROR_NONE));
-    // What loads can be described, but for a failing allocation.
-    check_true(!ok || described || quick.code == FT_ERROR_NOMEM);
-    if (ok) {
-        ft_token_settings settings = {.add_special = true};
-        ft_token_coder *coder = ft_token_coder_create(tokenizer, settings, NULL, err);
-        ok = coder &&
-             ft_token_coder_add(coder, FT_SLICE("Ab b\xc3\xa9  abab [CLS] \xe4\xb8\xad x"), &ids,
-                                &was_cut, err) &&
-             ft_token_coder_add(coder, FT_SLICE(""), &ids, &was_cut, err);
-        ft_token_coder_destroy(coder);
-    }
-    ft_ids_finish(&ids);
-    ft_arena_destroy(arena);
-    return ok;
-}
-
-// `good` with the first `old` replaced by `new`.
-static size_t replaced(const char *old, const char *new, char *out, size_t room)
-{
-    const char *at = strstr(good, old);
-
-    check_true(at != NULL);
-    return (size_t)snprintf(out, room, "%.*s%s%s", (int)(at - good), good, new, at + strlen(old));
+    return load_and_code(path, sample, NULL, err);
 }
 
 static void check_refused(const char *old, const char *new, const char *place, const char *message)
@@ -97,7 +39,7 @@ static void check_refused(const char *old, const char *new, const char *place, c
     static char text[8192];
     ft_error err = FT_ERROR_INIT;
 
-    size_t size = replaced(old, new, text, sizeof(text));
+    size_t size = replaced(good, old, new, text, sizeof(text));
     const char *path = write_file("tokenizer.json", text, size);
     check_fails(loads(path, &err), &err, FT_ERROR_DATA);
     check_contains(err.message, "tokenizer.json");
@@ -263,111 +205,22 @@ TEST(tokenizer_places_without_one)
     check_true(!loads(path, &nested_err));
 }
 
-// Each kind of harm, seeded: bytes changed, cut, doubled; numbers made huge; members swapped.
-static size_t mutate(ft_random *random, char *text, size_t size, size_t room)
-{
-    static const char *const pieces[] = {"99999999999999999999",
-                                         "-1",
-                                         "null",
-                                         "{",
-                                         "}",
-                                         "[",
-                                         "]",
-                                         "\"",
-                                         "\\u0000",
-                                         "\\ud800",
-                                         "true",
-                                         ",",
-                                         ":",
-                                         "\xc3",
-                                         "\xf4\x90\x80\x80",
-                                         "1e999",
-                                         "[[[[[[[[[[[[[[[["};
-    int64_t changes = ft_random_between(random, 1, 4);
-
-    for (int64_t i = 0; i < changes; i++) {
-        size_t at = (size_t)ft_random_between(random, 0, (int64_t)size - 1);
-        const char *piece = pieces[ft_random_between(random, 0, FT_COUNT_OF(pieces) - 1)];
-        size_t length = strlen(piece);
-        switch (ft_random_between(random, 0, 3)) {
-        case 0:
-            text[at] = (char)ft_random_between(random, 0, 255);
-            break;
-        case 1:
-            size = at + 1;
-            break;
-        case 2:
-            if (size + length < room) {
-                memmove(text + at + length, text + at, size - at);
-                memcpy(text + at, piece, length);
-                size += length;
-            }
-            break;
-        default: {
-            size_t gone = (size_t)ft_random_between(random, 0, 20);
-            gone = gone < size - at ? gone : size - at - 1;
-            memmove(text + at, text + at + gone, size - at - gone);
-            size -= gone;
-        }
-        }
-    }
-    return size;
-}
-
-static void check_mutations(const char *name, const char *from, int rounds)
-{
-    static char text[8192];
-    ft_random random;
-    int accepted = 0;
-
-    ft_random_init(&random, 11, 3);
-    for (int i = 0; i < rounds; i++) {
-        ft_error err = FT_ERROR_INIT;
-        memcpy(text, from, strlen(from));
-        size_t size = mutate(&random, text, strlen(from), sizeof(text));
-        accepted += loads(write_file(name, text, size), &err);
-        check_true(err.code == FT_ERROR_NONE || err.message[0] != '\0');
-        check_true(err.code != FT_ERROR_NOMEM);
-    }
-    check_true(accepted > 0 && accepted < rounds);
-}
-
 TEST(tokenizer_json_mutated)
 {
-    check_mutations("tokenizer.json", good, 18000);
+    check_mutations(NULL, "tokenizer.json", good, sample, 18000);
 }
 
 TEST(tokenizer_vocab_mutated)
 {
-    check_mutations("vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\n##a\n##b\nab\n", 2000);
-}
-
-static void check_failing_allocations(const char *path)
-{
-    ft_error probe = FT_ERROR_INIT;
-    int64_t live = ft_alloc_get_stats().live_blocks;
-
-    check_ok(loads(path, &probe), &probe);
-    for (int sticky = 0; sticky < 2; sticky++) {
-        for (uint64_t nth = 1;; nth++) {
-            ft_error err = FT_ERROR_INIT;
-            ft_alloc_fail_at(nth, sticky);
-            bool ok = loads(path, &err);
-            ft_alloc_fail_at(0, false);
-            check_int_eq(ft_alloc_get_stats().live_blocks, live);
-            if (ok)
-                break;
-            check_int_eq(err.code, FT_ERROR_NOMEM);
-            check_true(nth < 5000);
-        }
-    }
+    check_mutations(NULL, "vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\na\nb\n##a\n##b\nab\n", sample,
+                    2000);
 }
 
 TEST(tokenizer_failing_allocations)
 {
-    check_failing_allocations(write_file("tokenizer.json", good, strlen(good)));
+    check_failing_allocations(write_file("tokenizer.json", good, strlen(good)), sample);
     static const char vocab[] = "[UNK]\n[CLS]\n[SEP]\na\n";
-    check_failing_allocations(write_file("vocab.txt", vocab, strlen(vocab)));
+    check_failing_allocations(write_file("vocab.txt", vocab, strlen(vocab)), sample);
 }
 
 int main(int argc, char **argv)
@@ -382,11 +235,8 @@ int main(int argc, char **argv)
                                             "empty/tokenizer.json",
                                             "empty",
                                             ""};
-        char path[128];
-        for (size_t i = 0; i < FT_COUNT_OF(names); i++) {
-            snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
-            remove(path);
-        }
+        for (size_t i = 0; i < FT_COUNT_OF(names); i++)
+            remove_file(names[i]);
     }
     return status;
 }

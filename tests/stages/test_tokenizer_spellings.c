@@ -1,15 +1,6 @@
 // tokenizer.json of version 2.0, and vocab.json with merges.txt: what is said of wrong ones, and
 // that no mutation, cut or failing allocation does harm.
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "runtime/memory/alloc.h"
-#include "runtime/random.h"
-#include "stages/text/tokenizer.h"
-#include "tests/check.h"
+#include "tests/tokens/wrong_files.h"
 
 static const char version_2[] =
     "{\"version\": \"2.0\", \"truncation\": null, \"padding\": null,\n"
@@ -31,87 +22,25 @@ static const char version_2[] =
 static const char vocab[] = "{\"a\": 0, \"b\": 1, \"ab\": 2, \"\\u0120\": 3, \"\\u0120a\": 4}";
 static const char merges[] = "#version: 0.2\na b\n\xc4\xa0 a\n";
 
-static char folder[64];
-
-static const char *write_file(const char *name, const char *bytes, size_t size)
-{
-    static char path[128];
-
-    if (!folder[0]) {
-        const char *parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-        snprintf(folder, sizeof(folder), "%s/ftpipe-test-XXXXXX", parent);
-        check_true(mkdtemp(folder) != NULL);
-    }
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    FILE *file = fopen(path, "wb");
-    check_true(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
-    return path;
-}
-
-static void remove_file(const char *name)
-{
-    char path[128];
-
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    remove(path);
-}
-
-// Loads and, when that succeeds, makes ids of a text. What loads can be described.
-static bool loads(const char *path, ft_ids *ids, ft_error *err)
-{
-    ft_arena *arena = ft_arena_create();
-    const ft_tokenizer *tokenizer;
-    ft_tokenizer_info info;
-    ft_error quick = FT_ERROR_INIT;
-    ft_ids own = {0};
-    bool was_cut;
-
-    if (!arena)
-        return ft_fail_nomem(err, 1);
-    bool described = ft_tokenizer_describe(path, arena, &info, &quick);
-    bool ok = ft_tokenizer_load(path, arena, &tokenizer, err);
-    check_true(ok == (err->code == FT_ERROR_NONE));
-    check_true(!ok || described || quick.code == FT_ERROR_NOMEM);
-    if (ok) {
-        check_true(!described ||
-                   info.special_count == ft_tokenizer_get_info(tokenizer)->special_count);
-        ft_token_coder *coder =
-            ft_token_coder_create(tokenizer, (ft_token_settings){.add_special = true}, NULL, err);
-        ok = coder && ft_token_coder_add(coder, FT_SLICE("ab  a<e>b\t\xc3\xa9"), ids ? ids : &own,
-                                         &was_cut, err);
-        ft_token_coder_destroy(coder);
-    }
-    ft_ids_finish(&own);
-    ft_arena_destroy(arena);
-    return ok;
-}
+static const char sample[] = "ab  a<e>b\t\xc3\xa9";
 
 static void check_ids(const char *path, const int32_t *want, size_t count)
 {
     ft_error err = FT_ERROR_INIT;
     ft_ids ids = {0};
 
-    check_ok(loads(path, &ids, &err), &err);
+    check_ok(load_and_code(path, sample, &ids, &err), &err);
     check_int_eq(ids.count, count);
     for (size_t i = 0; i < count && i < ids.count; i++)
         check_int_eq(ft_ids_data(&ids)[i], want[i]);
     ft_ids_finish(&ids);
 }
 
-// `from` with the first `old` replaced by `new`.
-static size_t replaced(const char *from, const char *old, const char *new, char *out, size_t room)
-{
-    const char *at = strstr(from, old);
-
-    check_true(at != NULL);
-    return (size_t)snprintf(out, room, "%.*s%s%s", (int)(at - from), from, new, at + strlen(old));
-}
-
 static void check_said(const char *path, const char *place, const char *message)
 {
     ft_error err = FT_ERROR_INIT;
 
-    check_fails(loads(path, NULL, &err), &err, FT_ERROR_DATA);
+    check_fails(load_and_code(path, sample, NULL, &err), &err, FT_ERROR_DATA);
     check_contains(err.message, place);
     check_contains(err.message, message);
     check_int_eq(err.number, 605);
@@ -273,67 +202,6 @@ TEST(merges_files_beside)
 
 // ---- hostile ones ----
 
-static size_t mutate(ft_random *random, char *text, size_t size)
-{
-    for (uint64_t n = 1 + ft_random_next(random) % 3; n > 0 && size > 1; n--) {
-        size_t at = ft_random_next(random) % size;
-        switch (ft_random_next(random) % 4) {
-        case 0:
-            text[at] = (char)ft_random_next(random);
-            break;
-        case 1:
-            size = at + 1;
-            break;
-        case 2:
-            memmove(text + at, text + at + 1, size - at - 1);
-            size--;
-            break;
-        default:
-            text[at] = text[ft_random_next(random) % size];
-        }
-    }
-    return size;
-}
-
-static void check_mutations(const char *name, const char *from, int rounds)
-{
-    ft_random random;
-    int accepted = 0;
-
-    ft_random_init(&random, 7, 0);
-    for (int i = 0; i < rounds; i++) {
-        char text[4096];
-        ft_error err = FT_ERROR_INIT;
-        memcpy(text, from, strlen(from));
-        size_t size = mutate(&random, text, strlen(from));
-        write_file(name, text, size);
-        accepted += loads(folder, NULL, &err);
-        check_true(err.code == FT_ERROR_NONE || err.message[0] != '\0');
-        check_true(err.code != FT_ERROR_NOMEM);
-    }
-    check_true(accepted > 0 && accepted < rounds);
-    remove_file(name);
-}
-
-static void check_failing_allocations(void)
-{
-    ft_error probe = FT_ERROR_INIT;
-    int64_t live = ft_alloc_get_stats().live_blocks;
-
-    check_ok(loads(folder, NULL, &probe), &probe);
-    for (uint64_t nth = 1;; nth++) {
-        ft_error err = FT_ERROR_INIT;
-        ft_alloc_fail_at(nth, false);
-        bool ok = loads(folder, NULL, &err);
-        ft_alloc_fail_at(0, false);
-        check_int_eq(ft_alloc_get_stats().live_blocks, live);
-        if (ok)
-            break;
-        check_int_eq(err.code, FT_ERROR_NOMEM);
-        check_true(nth < 5000);
-    }
-}
-
 TEST(mutations_do_no_harm)
 {
     static const char config[] =
@@ -341,18 +209,20 @@ TEST(mutations_do_no_harm)
         "{\"content\": \"<e>\", \"lstrip\": true}, \"added_tokens_decoder\": {\"9\": {\"content\": "
         "\"<e>\"}}, \"additional_special_tokens\": [\"x\", \"y\"]}";
 
-    check_mutations("tokenizer.json", version_2, 4000);
+    check_mutations(NULL, "tokenizer.json", version_2, sample, 4000);
+    remove_file("tokenizer.json");
     write_merges(vocab, merges);
-    check_mutations("tokenizer_config.json", config, 2000);
-    check_mutations("merges.txt", merges, 2000);
-    write_file("merges.txt", merges, strlen(merges));
-    check_mutations("vocab.json", vocab, 2000);
+    check_mutations(folder, "tokenizer_config.json", config, sample, 2000);
+    remove_file("tokenizer_config.json");
+    check_mutations(folder, "merges.txt", merges, sample, 2000);
+    write_merges(vocab, merges);
+    check_mutations(folder, "vocab.json", vocab, sample, 2000);
     write_merges(vocab, merges);
     write_file("tokenizer_config.json", config, strlen(config));
-    check_failing_allocations();
+    check_failing_allocations(folder, sample);
     remove_file("tokenizer_config.json");
     write_file("tokenizer.json", version_2, strlen(version_2));
-    check_failing_allocations();
+    check_failing_allocations(folder, sample);
 }
 
 // Each is looked for among all others: with a look at every one of them this would not end. They
