@@ -13,16 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/data/json.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/system/clock.h"
-#include "runtime/system/file.h"
 #include "stages/text/text_encoder.h"
-
-typedef struct texts {
-    ft_slice *items;
-    size_t count, bytes;
-} texts;
+#include "tests/bench/bench_texts.h"
 
 typedef struct way {
     const char *name;
@@ -42,48 +36,13 @@ static int fail(const ft_error *err)
     exit(1);
 }
 
-static bool read_text(ft_slice line, ft_arena *arena, texts *out, ft_error *err)
-{
-    bool first = true, more = true;
-    ft_json_value value, key;
-    ft_json json;
-    size_t size;
-
-    ft_json_init(&json, line);
-    if (!ft_json_read(&json, &value, err))
-        return false;
-    while (ft_json_next_member(&json, &first, &more, &key, err) && more) {
-        if (!ft_json_key_is(&key, "text")) {
-            if (!ft_json_skip(&json, NULL, err))
-                return false;
-            continue;
-        }
-        if (!ft_json_read(&json, &value, err))
-            return false;
-        char *text = ft_arena_alloc(arena, value.text.size + 1);
-        if (!text || !ft_json_unescape(value.text, text, &size, err))
-            return false;
-        out->items[out->count++] = (ft_slice){text, size};
-        out->bytes += size;
-    }
-    return !more;
-}
-
-static texts read_texts(const char *path, ft_arena *arena)
+static bench_texts read_texts(const char *path, ft_arena *arena)
 {
     ft_error err = FT_ERROR_INIT;
-    ft_slice file, line;
-    size_t lines = 1;
-    texts out = {0};
+    bench_texts out;
 
-    if (!ft_file_read(path, arena, (size_t)1 << 31, &file, &err))
+    if (!bench_texts_read(path, arena, &out, &err))
         fail(&err);
-    for (size_t i = 0; i < file.size; i++)
-        lines += file.data[i] == '\n';
-    out.items = ft_arena_zero(arena, lines, sizeof(*out.items));
-    while (out.items && ft_slice_cut(&file, '\n', &line))
-        if (line.size > 0 && !read_text(line, arena, &out, &err))
-            fail(&err);
     return out;
 }
 
@@ -133,7 +92,7 @@ static void encode(machine *m, ft_slice text)
 }
 
 // Nanoseconds of this thread for all texts, in batches as the peers get them.
-static int64_t pass(machine *m, const texts *all)
+static int64_t pass(machine *m, const bench_texts *all)
 {
     int64_t start = ft_clock_thread_cpu_ns();
 
@@ -145,22 +104,13 @@ static int64_t pass(machine *m, const texts *all)
     return ft_clock_thread_cpu_ns() - start;
 }
 
-static int compare_times(const void *left, const void *right)
-{
-    int64_t a, b;
-
-    memcpy(&a, left, sizeof(a));
-    memcpy(&b, right, sizeof(b));
-    return (a > b) - (a < b);
-}
-
 static double median(int64_t *times, size_t count)
 {
-    qsort(times, count, sizeof(*times), compare_times);
+    qsort(times, count, sizeof(*times), bench_compare_times);
     return (double)times[count / 2];
 }
 
-static void measure_places(const ft_tokenizer *tokenizer, const texts *all)
+static void measure_places(const ft_tokenizer *tokenizer, const bench_texts *all)
 {
     int64_t cold[WAYS][PASSES], warm[WAYS][PASSES];
     machine kept[WAYS];
@@ -195,7 +145,7 @@ static void measure_places(const ft_tokenizer *tokenizer, const texts *all)
 
 typedef struct runner {
     const ft_tokenizer *tokenizer;  // NULL: arithmetic alone.
-    const texts *all;
+    const bench_texts *all;
     pthread_barrier_t *barrier;
     size_t repeats;
     uint64_t sum;
@@ -224,7 +174,7 @@ static void *run(void *argument)
 }
 
 // Seconds that `threads` threads take, each for the same work.
-static double time_threads(const ft_tokenizer *tokenizer, const texts *all, unsigned threads,
+static double time_threads(const ft_tokenizer *tokenizer, const bench_texts *all, unsigned threads,
                            size_t repeats)
 {
     runner runners[2] = {{tokenizer, all, NULL, repeats, 1}, {tokenizer, all, NULL, repeats, 1}};
@@ -247,7 +197,7 @@ static double time_threads(const ft_tokenizer *tokenizer, const texts *all, unsi
     return took;
 }
 
-static void measure_threads(const ft_tokenizer *tokenizer, const texts *all)
+static void measure_threads(const ft_tokenizer *tokenizer, const bench_texts *all)
 {
     enum { ROUNDS = 5 };
     const size_t repeats = 1 + 20000000 / (all->bytes + 1);
@@ -348,7 +298,7 @@ int main(int argc, char **argv)
     if (worst) {
         measure_worst(tokenizer, (size_t)strtoul(argv[at + 1], NULL, 10) << 10);
     } else {
-        texts all = read_texts(argv[at + 1], arena);
+        bench_texts all = read_texts(argv[at + 1], arena);
         threads ? measure_threads(tokenizer, &all) : measure_places(tokenizer, &all);
     }
     ft_arena_destroy(arena);

@@ -13,14 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/data/json.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/system/clock.h"
-#include "runtime/system/file.h"
 #include "stages/nn/kernel/isa.h"
 #include "stages/text/split_words.h"
 #include "stages/text/tokenizer_parts.h"
 #include "stages/text/word_grammar.h"
+#include "tests/bench/bench_texts.h"
 
 static int fail(const ft_error *err)
 {
@@ -67,57 +66,8 @@ static int answer_ids(int argc, char **argv)
     return 0;
 }
 
-typedef struct texts {
-    ft_slice *items;
-    size_t count, bytes;
-} texts;
-
-static bool read_texts(const char *path, ft_arena *arena, texts *out, ft_error *err)
-{
-    ft_slice file, line;
-    size_t lines = 1;
-
-    if (!ft_file_read(path, arena, (size_t)1 << 31, &file, err))
-        return false;
-    for (size_t i = 0; i < file.size; i++)
-        lines += file.data[i] == '\n';
-    out->items = ft_arena_zero(arena, lines, sizeof(*out->items));
-    if (!out->items)
-        return ft_fail_nomem(err, lines * sizeof(*out->items));
-    while (ft_slice_cut(&file, '\n', &line)) {
-        ft_json json;
-        ft_json_value value, key;
-        bool first = true, more = true;
-        if (line.size == 0)
-            continue;
-        ft_json_init(&json, line);
-        if (!ft_json_read(&json, &value, err))
-            return false;
-        while (more) {
-            if (!ft_json_next_member(&json, &first, &more, &key, err))
-                return false;
-            if (!more)
-                break;
-            if (!ft_json_key_is(&key, "text")) {
-                if (!ft_json_skip(&json, NULL, err))
-                    return false;
-                continue;
-            }
-            if (!ft_json_read(&json, &value, err))
-                return false;
-            char *text = ft_arena_alloc(arena, value.text.size + 1);
-            size_t size;
-            if (!text || !ft_json_unescape(value.text, text, &size, err))
-                return false;
-            out->items[out->count++] = (ft_slice){text, size};
-            out->bytes += size;
-        }
-    }
-    return true;
-}
-
 // Nanoseconds of one pass; those of this thread, so that others on the machine do not count.
-static int64_t pass(ft_token_coder *coder, const texts *all, ft_ids *ids, size_t *out_ids)
+static int64_t pass(ft_token_coder *coder, const bench_texts *all, ft_ids *ids, size_t *out_ids)
 {
     ft_error err = FT_ERROR_INIT;
     int64_t start = ft_clock_thread_cpu_ns();
@@ -142,16 +92,9 @@ typedef struct rates {
     double median, best;
 } rates;
 
-static int compare_times(const void *left, const void *right)
-{
-    const int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
-
-    return (a > b) - (a < b);
-}
-
 static rates rates_of(int64_t *times, size_t count, size_t bytes)
 {
-    qsort(times, count, sizeof(*times), compare_times);
+    qsort(times, count, sizeof(*times), bench_compare_times);
     return (rates){(double)bytes * 1e3 / (double)times[count / 2],
                    (double)bytes * 1e3 / (double)times[0]};
 }
@@ -167,7 +110,8 @@ static ft_token_coder *open_coder(const ft_tokenizer *tokenizer)
     return coder;
 }
 
-static int64_t cold_pass(const char *path, const texts *all, size_t *out_ids, double *out_load_ms)
+static int64_t cold_pass(const char *path, const bench_texts *all, size_t *out_ids,
+                         double *out_load_ms)
 {
     ft_error err = FT_ERROR_INIT;
     ft_arena *arena = ft_arena_create();
@@ -211,13 +155,13 @@ static int time_texts(const char *path, const char *texts_path)
     ft_error err = FT_ERROR_INIT;
     ft_arena *arena = ft_arena_create();
     const ft_tokenizer *tokenizer;
-    texts all = {0};
+    bench_texts all;
     ft_ids ids = {0};
     int64_t times[WARM];
     size_t count;
     double load_ms;
 
-    if (!read_texts(texts_path, arena, &all, &err) ||
+    if (!bench_texts_read(texts_path, arena, &all, &err) ||
         !ft_tokenizer_load(path, arena, &tokenizer, &err))
         return fail(&err);
     for (int i = 0; i < COLD; i++)
