@@ -17,7 +17,7 @@ import gguf
 import numpy as np
 import torch
 import transformers as hf
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from fixture import HERE, classic, fill, read_json, save, texts, write_json, write_reference
 from make_heads import SENTENCES, add_tokenizer, byte_pairs, word_pieces
@@ -184,6 +184,13 @@ def make_gguf_llama():
 TEXTS = SENTENCES + ["", "salt", "Zürich", " ".join(SENTENCES)]
 
 
+def halve(folder):
+    path = os.path.join(folder, "model.safetensors")
+    save_file({name: tensor.to(torch.float16) for name, tensor in load_file(path).items()}, path)
+    path = os.path.join(folder, "config.json")
+    write_json(path, {**read_json(path), "dtype": "float16"})
+
+
 def publish(folder, longest):
     """The names and keys that models had before sentence-transformers 5.4."""
     modules = read_json(os.path.join(folder, "modules.json"))
@@ -221,9 +228,10 @@ def chain(name, seed, config, auto, made, pooling, dense=(), normalize=True, pro
     folder = new_folder(name)
     SentenceTransformer(modules=modules, prompts=prompts, device="cpu").save(folder, create_model_card=False)
     shutil.rmtree(inner)
+    halve(folder)
     if published:
         publish(folder, longest)
-    model = SentenceTransformer(folder, device="cpu")
+    model = SentenceTransformer(folder, device="cpu", model_kwargs={"dtype": torch.float32})
     rows = [{"text": text} for text in TEXTS]
     rows += [{"text": text, "prompt": prompt} for prompt in prompts or {} for text in TEXTS[:3] + TEXTS[-2:]]
     vectors = [model.encode(row["text"], prompt_name=row.get("prompt"), batch_size=1) for row in rows]

@@ -72,7 +72,7 @@ def modernbert_config(**more):
 
 def make_bert():
     folder = save(hf.BertModel(bert_config()), "bert", 1)
-    reference(folder, hf.BertModel, rows_of(texts(1, LENGTHS, 300), types=True) + rows_of(texts(2, [5, 64], 300)),
+    reference(folder, hf.BertModel, rows_of(texts(1, LENGTHS + [64], 300)) + rows_of(texts(2, [2, 9, 40], 300), types=True),
               "last_hidden_state")
 
 
@@ -84,7 +84,7 @@ def make_bert_sharded():
 
 
 def make_distilbert():
-    folder = save(hf.DistilBertModel(distilbert_config()), "distilbert", 3, config=classic)
+    folder = save(hf.DistilBertModel(distilbert_config()), "distilbert", 3, BF16, classic)
     reference(folder, hf.DistilBertModel, rows_of(texts(4, LENGTHS, 300)), "last_hidden_state")
 
 
@@ -105,7 +105,7 @@ def make_camembert():
 
 
 def make_mpnet():
-    folder = save(hf.MPNetModel(mpnet_config()), "mpnet", 7, config=classic)
+    folder = save(hf.MPNetModel(mpnet_config()), "mpnet", 7, F16, classic)
     reference(folder, hf.MPNetModel, rows_of(texts(8, LENGTHS + [200], 300)), "last_hidden_state")
 
 
@@ -129,7 +129,7 @@ def make_nomic_bert():
     config = hf.NomicBertConfig(vocab_size=300, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
                                 intermediate_size=48, max_position_embeddings=128)
     folder = save(hf.NomicBertModel(config, add_pooling_layer=False), "nomic-bert", 8)
-    reference(folder, hf.NomicBertModel, rows_of(texts(9, LENGTHS, 300), types=True) + rows_of(texts(10, [128], 300)),
+    reference(folder, hf.NomicBertModel, rows_of(texts(9, LENGTHS + [128], 300)) + rows_of(texts(10, [2, 9, 40], 300), types=True),
               "last_hidden_state")
     path = os.path.join(folder, "config.json")
     values = read_json(path)
@@ -210,7 +210,7 @@ def make_gemma3_embedding():
                                  max_position_embeddings=900, sliding_window=8, use_bidirectional_attention=True,
                                  query_pre_attn_scalar=24, layer_types=["sliding_attention", "sliding_attention",
                                                                         "full_attention"])
-    folder = save(hf.Gemma3TextModel(config), "gemma3-embedding", 13, config=gemma3_published)
+    folder = save(hf.Gemma3TextModel(config), "gemma3-embedding", 13, BF16, gemma3_published)
     reference(folder, hf.Gemma3TextModel, rows_of(texts(15, LENGTHS + [90, 600], 300)), "last_hidden_state")
 
 
