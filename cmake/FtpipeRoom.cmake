@@ -16,16 +16,13 @@ if(FTPIPE_SANITIZE)
   target_compile_definitions(ft_flags INTERFACE FT_DEBUG FT_SANITIZED)
 endif()
 
-function(ft_room name)
-  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
-  add_library(${name} STATIC ${arg_SOURCES})
-  target_link_libraries(${name} PUBLIC ft_flags ${arg_LINK})
-  # Kernels are compiled once for each instruction set; which one runs is decided at run time.
-  # Elsewhere than on x86-64 these files are empty.
+# Kernels are compiled once for each instruction set; which one runs is decided at run time.
+# Elsewhere than on x86-64 these files are empty. For the sources of the calling folder.
+function(ft_isa_flags)
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     return()
   endif()
-  foreach(source ${arg_SOURCES})
+  foreach(source ${ARGN})
     if(source MATCHES "_avx2\\.c$")
       set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O3;-mavx2;-mfma;-mf16c;-mbmi;-mbmi2")
     elseif(source MATCHES "_avx512\\.c$")
@@ -36,4 +33,11 @@ function(ft_room name)
         "-O3;-mavx2;-mfma;-mf16c;-mbmi;-mbmi2;-mpopcnt;-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512vbmi;-mavx512vbmi2")
     endif()
   endforeach()
+endfunction()
+
+function(ft_room name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_link_libraries(${name} PUBLIC ft_flags ${arg_LINK})
+  ft_isa_flags(${arg_SOURCES})
 endfunction()

@@ -85,7 +85,7 @@ static bool read_piece(vocab_file *in, const ft_json_value *key, const ft_json_v
 {
     ft_piece piece = {.text = key->text};
     int64_t id;
-    bool was_taken;
+    bool was_taken = false;
 
     if (value->kind != FT_JSON_NUMBER || !ft_parse_int(value->text, &id))
         return piece_fault(in, key, "not a whole number", err);
