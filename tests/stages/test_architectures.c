@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/data/json.h"
 #include "runtime/system/file.h"
@@ -13,12 +14,10 @@
 enum { TEXTS_MAX = 64, PATH_BYTES = 1200 };
 
 typedef struct reference {
-    char folder[PATH_BYTES];
     ft_arena *arena;
-    ft_safetensors *values;  // NULL: the lines hold them.
+    ft_safetensors *values;
     size_t count;
     ft_token_span spans[TEXTS_MAX];
-    const ft_json_node *lines[TEXTS_MAX];
 } reference;
 
 // ---- reading references ----
@@ -45,13 +44,11 @@ static const int32_t *read_ids(reference *r, const ft_json_node *node, size_t *o
     return ids;
 }
 
-static void read_lines(reference *r)
+static void read_lines(reference *r, const char *path)
 {
-    char path[PATH_BYTES + 32];
     ft_error err = FT_ERROR_INIT;
     ft_slice text, line;
 
-    snprintf(path, sizeof(path), "%s/reference.jsonl", r->folder);
     check_ok(ft_file_read(path, r->arena, 8 << 20, &text, &err), &err);
     while (r->count < TEXTS_MAX && ft_slice_cut(&text, '\n', &line)) {
         ft_json_node *root;
@@ -61,30 +58,31 @@ static void read_lines(reference *r)
         check_ok(ft_json_parse(line, r->arena, &root, &err), &err);
         const ft_json_node *ids = ft_json_find(root, "input_ids"),
                            *type_ids = ft_json_find(root, "token_type_ids");
+        if (!ids)
+            ids = ft_json_find(root, "prompt_ids");
         check_true(ids != NULL);
         ft_token_span *span = &r->spans[r->count];
         span->ids = read_ids(r, ids, &count);
         span->types = type_ids ? read_ids(r, type_ids, &types) : NULL;
         span->count = count;
         check_true(!type_ids || types == count);
-        r->lines[r->count++] = root;
+        r->count++;
     }
     check_true(r->count > 0);
 }
 
-static void open_reference(reference *r, const char *folder, const char *values)
+// FOLDER/NAME.jsonl has the texts and FOLDER/VALUES.safetensors what comes out.
+static void open_reference(reference *r, const char *folder, const char *name, const char *values)
 {
-    char path[PATH_BYTES + 64];
+    char path[PATH_BYTES + 128];
     ft_error err = FT_ERROR_INIT;
 
     memset(r, 0, sizeof(*r));
-    snprintf(r->folder, sizeof(r->folder), "%s", folder);
     r->arena = ft_arena_create();
-    read_lines(r);
-    if (values) {
-        snprintf(path, sizeof(path), "%s/%s", folder, values);
-        check_ok(ft_safetensors_open(path, r->arena, &r->values, &err), &err);
-    }
+    snprintf(path, sizeof(path), "%s/%s.jsonl", folder, name);
+    read_lines(r, path);
+    snprintf(path, sizeof(path), "%s/%s.safetensors", folder, values);
+    check_ok(ft_safetensors_open(path, r->arena, &r->values, &err), &err);
 }
 
 static const ft_weight *find_value(const reference *r, const char *before, size_t text,
@@ -93,7 +91,7 @@ static const ft_weight *find_value(const reference *r, const char *before, size_
     char name[64];
 
     snprintf(name, sizeof(name), "%s%zu.%s", before, text, what);
-    return r->values ? ft_safetensors_find(r->values, name) : NULL;
+    return ft_safetensors_find(r->values, name);
 }
 
 // ---- comparisons ----
@@ -132,18 +130,66 @@ static double worst_of_mean(ft_rows rows, size_t count, size_t size, const ft_we
     return worst;
 }
 
-static double worst_of_text(const reference *r, size_t text, ft_rows rows, size_t tokens,
-                            size_t size, size_t *compared)
+// What stands behind a decoder: its own head, or the words again.
+static const ft_weight *find_head(const ft_encoder *encoder)
 {
-    const ft_weight *hidden = find_value(r, "", text, "hidden"),
-                    *mean = find_value(r, "", text, "mean");
+    const ft_weight *head = ft_weights_find(encoder->weights, "lm_head.weight");
 
-    if (!hidden)
-        hidden = find_value(r, "s", text, "last_hidden");
-    *compared += hidden || mean;
-    if (hidden)
-        return worst_of_rows(rows, tokens, size, hidden);
-    return mean ? worst_of_mean(rows, tokens, size, mean) : 0;
+    if (!head)
+        head = ft_weights_find(encoder->weights, "output.weight");
+    return head ? head : encoder->words;
+}
+
+static double worst_of_logits(const ft_encoder *encoder, ft_rows rows, size_t count,
+                              const ft_weight *want)
+{
+    const ft_weight *head = find_head(encoder);
+    const size_t size = encoder->config.hidden, words = encoder->config.vocabulary;
+    float *weights = malloc(size * sizeof(*weights)), value;
+    double worst = 0;
+
+    check_true(weights && want->elements == count * words && head->elements == words * size);
+    for (size_t word = 0; word < words; word++) {
+        ft_weight_read(head, word * size, size, weights);
+        for (size_t row = 0; row < count; row++) {
+            double sum = 0;
+            for (size_t k = 0; k < size; k++)
+                sum += (double)weights[k] * (double)rows.at[row * rows.stride + k];
+            ft_weight_read(want, row * words + word, 1, &value);
+            const double off = fabs(sum - (double)value);
+            worst = off <= worst ? worst : off;
+        }
+    }
+    free(weights);
+    return worst;
+}
+
+static double worst_of_text(const reference *r, const ft_encoder *encoder, size_t text,
+                            ft_rows rows, size_t tokens, size_t *compared)
+{
+    const size_t size = encoder->config.hidden;
+    const ft_rows last = {rows.at + (tokens - 1) * rows.stride, rows.stride};
+    static const char *const befores[] = {"", "s", "p"};
+    double worst = 0;
+
+    for (size_t i = 0; i < FT_COUNT_OF(befores); i++) {
+        const ft_weight *hidden = find_value(r, befores[i], text, "hidden");
+        const ft_weight *mean = find_value(r, befores[i], text, "mean");
+        const ft_weight *all = find_value(r, befores[i], text, "all_logits");
+        const ft_weight *logits = find_value(r, befores[i], text, "last_logits");
+        if (!hidden)
+            hidden = find_value(r, befores[i], text, "last_hidden");
+        *compared += hidden || mean || all || logits;
+        const double off[] = {
+            hidden ? worst_of_rows(rows, tokens, size, hidden) : 0,
+            mean ? worst_of_mean(rows, tokens, size, mean) : 0,
+            all ? worst_of_logits(encoder, rows, tokens, all) : 0,
+            logits ? worst_of_logits(encoder, last, 1, logits) : 0,
+        };
+        for (size_t k = 0; k < FT_COUNT_OF(off); k++)
+            worst = off[k] <= worst ? worst : off[k];
+    }
+    return worst;
 }
 
 // All texts at once, then each alone: the same bits, and those of the reference.
@@ -168,7 +214,7 @@ static double run_model(const reference *r, const char *path, size_t *compared)
         for (size_t i = done; i < done + some; i++) {
             const size_t tokens = ft_encoder_rows(encoder, &r->spans[i]);
             check_int_eq(tokens, r->spans[i].count);
-            const double off = worst_of_text(r, i, rows, tokens, config.hidden, compared);
+            const double off = worst_of_text(r, encoder, i, rows, tokens, compared);
             worst = off <= worst ? worst : off;
             check_ok(ft_encoder_run_reserve(other, &r->spans[i], 1, &err), &err);
             check_int_eq(ft_encoder_run_some(other, &r->spans[i], 1, &alone), 1);
@@ -185,42 +231,47 @@ static double run_model(const reference *r, const char *path, size_t *compared)
     return worst;
 }
 
-static void check_reference(const char *folder, const char *values, const char *model, double bound)
+// `model` may be on another path than the reference.
+static void check_reference(const reference *r, const char *model)
 {
     ft_error err = FT_ERROR_INIT;
-    char path[PATH_BYTES + 64];
-    reference r;
 
-    open_reference(&r, folder, values);
-    snprintf(path, sizeof(path), "%s%s%s", folder, *model ? "/" : "", model);
     for (int isa = 0; isa < FT_ISA_COUNT; isa++) {
         size_t compared = 0;
         if (!ft_isa_has((ft_isa)isa))
             continue;
         check_ok(ft_isa_force(ft_isa_name((ft_isa)isa), &err), &err);
-        const double worst = run_model(&r, path, &compared);
-        fprintf(stderr, "%s, %s: %zu texts, largest difference %.2g\n", path,
+        const double worst = run_model(r, model, &compared);
+        fprintf(stderr, "%s, %s: %zu texts, largest difference %.2g\n", model,
                 ft_isa_name((ft_isa)isa), compared, worst);
         check_true(compared > 0);
-        check_true(worst <= bound);
+        check_true(worst <= 1e-4);
     }
     check_ok(ft_isa_force("auto", &err), &err);
+}
+
+static void fixture_path(char out[PATH_BYTES], const char *name)
+{
+    find_models(out);
+    const size_t size = strlen(out);
+    snprintf(out + size, PATH_BYTES - size, "/%s", name);
+}
+
+static void check_fixture(const char *name)
+{
+    char folder[PATH_BYTES];
+    reference r;
+
+    fixture_path(folder, name);
+    open_reference(&r, folder, "reference", "reference");
+    check_reference(&r, folder);
     ft_arena_destroy(r.arena);
 }
 
-static void check_fixture(const char *name, const char *model)
-{
-    char models[PATH_BYTES], folder[PATH_BYTES + 64];
-
-    find_models(models);
-    snprintf(folder, sizeof(folder), "%s/%s", models, name);
-    check_reference(folder, "reference.safetensors", model, 1e-4);
-}
-
-#define FIXTURE(test, name)      \
-    TEST(architecture_##test)    \
-    {                            \
-        check_fixture(name, ""); \
+#define FIXTURE(test, name)   \
+    TEST(architecture_##test) \
+    {                         \
+        check_fixture(name);  \
     }
 
 FIXTURE(bert, "bert")
@@ -237,15 +288,119 @@ FIXTURE(qwen3, "qwen3-embedding")
 FIXTURE(roberta, "roberta")
 FIXTURE(xlm_roberta, "xlm-roberta")
 
-TEST(architecture_shared_distilbert)
+FIXTURE(llama, "llama")
+FIXTURE(mistral, "mistral")
+FIXTURE(qwen2, "qwen2")
+FIXTURE(qwen3_with_head, "qwen3")
+
+static void copy_file(const char *folder, const char *name, const char *to)
+{
+    char path[PATH_BYTES + 64];
+    ft_error err = FT_ERROR_INIT;
+    ft_arena *arena = ft_arena_create();
+    ft_slice bytes;
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    check_ok(ft_file_read(path, arena, 8 << 20, &bytes, &err), &err);
+    FILE *file = fopen(to, "w");
+    check_true(file && fwrite(bytes.data, 1, bytes.size, file) == bytes.size && fclose(file) == 0);
+    ft_arena_destroy(arena);
+}
+
+// The same weights under the keys that transformers writes.
+static void check_other_config(const char *name)
+{
+    static const char *const files[] = {"config.json", "model.safetensors"};
+    static const char *const from[] = {"config.transformers.json", "model.safetensors"};
+    char folder[PATH_BYTES], made[] = "/tmp/ftpipe-architecture-XXXXXX";
+    char path[128];
+    reference r;
+
+    fixture_path(folder, name);
+    check_true(mkdtemp(made) != NULL);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), "%s/%s", made, files[i]);
+        copy_file(folder, from[i], path);
+    }
+    open_reference(&r, folder, "reference", "reference");
+    check_reference(&r, made);
+    ft_arena_destroy(r.arena);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), "%s/%s", made, files[i]);
+        check_true(unlink(path) == 0);
+    }
+    check_true(rmdir(made) == 0);
+}
+
+TEST(architecture_keys_of_transformers)
+{
+    check_other_config("nomic-bert");
+    check_other_config("gte");
+}
+
+static void check_gguf(const char *family)
+{
+    static const char *const kinds[] = {"f32", "f16", "bf16", "q8_0", "q4_0"};
+    char folder[PATH_BYTES], name[64], path[PATH_BYTES + 80];
+    reference r;
+
+    snprintf(name, sizeof(name), "gguf-%s", family);
+    fixture_path(folder, name);
+    for (size_t i = 0; i < FT_COUNT_OF(kinds); i++) {
+        snprintf(name, sizeof(name), "%s-%s", family, kinds[i]);
+        snprintf(path, sizeof(path), "%s/%s.gguf", folder, name);
+        open_reference(&r, folder, name, name);
+        check_reference(&r, path);
+        ft_arena_destroy(r.arena);
+    }
+}
+
+TEST(architecture_gguf_bert)
+{
+    check_gguf("bert");
+}
+
+TEST(architecture_gguf_llama)
+{
+    check_gguf("llama");
+}
+
+// ---- the shared test data ----
+
+static void check_shared(const char *name, const char *lines, const char *values, const char *file)
 {
     const char *data = check_data_folder();
-    char folder[PATH_BYTES];
+    char folder[PATH_BYTES], path[PATH_BYTES + 80];
+    reference r;
 
     if (!data)
         check_skip("no test data");
-    snprintf(folder, sizeof(folder), "%s/models/syn-distilbert", data);
-    check_reference(folder, "reference_hidden.safetensors", "", 1e-4);
+    snprintf(folder, sizeof(folder), "%s/models/%s", data, name);
+    snprintf(path, sizeof(path), "%s%s%s", folder, *file ? "/" : "", file);
+    open_reference(&r, folder, lines, values);
+    check_reference(&r, path);
+    ft_arena_destroy(r.arena);
+}
+
+TEST(architecture_shared_distilbert)
+{
+    check_shared("syn-distilbert", "reference", "reference_hidden", "");
+}
+
+TEST(architecture_shared_llama)
+{
+    check_shared("syn-llama-mha", "reference", "reference_logits", "");
+}
+
+TEST(architecture_shared_stories)
+{
+    check_shared("stories260K", "reference", "reference_logits", "");
+    check_shared("stories260K", "reference-gguf-f32", "reference_logits-gguf-f32",
+                 "stories260K-f32.gguf");
+    check_shared("stories260K", "reference-gguf-f16", "reference_logits-gguf-f16",
+                 "stories260K-f16.gguf");
+    check_shared("stories260K", "reference-gguf-q8_0", "reference_logits-gguf-q8_0",
+                 "stories260K-q8_0.gguf");
 }
 
 int main(int argc, char **argv)
