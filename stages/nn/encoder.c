@@ -37,6 +37,20 @@ static void fill_angles(const ft_encoder_run *run)
         }
 }
 
+// Bytes for the inputs of the widest layer. All layers have the shapes of the first.
+static size_t scratch_size(const ft_encoder *encoder)
+{
+    const ft_encoder_layer *layer = &encoder->layers[0];
+    const ft_linear *const linears[] = {&layer->heads, &layer->mix, &layer->up, &layer->down};
+    size_t most = 0;
+
+    for (size_t i = 0; i < FT_COUNT_OF(linears); i++) {
+        const size_t size = ft_linear_scratch(linears[i], BLOCK_ROWS);
+        most = size > most ? size : most;
+    }
+    return most;
+}
+
 // What was in the buffer is lost.
 static bool make_room(ft_encoder_run *run, size_t tokens, ft_error *err)
 {
@@ -44,7 +58,7 @@ static bool make_room(ft_encoder_run *run, size_t tokens, ft_error *err)
     const size_t rows = tokens + FT_LINEAR_ROWS_BEHIND;
     const size_t block = BLOCK_ROWS + FT_LINEAR_ROWS_BEHIND;
     const size_t angles = tokens * 2 * encoder->config.pairs, kinds = rope_kinds(encoder);
-    float *places = NULL;
+    float *places = NULL, *scratch = NULL;
     const size_t sizes[] = {
         rows * run->hidden_row,
         rows * run->heads_row,
@@ -55,11 +69,12 @@ static bool make_room(ft_encoder_run *run, size_t tokens, ft_error *err)
         FT_ENCODER_QUERIES,
         kinds > 0 ? ft_pad(angles, 16) : 0,
         kinds > 1 ? ft_pad(angles, 16) : 0,
-        tokens,
+        ft_pad(tokens, 16),
+        scratch_size(encoder) / sizeof(float),
     };
     float **const at[] = {&run->hidden,    &run->heads,   &run->middle,  &run->beside,
                           &run->scores,    &run->queries, &run->inverse, &run->angles[0],
-                          &run->angles[1], &places};
+                          &run->angles[1], &places,       &scratch};
     size_t total = 0;
 
     for (size_t i = 0; i < FT_COUNT_OF(sizes); i++)
@@ -76,6 +91,7 @@ static bool make_room(ft_encoder_run *run, size_t tokens, ft_error *err)
     for (size_t i = 0; i < FT_COUNT_OF(sizes); next += sizes[i], i++)
         *at[i] = next;
     run->places = (uint32_t *)(void *)places;
+    run->scratch = (char *)scratch;
     if (encoder->uses_blas)
         memset(run->buffer->data, 0, total * sizeof(float));
     fill_angles(run);
@@ -181,7 +197,10 @@ static void put_tokens(const ft_encoder_run *run, const ft_token_span *span, siz
 
 static void run_linear(const ft_encoder_run *run, const ft_linear *linear, const ft_linear_use *use)
 {
-    ft_linear_run(linear, run->encoder->kernels, use);
+    ft_linear_use with = *use;
+
+    with.scratch = run->scratch;
+    ft_linear_run(linear, run->encoder->kernels, &with);
 }
 
 // The rows that a layer's half reads: hidden ones, or their normed copy.

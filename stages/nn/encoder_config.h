@@ -63,6 +63,7 @@ typedef struct ft_encoder_config {
     const bool *is_local;  // [layers]; NULL: none is.
     ft_activation activation;
 
+    ft_precision precision;  // The caller's: what the layers' weights and inputs are brought to.
     ft_pooling pooling;
     bool normalize;
 } ft_encoder_config;

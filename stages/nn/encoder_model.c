@@ -234,15 +234,16 @@ static bool load_layers(const loading *l)
     const bool blas = encoder->uses_blas;
     size_t total = 0;
 
+    const ft_precision to = config->precision;
     encoder->layers = ft_arena_zero(l->arena, config->layers, sizeof(*encoder->layers));
     if (!encoder->layers)
         return ft_fail_nomem(l->err, config->layers * sizeof(*encoder->layers));
     for (size_t i = 0; i < config->layers; i++) {
         ft_encoder_layer *layer = &encoder->layers[i];
-        if (!ft_linear_init(&layer->heads, all, config->hidden, blas, &total, l->err) ||
-            !ft_linear_init(&layer->mix, config->hidden, queries, blas, &total, l->err) ||
-            !ft_linear_init(&layer->up, width + middle, config->hidden, blas, &total, l->err) ||
-            !ft_linear_init(&layer->down, config->hidden, middle, blas, &total, l->err))
+        if (!ft_linear_init(&layer->heads, all, config->hidden, to, blas, &total, l->err) ||
+            !ft_linear_init(&layer->mix, config->hidden, queries, to, blas, &total, l->err) ||
+            !ft_linear_init(&layer->up, width + middle, config->hidden, to, blas, &total, l->err) ||
+            !ft_linear_init(&layer->down, config->hidden, middle, to, blas, &total, l->err))
             return false;
     }
     char *block = ft_linear_block(l->arena, total);

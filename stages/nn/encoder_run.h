@@ -18,6 +18,7 @@ struct ft_encoder_run {
     float *scores;     // [capacity][FT_ENCODER_QUERIES]
     float *queries;    // [head_size][FT_ENCODER_QUERIES]
     float *inverse;    // [FT_ENCODER_QUERIES]
+    char *scratch;     // A block's inputs of a layer in narrow numbers.
     float *angles[2];  // [capacity][2][pairs]: cosines and sines, of global and local layers.
 };
 

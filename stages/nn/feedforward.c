@@ -183,7 +183,8 @@ bool ft_feedforward_load(const char *path, ft_arena *arena, ft_feedforward **out
     const bool blas = network->kernels->isa == FT_ISA_GENERIC && ft_blas_load();
     for (size_t i = 0; i < network->count; i++) {
         ft_feedforward_layer *layer = &network->layers[i];
-        if (!ft_linear_init(&layer->linear, layer->outputs, layer->inputs, blas, &total, err))
+        if (!ft_linear_init(&layer->linear, layer->outputs, layer->inputs, FT_PRECISION_F32, blas,
+                            &total, err))
             return false;
     }
     char *block = ft_linear_block(arena, total);

@@ -6,28 +6,42 @@
 #define _DEFAULT_SOURCE  // madvise
 #include "stages/nn/linear.h"
 
+#include <math.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "stages/nn/kernel/blas.h"
 
-enum { TURN_ROWS = 16, TURN_DEPTH = 128, HUGE_PAGE = 2 << 20, ALIGNMENT = 64 };
+enum {
+    TURN_ROWS = 16,
+    TURN_DEPTH = 128,
+    HUGE_PAGE = 2 << 20,
+    ALIGNMENT = 64,
+    UNIT = 4,  // Bytes.
+};
 
-bool ft_linear_init(ft_linear *linear, size_t outputs, size_t inputs, bool uses_blas,
-                    size_t *total_bytes, ft_error *err)
+bool ft_linear_init(ft_linear *linear, size_t outputs, size_t inputs, ft_precision precision,
+                    bool uses_blas, size_t *total_bytes, ft_error *err)
 {
+    const size_t units = ft_narrow_units(precision, inputs);
+    const size_t vectors = precision == FT_PRECISION_INT8 ? 1 + 2 * ft_byte_groups(inputs) : 1;
     size_t width, bytes, elements;
 
     if (FT_ADD_OVERFLOWS(outputs, (size_t)FT_PANEL_COLUMNS - 1, &width) ||
-        FT_ADD_OVERFLOWS(inputs, (size_t)1, &elements) ||  // The bias is one row more.
+        FT_ADD_OVERFLOWS(units, vectors, &elements) ||
         FT_MUL_OVERFLOWS(width / FT_PANEL_COLUMNS * FT_PANEL_COLUMNS, elements, &elements) ||
-        FT_MUL_OVERFLOWS(elements, sizeof(float), &bytes) ||
+        FT_MUL_OVERFLOWS(elements, (size_t)UNIT, &bytes) ||
         FT_ADD_OVERFLOWS(*total_bytes, bytes, total_bytes))
         return ft_fail(err, FT_ERROR_DATA, "a layer of %zu by %zu weights is too large", outputs,
                        inputs);
-    width = width / FT_PANEL_COLUMNS * FT_PANEL_COLUMNS;
-    *linear =
-        (ft_linear){.depth = inputs, .outputs = outputs, .width = width, .uses_blas = uses_blas};
+    *linear = (ft_linear){
+        .precision = precision,
+        .depth = inputs,
+        .units = units,
+        .outputs = outputs,
+        .width = width / FT_PANEL_COLUMNS * FT_PANEL_COLUMNS,
+        .uses_blas = uses_blas && precision == FT_PRECISION_F32,
+    };
     return true;
 }
 
@@ -48,9 +62,14 @@ char *ft_linear_block(ft_arena *arena, size_t total_bytes)
 
 void ft_linear_place(ft_linear *linear, char **block)
 {
-    linear->panels = (float *)(void *)*block;
-    linear->bias = linear->panels + linear->width * linear->depth;
-    *block += linear->width * (linear->depth + 1) * sizeof(float);
+    const size_t groups =
+        linear->precision == FT_PRECISION_INT8 ? ft_byte_groups(linear->depth) : 0;
+
+    linear->panels = *block;
+    linear->bias = (float *)(void *)(linear->panels + linear->width * linear->units * UNIT);
+    linear->scales = linear->bias + linear->width;
+    linear->sums = linear->scales + linear->width * groups;
+    *block = (char *)(linear->sums + linear->width * groups);
 }
 
 static size_t spread(size_t index, ft_groups groups)
@@ -62,17 +81,89 @@ static size_t spread(size_t index, ft_groups groups)
 typedef struct turn_block {
     float rows[TURN_ROWS][TURN_DEPTH];
     size_t row_count, depth_count;
-    size_t columns[TURN_ROWS];  // Where each row's column starts.
+    size_t outputs[TURN_ROWS];  // Each row's place.
     size_t first_depth;
 } turn_block;
+
+// Where the number of `output` for input `depth` lies, of `size` bytes.
+static char *panel_place(const ft_linear *linear, size_t output, size_t depth, size_t size)
+{
+    const size_t each = UNIT / size;
+    const size_t panel = output / FT_PANEL_COLUMNS, column = output % FT_PANEL_COLUMNS;
+    return linear->panels +
+           ((panel * linear->units + depth / each) * FT_PANEL_COLUMNS + column) * UNIT +
+           depth % each * size;
+}
+
+static uint16_t to_bf16(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof(bits));
+    return isnan(x) ? 0x7FC0 : (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
 
 static void turn(const ft_linear *linear, const turn_block *block, ft_groups inputs)
 {
     for (size_t k = 0; k < block->depth_count; k++) {
         const size_t depth = spread(block->first_depth + k, inputs);
-        float *panel_row = linear->panels + depth * FT_PANEL_COLUMNS;
-        for (size_t row = 0; row < block->row_count; row++)
-            panel_row[block->columns[row]] = block->rows[row][k];
+        for (size_t row = 0; row < block->row_count; row++) {
+            const float value = block->rows[row][k];
+            const uint16_t half = to_bf16(value);
+            if (linear->precision == FT_PRECISION_F32)
+                memcpy(panel_place(linear, block->outputs[row], depth, sizeof(value)), &value,
+                       sizeof(value));
+            else
+                memcpy(panel_place(linear, block->outputs[row], depth, sizeof(half)), &half,
+                       sizeof(half));
+        }
+    }
+}
+
+// One group of one output: the largest weight becomes 127. Weights that are not numbers make the
+// scale NaN, and with it all that comes of them.
+static void put_group(const ft_linear *linear, size_t output, size_t group,
+                      const float values[FT_BYTE_GROUP])
+{
+    const size_t first = group * FT_BYTE_GROUP, left = linear->depth - first;
+    const size_t place =
+        (output / FT_PANEL_COLUMNS * ft_byte_groups(linear->depth) + group) * FT_PANEL_COLUMNS +
+        output % FT_PANEL_COLUMNS;
+    float most = 0;
+    int sum = 0;
+
+    for (size_t i = 0; i < FT_BYTE_GROUP; i++)
+        most = fabsf(values[i]) <= most ? most : fabsf(values[i]);
+    const bool is_usable = most > 1e-34F && most < 1e34F;
+    const float inverse = is_usable ? 127 / most : 0;
+    for (size_t i = 0; i < FT_BYTE_GROUP && i < left; i++) {
+        const int q = is_usable ? (int)lrintf(values[i] * inverse) : 0;
+        *panel_place(linear, output, first + i, 1) = (char)q;
+        sum += q;
+    }
+    linear->scales[place] = is_usable ? most / 127 : most <= 1e-34F ? 0 : NAN;
+    linear->sums[place] = (float)sum;
+}
+
+// An output's weights, spread out a group at a time: what no input has is 0.
+static void put_bytes(const ft_linear *linear, const ft_weight *weight, size_t row, size_t output,
+                      ft_groups inputs)
+{
+    const size_t depth = (size_t)weight->shape[1];
+    size_t next = 0;
+
+    for (size_t group = 0; group < ft_byte_groups(linear->depth); group++) {
+        const size_t end = (group + 1) * FT_BYTE_GROUP;
+        float values[FT_BYTE_GROUP] = {0};
+        while (next < depth && spread(next, inputs) < end) {
+            const size_t place = spread(next, inputs);
+            const size_t run = inputs.size ? inputs.size - next % inputs.size : depth;
+            size_t some = run < depth - next ? run : depth - next;
+            some = some < end - place ? some : end - place;
+            ft_weight_read(weight, row * depth + next, some, values + place % FT_BYTE_GROUP);
+            next += some;
+        }
+        put_group(linear, output, group, values);
     }
 }
 
@@ -86,10 +177,12 @@ void ft_linear_put(ft_linear *linear, const ft_weight *weight, size_t at, ft_gro
               at + spread(count - 1, outputs) < linear->width);
     for (size_t first = 0; first < count; first += TURN_ROWS) {
         block.row_count = count - first < TURN_ROWS ? count - first : TURN_ROWS;
-        for (size_t row = 0; row < block.row_count; row++) {
-            const size_t column = at + spread(first + row, outputs);
-            block.columns[row] = column / FT_PANEL_COLUMNS * FT_PANEL_COLUMNS * linear->depth +
-                                 column % FT_PANEL_COLUMNS;
+        for (size_t row = 0; row < block.row_count; row++)
+            block.outputs[row] = at + spread(first + row, outputs);
+        if (linear->precision == FT_PRECISION_INT8) {
+            for (size_t row = 0; row < block.row_count; row++)
+                put_bytes(linear, weight, first + row, block.outputs[row], inputs);
+            continue;
         }
         for (size_t k = 0; k < depth; k += TURN_DEPTH) {
             block.first_depth = k;
@@ -136,30 +229,105 @@ static void multiply_by_blas(const ft_multiply *m)
     }
 }
 
+static void run_floats(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use,
+                       size_t column)
+{
+    const float *panels = (const float *)(const void *)linear->panels;
+    const ft_multiply multiply = {
+        .a = use->x,
+        .a_row = use->x_row,
+        .a_step = 1,
+        .b = panels + column * linear->depth,
+        .b_step = FT_PANEL_COLUMNS,
+        .c = use->y + column,
+        .c_row = use->y_row,
+        .bias = linear->bias + column,
+        .add = use->add,
+        .rows = use->rows,
+        .columns = FT_PANEL_COLUMNS,
+        .depth = linear->depth,
+        .ahead = column + FT_PANEL_COLUMNS < linear->width
+                     ? panels + (column + FT_PANEL_COLUMNS) * linear->depth
+                     : NULL,
+    };
+    if (linear->uses_blas)
+        multiply_by_blas(&multiply);
+    else
+        kernels->multiply(&multiply);
+}
+
+// Bytes between rows of the narrow copy: whole cache lines and one more, so that rows do not crowd
+// a few sets of the cache.
+static size_t narrow_row(const ft_linear *linear)
+{
+    return ft_pad(linear->units * UNIT, ALIGNMENT) + ALIGNMENT;
+}
+
+size_t ft_linear_scratch(const ft_linear *linear, size_t rows)
+{
+    if (linear->precision == FT_PRECISION_F32)
+        return 0;
+    return rows * (narrow_row(linear) + ft_byte_groups(linear->depth) * sizeof(ft_byte_group));
+}
+
+static void narrow(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use,
+                   ft_byte_group *groups)
+{
+    const ft_narrowing narrowing = {
+        .x = use->x,
+        .x_row = use->x_row,
+        .rows = use->rows,
+        .size = linear->depth,
+        .out = use->scratch,
+        .out_row = narrow_row(linear),
+        .out_groups = groups,
+    };
+    if (linear->precision == FT_PRECISION_INT8)
+        kernels->to_bytes(&narrowing);
+    else
+        kernels->to_bf16(&narrowing);
+}
+
+static void run_narrow(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use,
+                       size_t column)
+{
+    const char *panel = linear->panels + column * linear->units * UNIT;
+    const ft_narrow_multiply multiply = {
+        .a = use->scratch,
+        .a_row = narrow_row(linear),
+        .b = panel,
+        .c = use->y + column,
+        .c_row = use->y_row,
+        .bias = linear->bias + column,
+        .a_groups = (const ft_byte_group *)(void *)(use->scratch + use->rows * narrow_row(linear)),
+        .b_scales = linear->scales + column * ft_byte_groups(linear->depth),
+        .b_sums = linear->sums + column * ft_byte_groups(linear->depth),
+        .add = use->add,
+        .rows = use->rows,
+        .units = linear->units,
+        .ahead = column + FT_PANEL_COLUMNS < linear->width
+                     ? panel + FT_PANEL_COLUMNS * linear->units * UNIT
+                     : NULL,
+    };
+    if (linear->precision == FT_PRECISION_INT8)
+        kernels->multiply_int8(&multiply);
+    else
+        kernels->multiply_bf16(&multiply);
+}
+
 void ft_linear_run(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use)
 {
+    const bool is_narrow = linear->precision != FT_PRECISION_F32;
+
+    FT_ASSERT(!is_narrow || use->scratch);
+    if (is_narrow)
+        narrow(linear, kernels, use,
+               (ft_byte_group *)(void *)(use->scratch + use->rows * narrow_row(linear)));
     for (size_t column = 0; column < linear->width; column += FT_PANEL_COLUMNS) {
-        const ft_multiply multiply = {
-            .a = use->x,
-            .a_row = use->x_row,
-            .a_step = 1,
-            .b = linear->panels + column * linear->depth,
-            .b_step = FT_PANEL_COLUMNS,
-            .c = use->y + column,
-            .c_row = use->y_row,
-            .bias = linear->bias + column,
-            .add = use->add,
-            .rows = use->rows,
-            .columns = FT_PANEL_COLUMNS,
-            .depth = linear->depth,
-            .ahead = column + FT_PANEL_COLUMNS < linear->width
-                         ? linear->panels + (column + FT_PANEL_COLUMNS) * linear->depth
-                         : NULL,
-        };
-        if (linear->uses_blas)
-            multiply_by_blas(&multiply);
+        if (is_narrow)
+            run_narrow(linear, kernels, use, column);
         else
-            kernels->multiply(&multiply);
+            run_floats(linear, kernels, use, column);
         if (use->activation != FT_ACTIVATION_NONE)
             kernels->activate(use->activation, use->y + column, use->y_row, use->rows,
                               FT_PANEL_COLUMNS);

@@ -1,8 +1,14 @@
 // A linear layer y = x W^T + b whose weights were laid out for the kernels once, when the model was
 // loaded.
 //
-//   panels[columns / 32][depth][32]: a kernel reads one panel from front to back for each few rows
-//   of x.
+//   panels[columns / 32][units][32][4 bytes]: a kernel reads one panel from front to back for each
+//   few rows of x. A unit is one float, two bfloat16 or four bytes of consecutive inputs.
+//
+// In int8 a weight is scale * q with q from -127 to 127, an input scale * (byte - zero), with a
+// scale for each group g of 128 inputs, of a row as of an output:
+//
+//   y[m][n] = bias[n] + sum over g of x_scale[m][g] * scale[n][g] *
+//             (sum over k in g of byte[m][k] * q[n][k] - zero[m][g] * sum over k in g of q[n][k])
 //
 // Columns are padded to whole panels with zeros, so rows of y must have room for them (`width`).
 #pragma once
@@ -18,9 +24,13 @@ enum {
 };
 
 typedef struct ft_linear {
-    float *panels;
-    float *bias;   // [width]; zeros where the layer has none.
+    ft_precision precision;
+    char *panels;
+    float *bias;    // [width]; zeros where the layer has none.
+    float *scales;  // [width / 32][groups][32], and of that shape the sums of q: int8 alone.
+    float *sums;
     size_t depth;  // Inputs.
+    size_t units;  // Of 4 bytes, of a panel's column.
     size_t outputs;
     size_t width;  // Outputs, padded to whole panels.
     bool uses_blas;
@@ -40,21 +50,25 @@ typedef struct ft_linear_use {
     size_t rows;
     bool add;  // To what y holds, instead of replacing it.
     ft_activation activation;
+    char *scratch;  // ft_linear_scratch bytes, aligned to 64; may be NULL where that is 0.
 } ft_linear_use;
 
 // Sizes first, then one block of memory for the layers of a model (ft_linear_block), then each
 // layer's place in it. Adds the layer's bytes to `*total_bytes`. `uses_blas`: see ft_blas_load.
-bool ft_linear_init(ft_linear *linear, size_t outputs, size_t inputs, bool uses_blas,
-                    size_t *total_bytes, ft_error *err) FT_MUST_CHECK;
+// BLAS has floats alone, so narrower layers do without.
+bool ft_linear_init(ft_linear *linear, size_t outputs, size_t inputs, ft_precision precision,
+                    bool uses_blas, size_t *total_bytes, ft_error *err) FT_MUST_CHECK;
 // All zeros, in large pages where the system has them. NULL without memory.
 char *ft_linear_block(ft_arena *arena, size_t total_bytes) FT_MUST_CHECK;
 // Moves `*block` behind the layer.
 void ft_linear_place(ft_linear *linear, char **block);
 // Puts weights [out, in] from output `at` on; outputs and inputs spread by groups (size 0: not
-// spread).
+// spread). An output's weights are all put at once.
 void ft_linear_put(ft_linear *linear, const ft_weight *weight, size_t at, ft_groups outputs,
                    ft_groups inputs);
 void ft_linear_put_bias(ft_linear *linear, const ft_weight *bias, size_t at, ft_groups outputs);
+// For the narrow copy of `rows` rows of inputs: 0 in floats.
+size_t ft_linear_scratch(const ft_linear *linear, size_t rows);
 void ft_linear_run(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use);
 
 static inline size_t ft_pad(size_t size, size_t to)

@@ -62,9 +62,9 @@ size_t ft_ascii_scan_plain(ft_marked_text *text, const uint8_t *in, size_t size,
 ft_ascii_scan *ft_ascii_scan_choose(void)
 {
 #if defined(__x86_64__)
-    if (ft_isa_level() == FT_ISA_AVX512)
+    if (ft_isa_level() >= FT_ISA_AVX512)
         return ft_ascii_scan_avx512;
-    if (ft_isa_level() == FT_ISA_AVX2)
+    if (ft_isa_level() >= FT_ISA_AVX2)
         return ft_ascii_scan_avx2;
 #endif
     return ft_ascii_scan_plain;

@@ -127,7 +127,7 @@ void ft_split_unicode(ft_word_sink *sink, ft_slice text)
 ft_split_ascii *ft_split_ascii_choose(void)
 {
 #if defined(__x86_64__)
-    if (ft_isa_level() == FT_ISA_AVX512 && __builtin_cpu_supports("avx512vbmi2"))
+    if (ft_isa_level() >= FT_ISA_AVX512 && __builtin_cpu_supports("avx512vbmi2"))
         return ft_split_ascii_avx512vbmi2;
     if (ft_isa_level() >= FT_ISA_AVX2)
         return ft_split_ascii_avx2;

@@ -161,9 +161,9 @@ size_t ft_grammar_cut(const ft_grammar *grammar, ft_slice text, size_t from, uin
                       size_t room)
 {
 #if defined(__x86_64__)
-    if (ft_isa_level() == FT_ISA_AVX512)
+    if (ft_isa_level() >= FT_ISA_AVX512)
         return ft_grammar_cut_avx512(grammar, text, from, ends, room);
-    if (ft_isa_level() == FT_ISA_AVX2)
+    if (ft_isa_level() >= FT_ISA_AVX2)
         return ft_grammar_cut_avx2(grammar, text, from, ends, room);
 #endif
     return ft_grammar_cut_plain(grammar, text, from, ends, room);

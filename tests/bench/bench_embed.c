@@ -1,6 +1,6 @@
 // The encoder alone: tokens and texts a second on one thread and on several, texts in their order.
 //
-//   bench_embed MODEL TEXTS.jsonl [THREADS [generic|avx2|avx512]]     `text` of each line; 2
+//   bench_embed MODEL TEXTS.jsonl [THREADS [ISA [f32|bf16|int8]]]     `text` of each line; 2
 //   threads
 //
 // Each thread takes the next 32 texts, as the program's scheduler gives batches out. `linear` is
@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "runtime/concurrent/atomic.h"
 #include "runtime/data/json.h"
@@ -122,6 +123,13 @@ static void print_rate(int threads)
            1e-9 * flop_of_token(&encoder->config) * (double)token_count / best / threads);
 }
 
+static ft_precision precision_of(const char *name)
+{
+    if (strcmp(name, "int8") == 0)
+        return FT_PRECISION_INT8;
+    return strcmp(name, "bf16") == 0 ? FT_PRECISION_BF16 : FT_PRECISION_F32;
+}
+
 int main(int argc, char **argv)
 {
     ft_error err = FT_ERROR_INIT;
@@ -131,15 +139,17 @@ int main(int argc, char **argv)
 
     if (argc < 3 || (argc > 3 && !ft_parse_int(ft_slice_of(argv[3]), &threads)) || threads < 1 ||
         threads > THREADS_MAX) {
-        fprintf(stderr, "usage: bench_embed MODEL TEXTS.jsonl [THREADS [generic|avx2|avx512]]\n");
+        fprintf(stderr, "usage: bench_embed MODEL TEXTS.jsonl [THREADS [ISA [f32|bf16|int8]]]\n");
         return 2;
     }
     ft_arena *arena = ft_arena_create();
     if (!arena || !ft_isa_force(argc > 4 ? argv[4] : NULL, &err))
         return fail(&err);
     const int64_t start = ft_clock_ns();
-    if (!ft_encoder_config_read(argv[1], arena, &config, &err) ||
-        !ft_encoder_load(argv[1], &config, arena, &encoder, &err))
+    if (!ft_encoder_config_read(argv[1], arena, &config, &err))
+        return fail(&err);
+    config.precision = precision_of(argc > 5 ? argv[5] : "f32");
+    if (!ft_encoder_load(argv[1], &config, arena, &encoder, &err))
         return fail(&err);
     const int64_t loaded = ft_clock_ns();
     if (!read_texts(argv[1], argv[2], arena, &err))

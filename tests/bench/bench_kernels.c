@@ -100,7 +100,8 @@ static double own_rate(const shape *s, float *x, float *y)
     size_t total = 0;
     double best = 0;
 
-    if (!arena || !ft_linear_init(&linear, s->outputs, s->inputs, false, &total, &err))
+    if (!arena ||
+        !ft_linear_init(&linear, s->outputs, s->inputs, FT_PRECISION_F32, false, &total, &err))
         exit(1);
     char *block = ft_linear_block(arena, total);
     if (!block)

@@ -588,42 +588,136 @@ static void tokenize(const char *data, const char *folder, ft_arena *arena, ft_i
     ft_token_coder_destroy(coder);
 }
 
-TEST(encoder_minilm_vectors)
+typedef struct minilm {
+    const char *folder;
+    const float *want;
+    ft_token_span texts[MINILM_TEXTS];
+    float got[MINILM_TEXTS * MINILM_SIZE];
+} minilm;
+
+static void run_minilm(minilm *m, ft_precision precision)
 {
-    char folder[1100];
-    const char *data = check_data_folder();
     ft_error err = FT_ERROR_INIT;
     ft_encoder_config config;
     ft_encoder *encoder;
+    ft_arena *arena = ft_arena_create();
+
+    check_ok(ft_encoder_config_read(m->folder, arena, &config, &err), &err);
+    config.precision = precision;
+    check_ok(ft_encoder_load(m->folder, &config, arena, &encoder, &err), &err);
+    ft_encoder_run *run = ft_encoder_run_create(encoder, NULL, &err);
+    check_true(run != NULL);
+    for (size_t done = 0; done < MINILM_TEXTS;)
+        done += ft_pool_some(run, config.pooling, config.normalize, m->texts + done,
+                             MINILM_TEXTS - done, m->got + done * MINILM_SIZE);
+    // Alone a text has the same bits.
+    for (size_t i = 0; i < 5; i++) {
+        float alone[MINILM_SIZE];
+        ft_pool_some(run, config.pooling, config.normalize, &m->texts[i], 1, alone);
+        check_true(memcmp(alone, m->got + i * MINILM_SIZE, sizeof(alone)) == 0);
+    }
+    ft_encoder_run_destroy(run);
+    ft_arena_destroy(arena);
+}
+
+static double cosine(const float *a, const float *b)
+{
+    double product = 0, left = 0, right = 0;
+
+    for (size_t i = 0; i < MINILM_SIZE; i++) {
+        product += (double)a[i] * (double)b[i];
+        left += (double)a[i] * (double)a[i];
+        right += (double)b[i] * (double)b[i];
+    }
+    return product / sqrt(left * right);
+}
+
+typedef struct pair {
+    double value;
+    size_t at;
+} pair;
+
+static int compare_pairs(const void *left, const void *right)
+{
+    const double a = ((const pair *)left)->value, b = ((const pair *)right)->value;
+    return (a > b) - (a < b);
+}
+
+// Ranks of the similarities of all pairs of texts.
+static size_t rank_pairs(const float *vectors, pair *pairs, double *ranks)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < MINILM_TEXTS; i++)
+        for (size_t k = 0; k < i; k++, count++)
+            pairs[count] =
+                (pair){cosine(vectors + i * MINILM_SIZE, vectors + k * MINILM_SIZE), count};
+    qsort(pairs, count, sizeof(*pairs), compare_pairs);
+    for (size_t i = 0; i < count; i++)
+        ranks[pairs[i].at] = (double)i;
+    return count;
+}
+
+static double spearman(const float *a, const float *b)
+{
+    enum { PAIRS = MINILM_TEXTS * (MINILM_TEXTS - 1) / 2 };
+    static pair pairs[PAIRS];
+    static double left[PAIRS], right[PAIRS];
+    double sum = 0;
+    const size_t count = rank_pairs(a, pairs, left);
+    const double n = (double)count;
+
+    rank_pairs(b, pairs, right);
+    for (size_t i = 0; i < count; i++)
+        sum += pow(left[i] - right[i], 2);
+    return 1 - 6 * sum / (n * (n * n - 1));
+}
+
+static void check_minilm(minilm *m, ft_precision precision)
+{
+    double worst = 0, least = 1, mean = 0;
+
+    run_minilm(m, precision);
+    for (size_t i = 0; i < (size_t)MINILM_TEXTS * MINILM_SIZE; i++)
+        worst = fmax(worst, fabs((double)m->got[i] - (double)m->want[i]));
+    for (size_t i = 0; i < MINILM_TEXTS; i++) {
+        const double cos = cosine(m->got + i * MINILM_SIZE, m->want + i * MINILM_SIZE);
+        least = fmin(least, cos);
+        mean += cos / MINILM_TEXTS;
+    }
+    const double ranks = spearman(m->got, m->want);
+    fprintf(stderr,
+            "MiniLM, precision %d, %d texts: largest difference %.2g, cosine %.6f (least %.6f), "
+            "Spearman %.6f\n",
+            precision, MINILM_TEXTS, worst, mean, least, ranks);
+    if (precision == FT_PRECISION_F32)
+        check_true(worst <= 1e-5);
+    check_true(precision == FT_PRECISION_INT8 ? mean >= 0.998 && least >= 0.995 : least >= 0.9999);
+    check_true(ranks >= 0.999);
+}
+
+TEST(encoder_minilm_vectors)
+{
+    static minilm m;
+    char folder[1100];
+    const char *data = check_data_folder();
     ft_ids all = {0};
     size_t ends[MINILM_TEXTS];
-    ft_token_span texts[MINILM_TEXTS];
-    double worst = 0;
 
     if (!data || !find_minilm(folder, sizeof(folder)))
         check_skip("no MiniLM: FTPIPE_TEST_MINILM names its folder, `ftpipe pull all-MiniLM-L6-v2` "
                    "fetches it");
     ft_arena *arena = ft_arena_create();
-    const float *want = read_vectors(data, arena);
+    m.folder = folder;
+    m.want = read_vectors(data, arena);
     tokenize(data, folder, arena, &all, ends);
     for (size_t i = 0; i < MINILM_TEXTS; i++) {
         const size_t from = i ? ends[i - 1] : 0;
-        texts[i] = (ft_token_span){.ids = ft_ids_data(&all) + from, .count = ends[i] - from};
+        m.texts[i] = (ft_token_span){.ids = ft_ids_data(&all) + from, .count = ends[i] - from};
     }
-    check_ok(ft_encoder_config_read(folder, arena, &config, &err), &err);
-    check_ok(ft_encoder_load(folder, &config, arena, &encoder, &err), &err);
-    float *got = malloc(sizeof(float) * MINILM_TEXTS * MINILM_SIZE);
-    ft_encoder_run *run = ft_encoder_run_create(encoder, NULL, &err);
-    check_true(got && run);
-    for (size_t done = 0; done < MINILM_TEXTS;)
-        done += ft_pool_some(run, config.pooling, config.normalize, texts + done,
-                             MINILM_TEXTS - done, got + done * MINILM_SIZE);
-    for (size_t i = 0; i < (size_t)MINILM_TEXTS * MINILM_SIZE; i++)
-        worst = fmax(worst, fabs((double)got[i] - (double)want[i]));
-    fprintf(stderr, "MiniLM, %d texts: largest difference %.2g\n", MINILM_TEXTS, worst);
-    check_true(worst <= 1e-5);
-    ft_encoder_run_destroy(run);
-    free(got);
+    check_minilm(&m, FT_PRECISION_F32);
+    check_minilm(&m, FT_PRECISION_BF16);
+    check_minilm(&m, FT_PRECISION_INT8);
     ft_ids_finish(&all);
     ft_arena_destroy(arena);
 }

@@ -30,6 +30,65 @@ typedef struct ft_multiply {
         *ahead;  // What will be read next as B, [depth][32], for the caches to fetch; or NULL.
 } ft_multiply;
 
+// What weights are laid out as, and what a layer's inputs are turned to before the product.
+typedef enum ft_precision {
+    FT_PRECISION_F32,
+    FT_PRECISION_BF16,  // Both sides bfloat16, sums in 32 bits.
+    FT_PRECISION_INT8,  // Inputs u8 by row with a zero point, weights s8 by output, sums in s32.
+} ft_precision;
+enum { FT_PRECISION_COUNT = 3 };
+
+// Inputs that share a scale, on either side of a product in int8: one scale for a whole row costs
+// accuracy that is seen (MiniLM: mean cosine 0.9983 instead of 0.9993), and the sums of so few are
+// exact as floats too.
+enum { FT_BYTE_GROUP = 128 };
+
+// How a group of a row was turned to bytes: x is about scale * (byte - zero), and 0 is exact.
+typedef struct ft_byte_group {
+    float scale;
+    int32_t zero;
+} ft_byte_group;
+
+static inline size_t ft_byte_groups(size_t size)
+{
+    return size / FT_BYTE_GROUP + (size % FT_BYTE_GROUP != 0);
+}
+
+// C = A B + bias, or C = C + A B + bias, of narrow numbers. Depth goes in units of 4 bytes: two
+// bfloat16 or four bytes that belong to consecutive k; what pads the last unit must be 0 in B.
+typedef struct ft_narrow_multiply {
+    const char *a;  // Row r from a[r * a_row] on, a_row in bytes.
+    size_t a_row;
+    const char *b;  // [units][32][4 bytes]
+    float *c;       // Element (row, column) at c[row * c_row + column].
+    size_t c_row;
+    const float *bias;  // [32]
+    // int8 alone: A's groups, [rows][groups]; B's scales, [groups][32]; the sums of the numbers in
+    // each of B's groups, [groups][32].
+    const ft_byte_group *a_groups;
+    const float *b_scales, *b_sums;
+    bool add;
+    size_t rows, units;
+    const char *ahead;  // What will be read next as B, or NULL.
+} ft_narrow_multiply;
+
+// 4-byte units of `size` narrow numbers.
+static inline size_t ft_narrow_units(ft_precision precision, size_t size)
+{
+    const size_t each = precision == FT_PRECISION_INT8 ? 4 : precision == FT_PRECISION_BF16 ? 2 : 1;
+    return size / each + (size % each != 0);
+}
+
+// Rows of floats to narrow ones, row r to out[r * out_row] on; units are filled up with zeros.
+typedef struct ft_narrowing {
+    const float *x;
+    size_t x_row;
+    size_t rows, size;
+    char *out;
+    size_t out_row;             // Bytes, a multiple of 4.
+    ft_byte_group *out_groups;  // [rows][groups]; int8 alone.
+} ft_narrowing;
+
 typedef struct ft_layer_norm {
     const float *gain, *bias;  // [size]; either may be NULL.
     float epsilon;
@@ -58,6 +117,12 @@ typedef struct ft_rotation {
 typedef struct ft_kernels {
     ft_isa isa;
     void (*multiply)(const ft_multiply *multiply);
+    // vdpbf16ps where the level has it; else the numbers are widened to floats.
+    void (*multiply_bf16)(const ft_narrow_multiply *multiply);
+    // The sums of products are exact, so those of every level are the same.
+    void (*multiply_int8)(const ft_narrow_multiply *multiply);
+    void (*to_bf16)(const ft_narrowing *narrowing);  // To the nearest, ties to even.
+    void (*to_bytes)(const ft_narrowing *narrowing);
     // x = f(x), `columns` of each row, a multiple of 16. NaN stays.
     void (*activate)(ft_activation f, float *x, size_t stride, size_t rows, size_t columns);
     // x = f(x) * by, as in gated feed-forward layers; `columns` as above.
@@ -71,6 +136,13 @@ typedef struct ft_kernels {
     // Turns the first 2 * pairs numbers of each of `heads` heads of one row, `head_step` apart.
     void (*rotate)(float *x, size_t heads, size_t head_step, const ft_rotation *rotation);
 } ft_kernels;
+
+// How numbers from `least` <= 0 to `most` >= 0 are spread over the bytes. The same sums in every
+// level, so that the bytes are.
+ft_byte_group ft_byte_group_of(float least, float most);
+// What numbers are multiplied with: 0 for a group of zeros alone.
+float ft_byte_group_inverse(ft_byte_group group);
+uint8_t ft_byte_of(float x, float inverse, int32_t zero);
 
 // Of the level that runs (isa.h).
 const ft_kernels *ft_kernels_get(void);

@@ -3,6 +3,7 @@
 #include "stages/nn/kernel/kernels.h"
 
 #include <math.h>
+#include <string.h>
 
 static void generic_multiply(const ft_multiply *m)
 {
@@ -22,6 +23,119 @@ static void generic_multiply(const ft_multiply *m)
             sum += m->bias ? m->bias[column] : 0.0F;
             c[column] = m->add ? sum + c[column] : sum;
         }
+    }
+}
+
+static float widened(uint16_t x)
+{
+    const uint32_t bits = (uint32_t)x << 16;
+    float value;
+
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+
+static float dot_bf16(const ft_narrow_multiply *m, const char *a, size_t column)
+{
+    float sum = 0;
+
+    for (size_t unit = 0; unit < m->units; unit++) {
+        uint16_t x[2], y[2];
+        memcpy(x, a + unit * 4, sizeof(x));
+        memcpy(y, m->b + (unit * FT_PANEL_COLUMNS + column) * 4, sizeof(y));
+        sum += widened(x[0]) * widened(y[0]);
+        sum += widened(x[1]) * widened(y[1]);
+    }
+    return sum;
+}
+
+static void generic_multiply_bf16(const ft_narrow_multiply *m)
+{
+    for (size_t row = 0; row < m->rows; row++)
+        for (size_t column = 0; column < FT_PANEL_COLUMNS; column++) {
+            float *c = m->c + row * m->c_row + column;
+            const float sum = dot_bf16(m, m->a + row * m->a_row, column) + m->bias[column];
+            *c = m->add ? sum + *c : sum;
+        }
+}
+
+// The exact sum of a group's products, less the zero point's.
+static int32_t dot_bytes(const ft_narrow_multiply *m, size_t row, size_t column, size_t group)
+{
+    const size_t first = group * FT_BYTE_GROUP / 4, all = m->units;
+    const size_t end = all - first < FT_BYTE_GROUP / 4 ? all : first + FT_BYTE_GROUP / 4;
+    const int32_t zero = m->a_groups[row * ft_byte_groups(all * 4) + group].zero;
+    int32_t sum = 0;
+
+    for (size_t unit = first; unit < end; unit++) {
+        const uint8_t *a = (const uint8_t *)m->a + row * m->a_row + unit * 4;
+        const int8_t *b = (const int8_t *)m->b + (unit * FT_PANEL_COLUMNS + column) * 4;
+        for (size_t i = 0; i < 4; i++)
+            sum += (a[i] - zero) * b[i];
+    }
+    return sum;
+}
+
+static void generic_multiply_int8(const ft_narrow_multiply *m)
+{
+    const size_t groups = ft_byte_groups(m->units * 4);
+
+    for (size_t row = 0; row < m->rows; row++)
+        for (size_t column = 0; column < FT_PANEL_COLUMNS; column++) {
+            float *c = m->c + row * m->c_row + column;
+            float sum = 0;
+            for (size_t group = 0; group < groups; group++) {
+                const float scale = m->a_groups[row * groups + group].scale *
+                                    m->b_scales[group * FT_PANEL_COLUMNS + column];
+                sum += (float)dot_bytes(m, row, column, group) * scale;
+            }
+            sum += m->bias[column];
+            *c = m->add ? sum + *c : sum;
+        }
+}
+
+static void generic_to_bf16(const ft_narrowing *n)
+{
+    for (size_t row = 0; row < n->rows; row++) {
+        const float *x = n->x + row * n->x_row;
+        uint16_t *out = (uint16_t *)(void *)(n->out + row * n->out_row);
+        for (size_t i = 0; i < n->size; i++) {
+            uint32_t bits;
+            memcpy(&bits, &x[i], sizeof(bits));
+            out[i] = isnan(x[i]) ? 0x7FC0 : (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+        }
+        if (n->size % 2)
+            out[n->size] = 0;
+    }
+}
+
+static ft_byte_group generic_group(const float *x, size_t size, uint8_t *out)
+{
+    float least = 0, most = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        least = x[i] < least ? x[i] : least;
+        most = x[i] > most ? x[i] : most;
+    }
+    const ft_byte_group group = ft_byte_group_of(least, most);
+    const float inverse = ft_byte_group_inverse(group);
+    for (size_t i = 0; i < size; i++)
+        out[i] = ft_byte_of(x[i], inverse, group.zero);
+    return group;
+}
+
+static void generic_to_bytes(const ft_narrowing *n)
+{
+    const size_t groups = ft_byte_groups(n->size);
+
+    for (size_t row = 0; row < n->rows; row++) {
+        const float *x = n->x + row * n->x_row;
+        uint8_t *out = (uint8_t *)n->out + row * n->out_row;
+        for (size_t at = 0, group = 0; at < n->size; at += FT_BYTE_GROUP, group++) {
+            const size_t some = n->size - at < FT_BYTE_GROUP ? n->size - at : FT_BYTE_GROUP;
+            n->out_groups[row * groups + group] = generic_group(x + at, some, out + at);
+        }
+        memset(out + n->size, 0, ft_narrow_units(FT_PRECISION_INT8, n->size) * 4 - n->size);
     }
 }
 
@@ -113,6 +227,10 @@ extern const ft_kernels ft_kernels_generic;
 const ft_kernels ft_kernels_generic = {
     .isa = FT_ISA_GENERIC,
     .multiply = generic_multiply,
+    .multiply_bf16 = generic_multiply_bf16,
+    .multiply_int8 = generic_multiply_int8,
+    .to_bf16 = generic_to_bf16,
+    .to_bytes = generic_to_bytes,
     .activate = generic_activate,
     .gate = generic_gate,
     .norm = generic_norm,
