@@ -273,8 +273,8 @@ static const char *help_for_model(const value *v, bool is_path)
     if (name && can_pull && can_pull(name))
         return FT_SAY(c, "fetch it: `ftpipe pull %s`", name);
     if (strcmp(v->entry->def->name, "infer") == 0)
-        return "name a safetensors file, or make trial weights: `ftpipe new weights PATH --layers "
-               "512,10`";
+        return "name a model's folder or a safetensors file, or make trial weights: `ftpipe new "
+               "weights PATH --layers 512,10`";
     return "name a folder with the files of a model, or a model that `ftpipe pull` fetches "
            "(`ftpipe pull --list`)";
 }

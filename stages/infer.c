@@ -1,41 +1,141 @@
 // infer: what a model makes of each item.
 //
 // The stage itself only chooses: what the model is and `task` say which of the tasks (infer_task.h)
-// plans, loads and runs.
+// plans, loads and runs. A result depends on the item alone, never on its batch.
+//
+// A model as it is published for transformers (a folder with config.json) takes tokens, which
+// `tokenize` makes with the same model's tokenizer:
+//
+//   classify        output f32[labels], label, score; with `top` above 1 labels, scores
+//   rerank          score, of a pair: `tokenize` with `pair` and `outputs: [type_ids]`
+//   token_classify  entities, scores, starts, ends; needs `outputs: [offsets, special_mask]`, and
+//                   `word_ids` for first, average and max
+//   sparse          indices, values
 //
 // A feed-forward network over vectors is a safetensors file; `task: classify` makes probabilities
-// of its outputs. `labels:` names them and adds the most likely one as `label` and `score`, or with
-// `top: 3` the three most likely ones as lists, `labels` and `scores`, best first. A result depends
-// on the item alone, never on its batch.
+// of its outputs, and `labels:` names them.
+#include <string.h>
+
 #include "runtime/memory/alloc.h"
+#include "runtime/system/file.h"
 #include "stages/infer_labels.h"
 #include "stages/infer_task.h"
 
 // In the order of the constants in infer_task.h.
-static const char *const task_choices[] = {"none", "classify", NULL};
+static const char *const task_choices[] = {"none",           "classify", "rerank",
+                                           "token_classify", "sparse",   NULL};
+static const char *const apply_choices[] = {"auto", "softmax", "sigmoid", "none", NULL};
+static const char *const aggregation_choices[] = {"none",    "simple", "first",
+                                                  "average", "max",    NULL};
+static const char *const infer_counters[] = {"tokens", "truncated", NULL};
 
 static const ft_option infer_options[] = {
     FT_OPT_MODEL(infer_config, model, .is_main = true, .required = true,
-                 .doc = "A safetensors file with 0.weight, 0.bias, 2.weight and so on, or a folder "
-                        "with model.safetensors."),
+                 .doc = "A model's folder with config.json and model.safetensors, or its name in "
+                        "the model store; or a feed-forward network: a safetensors file with "
+                        "0.weight, 0.bias, 2.weight and so on, or a folder with "
+                        "model.safetensors alone."),
     FT_OPT_STRINGS(infer_config, activations,
-                   .doc = "What stands behind each layer: relu, gelu, tanh, sigmoid or none; "
-                          "behind the last nothing "
-                          "unless given."),
+                   .doc = "Feed-forward networks: what stands behind each layer: relu, gelu, tanh, "
+                          "sigmoid or none; behind the last nothing unless given."),
     FT_OPT_CHOICE(infer_config, task, task_choices, .fallback = "none",
-                  .doc = "classify: the outputs become probabilities."),
+                  .doc = "classify: labels of a text (`output` with all scores, `label`, `score`; "
+                         "with `top` above 1 `labels`, `scores`); for a feed-forward network the "
+                         "outputs become probabilities. rerank: `score` of a pair of texts, which "
+                         "`tokenize` makes one with `pair`, and with `outputs: [type_ids]` where "
+                         "the model tells the two apart by types. token_classify: `entities` in a "
+                         "text with their `scores`, `starts`, `ends`; `tokenize` needs `outputs: "
+                         "[offsets, special_mask]`, and `word_ids` for aggregation by words. "
+                         "sparse: weights of the vocabulary's words (SPLADE) as `indices`, "
+                         "`values`. none: a feed-forward network's outputs as they are."),
     FT_OPT_STRINGS(infer_config, labels,
-                   .doc = "Names of the outputs, in their order; adds the best one to the item."),
+                   .doc = "Names of the outputs, in their order, instead of those in config.json. "
+                          "For a feed-forward network they add the best one to the item."),
     FT_OPT_INT(infer_config, top, .min = 1, .max = INFER_TOP_MAX,
-               .doc = "How many labels to add: 1 unless given; more than one come as lists."),
+               .doc = "How many labels to add: 1 unless given; more than one come as lists. For "
+                      "sparse: how many weights to keep, all unless given."),
+    FT_OPT_CHOICE(infer_config, function_to_apply, apply_choices, .fallback = "auto",
+                  .doc =
+                      "What makes scores of a classifier's or reranker's outputs. auto: softmax, "
+                      "or sigmoid where config.json says that a text may have many labels or "
+                      "there is only one; none: the outputs as they are (logits)."),
+    FT_OPT_CHOICE(infer_config, aggregation, aggregation_choices, .fallback = "none",
+                  .doc = "How tokens become entities. none: each token is one; simple: tokens of "
+                         "the same label side by side; first, average, max: the same, after the "
+                         "tokens of each word got one label, by its first token, the mean of its "
+                         "scores, or its best token."),
+    FT_OPT_STRINGS(infer_config, ignore_labels, .fallback = "O",
+                   .doc = "Labels that are no entities."),
+    FT_OPT_FLOAT(infer_config, threshold, .min_float = 0, .max_float = 1e6, .fallback = "0",
+                 .doc = "For sparse: only weights above this."),
     FT_OPT_END,
 };
+
+typedef struct given_option {
+    const char *name;
+    bool is_given;
+} given_option;
+
+bool infer_refuse_options(const infer_config *c, const char *const *allowed, ft_error *err)
+{
+    const given_option options[] = {
+        {"activations", c->activations.count > 0},
+        {"labels", c->labels.count > 0},
+        {"top", c->top != 0},
+        {"function_to_apply", c->function_to_apply != INFER_APPLY_AUTO},
+        {"aggregation", c->aggregation != INFER_AGGREGATE_NONE},
+        {"threshold", c->threshold != 0},
+    };
+
+    for (size_t i = 0; i < FT_COUNT_OF(options); i++) {
+        bool is_allowed = false;
+        for (size_t j = 0; allowed[j]; j++)
+            is_allowed = is_allowed || strcmp(allowed[j], options[i].name) == 0;
+        if (is_allowed || !options[i].is_given)
+            continue;
+        ft_fail(err, FT_ERROR_USAGE, "`%s` says nothing of this task", options[i].name);
+        ft_hint(err, "Leave it out.");
+        return ft_error_at(err, options[i].name, 0, 0);
+    }
+    return true;
+}
+
+// A transformers model is a folder with config.json; what else there is are feed-forward networks.
+static bool choose_task(const ft_stage_plan *plan, infer_config *c, ft_error *err)
+{
+    static const infer_task *const of_encoder[] = {
+        [INFER_NONE] = NULL,
+        [INFER_CLASSIFY] = &infer_classify,
+        [INFER_RERANK] = &infer_classify,
+        [INFER_TOKEN_CLASSIFY] = &infer_tokens,
+        [INFER_SPARSE] = &infer_sparse,
+    };
+    const char *path = ft_path_join(plan->arena, c->model, "config.json");
+
+    if (!path)
+        return ft_fail_nomem(err, 1);
+    const bool has_config = ft_file_find(path) != FT_FILE_MISSING;
+    c->run = has_config ? of_encoder[c->task] : &infer_feedforward;
+    if (!c->run) {
+        ft_fail(err, FT_ERROR_USAGE, "the model has a config.json, and no `task` is given");
+        ft_hint(err, "Say `task: classify`, `rerank`, `token_classify` or `sparse`.");
+        return ft_error_at(err, "model", 0, 0);
+    }
+    if (!has_config && c->task > INFER_CLASSIFY) {
+        ft_fail(err, FT_ERROR_USAGE, "`task: %s` needs a model with a config.json",
+                task_choices[c->task]);
+        ft_hint(err, "Name the folder of a model as it is published for transformers.");
+        return ft_error_at(err, "model", 0, 0);
+    }
+    return true;
+}
 
 static bool infer_plan(ft_stage_plan *plan, void *config, ft_error *err)
 {
     infer_config *c = config;
 
-    c->run = &infer_feedforward;
+    if (!choose_task(plan, c, err))
+        return false;
     plan->batch_wish = c->run->batch_items;
     return c->run->plan(plan, c, err);
 }
@@ -83,6 +183,7 @@ const ft_stage_def ft_stage_infer = {
     .concurrency = FT_CONCURRENCY_ANY,
     .pace = FT_PACE_COMPUTE,
     .options = infer_options,
+    .counters = infer_counters,
     .config_size = sizeof(infer_config),
     .state_size = sizeof(infer_state),
     .plan = infer_plan,

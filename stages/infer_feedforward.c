@@ -107,6 +107,7 @@ static bool plan_labels(ft_stage_plan *plan, const infer_config *c, feedforward_
 
 static bool feedforward_plan_of(ft_stage_plan *plan, infer_config *c, ft_error *err)
 {
+    static const char *const allowed[] = {"activations", "labels", "top", NULL};
     feedforward_plan *p = ft_arena_zero(plan->arena, 1, sizeof(*p));
     ft_feedforward *network;
 
@@ -114,6 +115,8 @@ static bool feedforward_plan_of(ft_stage_plan *plan, infer_config *c, ft_error *
         return ft_fail_nomem(err, sizeof(*p));
     c->plan = p;
     p->probabilities = c->task == INFER_CLASSIFY;
+    if (!infer_refuse_options(c, allowed, err))
+        return false;
     if (!ft_feedforward_describe(c->model, plan->arena, &network, err))
         return ft_error_at(err, "model", 0, 0);
     return plan_activations(plan, c, p, network, err) && plan_input(plan, p, network, err) &&

@@ -5,14 +5,23 @@
 #include "runtime/stage.h"
 
 // In the order of the option's choices.
-enum { INFER_NONE, INFER_CLASSIFY };
+enum { INFER_NONE, INFER_CLASSIFY, INFER_RERANK, INFER_TOKEN_CLASSIFY, INFER_SPARSE };
+enum { INFER_APPLY_AUTO, INFER_APPLY_SOFTMAX, INFER_APPLY_SIGMOID, INFER_APPLY_NONE };
+enum {
+    INFER_AGGREGATE_NONE,
+    INFER_AGGREGATE_SIMPLE,
+    INFER_AGGREGATE_FIRST,
+    INFER_AGGREGATE_AVERAGE,
+    INFER_AGGREGATE_MAX,
+};
 
 typedef struct infer_task infer_task;
 
 typedef struct infer_config {
     const char *model;
-    ft_strings activations, labels;
-    int task;
+    ft_strings activations, labels, ignore_labels;
+    int task, function_to_apply, aggregation;
+    double threshold;
     int64_t top;  // 0: not given.
     // Set by `plan`:
     const infer_task *run;
@@ -34,7 +43,12 @@ struct infer_task {
     void (*close)(ft_stage *self);
 };
 
-extern const infer_task infer_feedforward;
+extern const infer_task infer_feedforward, infer_classify, infer_tokens, infer_sparse;
+
+// Fails at an option that was given and is none of `allowed` (NULL-terminated): it says nothing of
+// the task.
+bool infer_refuse_options(const infer_config *config, const char *const *allowed,
+                          ft_error *err) FT_MUST_CHECK;
 
 static inline const void *infer_plan_of(const ft_stage *self)
 {
