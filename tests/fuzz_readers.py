@@ -43,6 +43,8 @@ FILES = {
     "charsmap": ["stages/text/charsmap.c"],
     "compiled": ["stages/text/%s.c" % name for name in ["bpe_image", "definition_image", "token_image", "unigram_image",
                                                         "vocabulary_image"]],
+    "weights": ["stages/nn/%s.c" % name for name in ["safetensors", "weight", "weights"]],
+    "config": ["stages/nn/encoder_config.c"],
     "pattern": ["stages/text/pattern.c", "stages/text/pattern_onig.c"],
 }
 

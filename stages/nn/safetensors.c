@@ -30,6 +30,14 @@ static bool fail_header(ft_error *err, const char *what)
     return ft_fail(err, FT_ERROR_DATA, "wrong header: %s", what);
 }
 
+static bool fail_in_tensor(const ft_weight *tensor, ft_error *err)
+{
+    if (err->code == FT_ERROR_DATA)
+        ft_error_while(err, "tensor `%.*s`",
+                       (int)(tensor->name.size < 100 ? tensor->name.size : 100), tensor->name.data);
+    return false;
+}
+
 static bool read_kind(ft_json_value value, ft_weight_kind *out, ft_error *err)
 {
     if (value.kind != FT_JSON_STRING)
@@ -231,9 +239,10 @@ static bool walk_header(header *h, ft_slice text, ft_error *err)
         if (!h->tensors) {
             if (!ft_json_skip(&h->json, NULL, err))
                 return false;
-        } else if (!copy_name(h, value, &h->tensors[h->count].name, err) ||
-                   !read_tensor(h, &h->tensors[h->count], err)) {
+        } else if (!copy_name(h, value, &h->tensors[h->count].name, err)) {
             return false;
+        } else if (!read_tensor(h, &h->tensors[h->count], err)) {
+            return fail_in_tensor(&h->tensors[h->count], err);
         }
         h->count++;
     }

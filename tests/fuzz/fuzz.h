@@ -36,4 +36,8 @@ ft_slice fuzz_text(ft_slice input, size_t bytes_max);
 // `err` is set, is the file's fault, and names the file `path` and a place in it.
 void fuzz_check_error(const ft_error *err, const char *path);
 
+// The same of a model's files, of which one is named with what is wrong in it: a tensor, a key, a
+// number of bytes.
+void fuzz_check_model_error(const ft_error *err);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

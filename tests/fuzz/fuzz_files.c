@@ -62,6 +62,10 @@ static const ft_slice *find_file(const char *path)
 
 ft_file_kind __wrap_ft_file_find(const char *path)
 {
+    const size_t folder = strlen(FUZZ_FOLDER) - 1;
+
+    if (strncmp(path, FUZZ_FOLDER, folder) == 0 && path[folder] == '\0')
+        return FT_FILE_FOLDER;
     return find_file(path) ? FT_FILE_REGULAR : FT_FILE_MISSING;
 }
 

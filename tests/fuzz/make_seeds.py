@@ -378,6 +378,54 @@ def gguf_seeds():
     return seeds
 
 
+# ---- a model's tensors ----
+
+def safetensors(tensors, more=None):
+    """Entries are (name, dtype, shape, bytes)."""
+    head, at = dict(more or {}), 0
+    for name, kind, shape, data in tensors:
+        head[name] = {"dtype": kind, "shape": shape, "data_offsets": [at, at + len(data)]}
+        at += len(data)
+    head = compact(head)
+    return struct.pack("<Q", len(head)) + head + b"".join(data for _, _, _, data in tensors)
+
+
+def weights_seeds():
+    kinds = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "U8": 1, "BOOL": 1, "C64": 8, "F8_E4M3": 1}
+    one = [("a", "F32", [2, 2], bytes(range(16))), ("b.c", "BF16", [3], bytes(range(6)))]
+    two = [("d", "F16", [], b"\x00\x3c"), ("e", "F4", [4], b"\x12\x34")]
+    names = {"a": "a.safetensors", "b.c": "a.safetensors", "d": "b.safetensors"}
+    seeds = {"kind-" + kind: b"S" + safetensors([("w", kind, [1, 2], bytes(2 * width))]) for kind, width in kinds.items()}
+    seeds["some"] = b"S" + safetensors(one + two, {"__metadata__": {"format": "pt"}})
+    seeds["none"] = b"S" + safetensors([])
+    seeds["escaped"] = b"S" + safetensors([("w\n\"\u00e9", "F32", [0, 3], b"")])
+    for fault, index in {"good": {"metadata": {"total_size": 22}, "weight_map": names}, "no-map": {}, "number": {"weight_map": {"a": 1}},
+                         "outside": {"weight_map": {"a": "../a.safetensors"}}, "elsewhere": {"weight_map": {"d": "a.safetensors"}},
+                         "missing": {"weight_map": {"d": "c.safetensors"}}}.items():
+        seeds["shards-" + fault] = BESIDE.join([b"I" + compact(index), safetensors(one), safetensors(two)])
+    for kind, data in {0: 128, 1: 64, 2: 18, 8: 34, 30: 64, 24: 32, 26: 128, 12: 144}.items():
+        seeds["gguf-%d" % kind] = b"G" + gguf([], [("w", (32, 1), kind, data)])
+    seeds["gguf-split"] = b"G" + gguf([("split.count", U32, 2)], [])
+    return seeds
+
+
+def config_seeds():
+    """The tests' own tiny models."""
+    models, seeds = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "models"), {}
+    for name in sorted(os.listdir(models)):
+        for file in ("config.json", "config.transformers.json"):
+            parts = []
+            for part in (file, "modules.json", "1_Pooling/config.json", "sentence_bert_config.json"):
+                path = os.path.join(models, name, part)
+                if not os.path.exists(path):
+                    break
+                with open(path, encoding="utf-8") as text:
+                    parts.append(compact(json.load(text)))
+            if parts and not name.endswith(("-tag", "-classify", "-rerank", "-splade")):
+                seeds[name + file[6:-5]] = BESIDE.join(parts)
+    return seeds
+
+
 # ---- the small ones ----
 
 def charsmap_seeds():
@@ -409,7 +457,7 @@ def pattern_seeds():
 def main():
     makers = {"tokenizer_json": lambda: dict(json_seeds(), **json_faults(), **json_2_seeds()), "sentencepiece": sentencepiece_seeds, "tiktoken": tiktoken_seeds,
               "vocab_txt": vocab_seeds, "vocab_json": vocab_json_seeds, "gguf": gguf_seeds, "charsmap": charsmap_seeds, "base64": base64_seeds,
-              "pattern": pattern_seeds}
+              "pattern": pattern_seeds, "weights": weights_seeds, "config": config_seeds}
     for reader, make in makers.items():
         folder = os.path.join(sys.argv[1], reader)
         os.makedirs(folder, exist_ok=True)

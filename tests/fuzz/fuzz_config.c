@@ -1,0 +1,27 @@
+// What a model says of itself: config.json, modules.json and what that names.
+#include "runtime/memory/arena.h"
+#include "stages/nn/encoder_config.h"
+#include "tests/fuzz/fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char *const names[] = {"config.json", "modules.json", "1_Pooling/config.json",
+                                        "sentence_bert_config.json", NULL};
+    ft_error err = FT_ERROR_INIT;
+    ft_arena *arena = ft_arena_create();
+    ft_encoder_config config;
+
+    FUZZ_CHECK(arena);
+    fuzz_set_files(names, (ft_slice){(const char *)data, size});
+    if (ft_encoder_config_read("fuzz", arena, &config, &err)) {
+        // What layers are laid out by later.
+        FUZZ_CHECK(config.hidden > 0 && config.layers > 0 && config.heads > 0);
+        FUZZ_CHECK(config.intermediate > 0 && config.vocabulary > 0);
+        FUZZ_CHECK(config.max_tokens > 0 && config.max_tokens <= config.positions);
+        FUZZ_CHECK(config.epsilon >= 0 && config.epsilon <= 1);
+    } else {
+        fuzz_check_model_error(&err);
+    }
+    ft_arena_destroy(arena);
+    return 0;
+}
