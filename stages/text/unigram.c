@@ -43,17 +43,35 @@ FT_ALWAYS_INLINE double sum(double score, double here, bool single)
     return single ? (double)((float)score + (float)here) : score + here;
 }
 
+// SentencePiece counts from 0 anew where a sum is beyond 100,000, so that digits are left for what
+// comes (0.2.3; found by experiment, so the bound too). Ways that go over `at` are counted anew
+// too.
+enum { SUM_MAX = 100000 };
+
+static void count_anew(node *nodes, size_t at, size_t last)
+{
+    const float gone = (float)nodes[at].score;
+
+    for (size_t i = at; i <= last; i++) {
+        if (nodes[i].start != NO_START)
+            nodes[i].score = (double)((float)nodes[i].score - gone);
+    }
+}
+
 // Returns whether an unknown character was the best way to some place.
 FT_ALWAYS_INLINE bool find_ways(const ft_unigram *u, const uint8_t *word, size_t size, node *nodes,
                                 bool single)
 {
     const ft_trie_node *trie = u->trie.nodes;
+    const size_t longest = u->vocab->longest;
     bool has_unknown = false;
 
     nodes[0] = (node){.score = 0};
     for (size_t i = 1; i <= size; i++)
         nodes[i].start = NO_START;
     for (size_t at = 0, step; at < size; at += step) {
+        if (single && FT_UNLIKELY(fabs(nodes[at].score) > SUM_MAX))
+            count_anew(nodes, at, size - at < longest ? size : at + longest);
         const double here = nodes[at].score;
         bool has_single = false;
         int32_t place = FT_TRIE_ROOT;

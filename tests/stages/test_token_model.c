@@ -253,6 +253,28 @@ TEST(unigram_falls_back_to_bytes)
     check_words(&s, (expected[]){{"axxb", "1@0-1 7@1-2 7@2-3 2@3-4"}, {0}});
 }
 
+// As by sentencepiece 0.2.3: from what sum on the next two letters are told from one piece of them.
+TEST(unigram_counts_large_sums_anew)
+{
+    static const char *const texts[] = {"<unk>", "a", "x", "y", "xy", NULL};
+    static const struct {
+        double first;
+        const char *want;
+    } rows[] = {
+        {-1, "1@0-1 2@1-2 3@2-3"},      {-99999.992, "1@0-1 4@1-3"},
+        {-100000, "1@0-1 4@1-3"},       {-100000.0078125, "1@0-1 2@1-2 3@2-3"},
+        {-200001, "1@0-1 2@1-2 3@2-3"},
+    };
+
+    for (size_t i = 0; i < FT_COUNT_OF(rows); i++) {
+        const double scores[] = {0, rows[i].first, -1.001, -1.001, -2.0021};
+        setup s = {.texts = texts,
+                   .scores = scores,
+                   .rest = {.kind = FT_MODEL_UNIGRAM, .single_precision = true}};
+        check_words(&s, (expected[]){{"axy", rows[i].want}, {0}});
+    }
+}
+
 TEST(unigram_takes_the_last_of_equal_pieces)
 {
     static const char *const texts[] = {"a", "a", "aa", NULL};
