@@ -373,9 +373,9 @@ bool ft_head_load(const char *folder, const ft_encoder_config *encoder, ft_arena
     head->has_dense = found.dense != NULL;
     head->has_norm = found.norm != NULL;
     const bool blas = head->kernels->isa == FT_ISA_GENERIC && ft_blas_load();
-    if ((head->has_dense &&
-         !ft_linear_init(&head->dense, c->hidden, c->hidden, blas, &total, err)) ||
-        !ft_linear_init(&head->out, c->outputs, c->hidden, blas, &total, err))
+    if ((head->has_dense && !ft_linear_init(&head->dense, c->hidden, c->hidden, FT_PRECISION_F32,
+                                            blas, &total, err)) ||
+        !ft_linear_init(&head->out, c->outputs, c->hidden, FT_PRECISION_F32, blas, &total, err))
         return false;
     char *block = ft_linear_block(arena, total);
     if (!block)
@@ -424,8 +424,8 @@ size_t ft_head_run_tile(const ft_head *head, const float *x, size_t x_row, size_
     const size_t left = head->out.width - first, outputs = head->config.outputs - first;
     ft_linear tile = head->out;
 
-    // Panels lie one behind the other, so some of them are a layer of their own.
-    tile.panels += first * tile.depth;
+    // Panels of floats lie one behind the other, so some of them are a layer of their own.
+    tile.panels += first * tile.units * sizeof(float);
     tile.bias += first;
     tile.width = left < FT_HEAD_TILE ? left : FT_HEAD_TILE;
     tile.outputs = outputs < FT_HEAD_TILE ? outputs : FT_HEAD_TILE;
