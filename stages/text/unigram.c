@@ -185,8 +185,8 @@ bool ft_unigram_split(const ft_unigram *u, ft_slice word, ft_model_work *work, f
 }
 
 // Scores of pieces. SentencePiece counts normal ones for lowest and highest, and gives those of the
-// user a score above all others: their bytes times the highest, which is 0.1 at least, less 0.1
-// (0.2.3; found by experiment, older ones have another least).
+// user a score above all others: their bytes times the highest, which is 0.1 at least, less 0.1,
+// rounded once (0.2.3; found by experiment, older ones have another least).
 static void fill_pieces(const ft_model_definition *d, ft_unigram_piece *pieces, double *out_lowest)
 {
     float highest = 0.1f, lowest = FLT_MAX;
@@ -207,7 +207,8 @@ static void fill_pieces(const ft_model_definition *d, ft_unigram_piece *pieces, 
     *out_lowest = d->single_precision ? (double)lowest : lowest_double;
     for (size_t i = 0; i < d->piece_count && d->single_precision; i++) {
         if (d->pieces[i].kind == FT_PIECE_USER_DEFINED)
-            pieces[i].score = (double)((float)d->pieces[i].text.size * highest - 0.1f);
+            pieces[i].score =
+                (double)(float)((double)d->pieces[i].text.size * (double)highest - 0.1);
     }
 }
 
