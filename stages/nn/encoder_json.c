@@ -371,6 +371,22 @@ static bool set_local(const ft_reading *r, const model_family *family, ft_encode
     return true;
 }
 
+// What embedders that were made of decoders say. A window of half a size to both sides is Gemma's
+// alone.
+static bool read_mask(const ft_reading *r, const model_family *family, ft_encoder_config *out)
+{
+    bool is_causal = family->is_causal, both_sides = false;
+
+    if (!ft_reading_get_bool(r, "is_causal", &is_causal) ||
+        !ft_reading_get_bool(r, "use_bidirectional_attention", &both_sides))
+        return false;
+    if (is_causal && !family->is_causal)
+        return ft_fail(r->err, FT_ERROR_DATA, "%s: `is_causal` true is not supported in `%s`",
+                       r->path, family->type);
+    out->is_causal = is_causal && !both_sides;
+    return true;
+}
+
 // Sizes count the query's own place: of 8 to both sides 4 before and 4 behind (transformers'
 // masking_utils.py), of 8 before 7 and the query.
 static bool read_windows(const ft_reading *r, const model_family *family, ft_encoder_config *out)
@@ -378,20 +394,20 @@ static bool read_windows(const ft_reading *r, const model_family *family, ft_enc
     size_t size = family->windows == WINDOWS_EVERY ? 128
                   : family->windows == WINDOWS_BUT ? 4096
                                                    : 0;
-    bool is_used = family->windows != WINDOWS_LATE, both_sides = false;
+    bool is_used = family->windows != WINDOWS_LATE;
 
     if (family->windows == WINDOWS_NONE)
         return true;
     if (!ft_reading_get_bool(r, "use_sliding_window", &is_used) ||
-        !ft_reading_get_bool(r, "use_bidirectional_attention", &both_sides) ||
         !ft_reading_get_size(
             r, family->windows == WINDOWS_EVERY ? "local_attention" : "sliding_window", LONGEST,
             &size))
         return false;
-    if (both_sides)
-        out->is_causal = false;
     if (!is_used || size == 0)
         return true;
+    if (family->is_causal && !out->is_causal && family->windows != WINDOWS_BUT)
+        return ft_fail(r->err, FT_ERROR_DATA,
+                       "%s: `sliding_window` without a causal mask is not supported", r->path);
     bool *is_local = ft_arena_zero(r->arena, out->layers, sizeof(*is_local));
     if (!is_local)
         return ft_fail_nomem(r->err, out->layers);
@@ -420,7 +436,7 @@ bool ft_encoder_config_of_json(const ft_reading *r, ft_encoder_config *out)
                                .is_causal = family->is_causal};
     if (!check_fixed(r, family) || !read_sizes(r, out) || !read_types(r, family, out) ||
         !read_activation(r, family, out) || !read_numbers(r, family, out) ||
-        !read_buckets(r, out) || !read_windows(r, family, out) ||
+        !read_buckets(r, out) || !read_mask(r, family, out) || !read_windows(r, family, out) ||
         (family->has_padding && !read_padding(r, out)) ||
         (family->theta > 0 && !read_ropes(r, family, out, &share)))
         return false;
