@@ -11,6 +11,8 @@
 //   token_classify  entities, scores, starts, ends; needs `outputs: [offsets, special_mask]`, and
 //                   `word_ids` for first, average and max
 //   sparse          indices, values
+//   generate        output, finish (stop: an end token or a text of `stop`; length); the whole
+//                   text at once, since items come out when those of their batch have ended
 //
 // A feed-forward network over vectors is a safetensors file; `task: classify` makes probabilities
 // of its outputs, and `labels:` names them.
@@ -22,12 +24,13 @@
 #include "stages/infer_task.h"
 
 // In the order of the constants in infer_task.h.
-static const char *const task_choices[] = {"none",           "classify", "rerank",
-                                           "token_classify", "sparse",   NULL};
+static const char *const task_choices[] = {
+    "none", "classify", "rerank", "token_classify", "sparse", "generate", NULL,
+};
 static const char *const apply_choices[] = {"auto", "softmax", "sigmoid", "none", NULL};
 static const char *const aggregation_choices[] = {"none",    "simple", "first",
                                                   "average", "max",    NULL};
-static const char *const infer_counters[] = {"tokens", "truncated", NULL};
+static const char *const infer_counters[] = {"tokens", "truncated", "tokens_made", NULL};
 
 static const ft_option infer_options[] = {
     FT_OPT_MODEL(infer_config, model, .is_main = true, .required = true,
@@ -38,16 +41,19 @@ static const ft_option infer_options[] = {
     FT_OPT_STRINGS(infer_config, activations,
                    .doc = "Feed-forward networks: what stands behind each layer: relu, gelu, tanh, "
                           "sigmoid or none; behind the last nothing unless given."),
-    FT_OPT_CHOICE(infer_config, task, task_choices, .fallback = "none",
-                  .doc = "classify: labels of a text (`output` with all scores, `label`, `score`; "
-                         "with `top` above 1 `labels`, `scores`); for a feed-forward network the "
-                         "outputs become probabilities. rerank: `score` of a pair of texts, which "
-                         "`tokenize` makes one with `pair`, and with `outputs: [type_ids]` where "
-                         "the model tells the two apart by types. token_classify: `entities` in a "
-                         "text with their `scores`, `starts`, `ends`; `tokenize` needs `outputs: "
-                         "[offsets, special_mask]`, and `word_ids` for aggregation by words. "
-                         "sparse: weights of the vocabulary's words (SPLADE) as `indices`, "
-                         "`values`. none: a feed-forward network's outputs as they are."),
+    FT_OPT_CHOICE(
+        infer_config, task, task_choices, .fallback = "none",
+        .doc = "classify: labels of a text (`output` with all scores, `label`, `score`; "
+               "with `top` above 1 `labels`, `scores`); for a feed-forward network the "
+               "outputs become probabilities. rerank: `score` of a pair of texts, which "
+               "`tokenize` makes one with `pair`, and with `outputs: [type_ids]` where "
+               "the model tells the two apart by types. token_classify: `entities` in a "
+               "text with their `scores`, `starts`, `ends`; `tokenize` needs `outputs: "
+               "[offsets, special_mask]`, and `word_ids` for aggregation by words. "
+               "sparse: weights of the vocabulary's words (SPLADE) as `indices`, "
+               "`values`. generate: what a language model, from a folder or a GGUF "
+               "file, writes behind the tokens, as `output`, and why it ended, as "
+               "`finish`: stop or length. none: a feed-forward network's outputs as they are."),
     FT_OPT_STRINGS(infer_config, labels,
                    .doc = "Names of the outputs, in their order, instead of those in config.json. "
                           "For a feed-forward network they add the best one to the item."),
@@ -68,6 +74,42 @@ static const ft_option infer_options[] = {
                    .doc = "Labels that are no entities."),
     FT_OPT_FLOAT(infer_config, threshold, .min_float = 0, .max_float = 1e6, .fallback = "0",
                  .doc = "For sparse: only weights above this."),
+    FT_OPT_INT(infer_config, max_tokens, .min = 1, .max = 1 << 20,
+               .doc = "For generate: how many tokens to make at most; 256 unless given."),
+    FT_OPT_FLOAT(infer_config, temperature, .min_float = 0, .max_float = 100,
+                 .doc =
+                     "For generate: what logits are divided by before one token is drawn; unless "
+                     "given the likeliest token is taken."),
+    FT_OPT_INT(
+        infer_config, top_k, .min = 1, .max = INT32_MAX,
+        .doc = "For generate: draws from so many of the likeliest tokens; from all unless given."),
+    FT_OPT_FLOAT(infer_config, top_p, .min_float = 0, .max_float = 1,
+                 .doc =
+                     "For generate: draws from the likeliest tokens whose probabilities reach this "
+                     "together; from all unless given."),
+    FT_OPT_FLOAT(infer_config, min_p, .min_float = 0, .max_float = 1,
+                 .doc = "For generate: leaves out tokens of less than this share of the likeliest "
+                        "one's probability."),
+    FT_OPT_FLOAT(infer_config, repetition_penalty, .min_float = 0.01, .max_float = 100,
+                 .doc =
+                     "For generate: what the logits of tokens that are there already are divided "
+                     "by, or multiplied with where they are below 0."),
+    FT_OPT_INT(infer_config, seed, .min = 1, .max = INT64_MAX,
+               .doc = "For generate: of what is drawn; the run's unless given."),
+    FT_OPT_STRINGS(infer_config, stop,
+                   .doc = "For generate: texts that end an output, which they are no part of."),
+    FT_OPT_COUNT(infer_config, context, .min = 2, .max = 1 << 20,
+                 .doc =
+                     "For generate: the most tokens of an item, made ones included; what the model "
+                     "takes unless given, or 4096 of them."),
+    FT_OPT_COUNT(infer_config, cache, .min = 2, .max = INT32_MAX,
+                 .doc =
+                     "For generate: tokens whose keys and values each thread has room for; as many "
+                     "as `context` unless given. Items that do not fit wait."),
+    FT_OPT_MODEL(infer_config, tokenizer,
+                 .doc = "For generate: what makes text of tokens; the model's own unless given."),
+    FT_OPT_BOOL(infer_config, tokens_out,
+                .doc = "For generate: adds the ids that were made, as `tokens_out`."),
     FT_OPT_END,
 };
 
@@ -85,6 +127,18 @@ bool infer_refuse_options(const infer_config *c, const char *const *allowed, ft_
         {"function_to_apply", c->function_to_apply != INFER_APPLY_AUTO},
         {"aggregation", c->aggregation != INFER_AGGREGATE_NONE},
         {"threshold", c->threshold != 0},
+        {"max_tokens", c->max_tokens != 0},
+        {"temperature", c->temperature > 0},
+        {"top_k", c->top_k != 0},
+        {"top_p", c->top_p > 0},
+        {"min_p", c->min_p > 0},
+        {"repetition_penalty", c->repetition_penalty > 0},
+        {"seed", c->seed != 0},
+        {"stop", c->stop.count > 0},
+        {"context", c->context != 0},
+        {"cache", c->cache != 0},
+        {"tokenizer", c->tokenizer != NULL},
+        {"tokens_out", c->tokens_out},
     };
 
     for (size_t i = 0; i < FT_COUNT_OF(options); i++) {
@@ -112,13 +166,17 @@ static bool choose_task(const ft_stage_plan *plan, infer_config *c, ft_error *er
     };
     const char *path = ft_path_join(plan->arena, c->model, "config.json");
 
+    if (c->task == INFER_GENERATE) {
+        c->run = &infer_generate;  // Of GGUF files too.
+        return true;
+    }
     if (!path)
         return ft_fail_nomem(err, 1);
     const bool has_config = ft_file_find(path) != FT_FILE_MISSING;
     c->run = has_config ? of_encoder[c->task] : &infer_feedforward;
     if (!c->run) {
         ft_fail(err, FT_ERROR_USAGE, "the model has a config.json, and no `task` is given");
-        ft_hint(err, "Say `task: classify`, `rerank`, `token_classify` or `sparse`.");
+        ft_hint(err, "Say `task: classify`, `rerank`, `token_classify`, `sparse` or `generate`.");
         return ft_error_at(err, "model", 0, 0);
     }
     if (!has_config && c->task > INFER_CLASSIFY) {

@@ -5,7 +5,14 @@
 #include "runtime/stage.h"
 
 // In the order of the option's choices.
-enum { INFER_NONE, INFER_CLASSIFY, INFER_RERANK, INFER_TOKEN_CLASSIFY, INFER_SPARSE };
+enum {
+    INFER_NONE,
+    INFER_CLASSIFY,
+    INFER_RERANK,
+    INFER_TOKEN_CLASSIFY,
+    INFER_SPARSE,
+    INFER_GENERATE,
+};
 enum { INFER_APPLY_AUTO, INFER_APPLY_SOFTMAX, INFER_APPLY_SIGMOID, INFER_APPLY_NONE };
 enum {
     INFER_AGGREGATE_NONE,
@@ -23,6 +30,12 @@ typedef struct infer_config {
     int task, function_to_apply, aggregation;
     double threshold;
     int64_t top;  // 0: not given.
+    // Of generate; 0 or NULL: not given.
+    int64_t max_tokens, top_k, seed, context, cache;
+    double temperature, top_p, min_p, repetition_penalty;
+    ft_strings stop;
+    const char *tokenizer;
+    bool tokens_out;
     // Set by `plan`:
     const infer_task *run;
     const void *plan;  // The task's own, in the plan's arena.
@@ -43,7 +56,8 @@ struct infer_task {
     void (*close)(ft_stage *self);
 };
 
-extern const infer_task infer_feedforward, infer_classify, infer_tokens, infer_sparse;
+extern const infer_task infer_feedforward, infer_classify, infer_tokens, infer_sparse,
+    infer_generate;
 
 // Fails at an option that was given and is none of `allowed` (NULL-terminated): it says nothing of
 // the task.
