@@ -65,3 +65,5 @@ typedef struct ft_bench_tokenize_options {
 // Tokenizers beside other libraries.
 bool ft_bench_tokenize(ft_bench *bench, const ft_bench_tokenize_options *options,
                        ft_error *err) FT_MUST_CHECK;
+// The kernels' products beside OpenBLAS's and oneDNN's. Prints as it goes.
+bool ft_bench_kernels(ft_bench *bench, ft_error *err) FT_MUST_CHECK;

@@ -81,8 +81,9 @@ static const struct {
     const char *flags[4];
 } tables[] = {{"runtime", {NULL}},
               {"essay", {"plot", "script", "python", NULL}},
-              {"tokenize", {"peers", "texts", NULL}}};
-enum { RUNTIME, ESSAY, TOKENIZE };
+              {"tokenize", {"peers", "texts", NULL}},
+              {"kernels", {NULL}}};
+enum { RUNTIME, ESSAY, TOKENIZE, KERNELS };
 
 static bool find_table(const ft_arguments *arguments, size_t *out, ft_error *err)
 {
@@ -92,7 +93,7 @@ static bool find_table(const ft_arguments *arguments, size_t *out, ft_error *err
         ++*out;
     if (*out == FT_COUNT_OF(tables))
         return ft_fail(err, FT_ERROR_USAGE,
-                       "`bench` takes `runtime`, `essay` or `tokenize`, not `%s`", what);
+                       "`bench` takes `runtime`, `essay`, `tokenize` or `kernels`, not `%s`", what);
     for (size_t i = 0; i < FT_COUNT_OF(tables); i++)
         for (size_t j = 0; tables[i].flags[j]; j++)
             if (i != *out && ft_arguments_get(arguments, tables[i].flags[j]))
@@ -129,24 +130,28 @@ static int bench_command(const ft_arguments *arguments)
     if (!find_table(arguments, &table, &err) || !read_arguments(arguments, &bench, &err))
         return ft_command_fail(FT_EXIT_USAGE, &err);
     print_machine(&bench);
-    bool ok = table == TOKENIZE ? ft_bench_tokenize(&bench, &options, &err)
-                                : measure_scratch(arguments, &bench, table, &err);
-    if (!bench.is_json)
+    bool ok = table == KERNELS    ? ft_bench_kernels(&bench, &err)
+              : table == TOKENIZE ? ft_bench_tokenize(&bench, &options, &err)
+                                  : measure_scratch(arguments, &bench, table, &err);
+    if (!bench.is_json && table != KERNELS)
         ft_bench_print(&bench);
     return ok ? FT_EXIT_DONE : ft_command_fail(FT_EXIT_FAILED, &err);
 }
 
 const ft_command ft_command_bench = {
     .name = "bench",
-    .operands = "runtime|essay|tokenize",
-    .summary = "measure the runtime and the tokenizers beside what they are compared with",
+    .operands = "runtime|essay|tokenize|kernels",
+    .summary =
+        "measure the runtime, the tokenizers and the kernels beside what they are compared with",
     .details =
         "examples:\n"
         "  ftpipe bench runtime                    every claim with its goal; an idle machine, "
         "please\n"
         "  ftpipe bench runtime --only counter     some rows\n"
         "  ftpipe bench essay --plot essay.svg     threads, the global lock, and Python\n"
-        "  ftpipe bench tokenize --peers DIR       tokenizers beside other libraries\n\n"
+        "  ftpipe bench tokenize --peers DIR       tokenizers beside other libraries\n"
+        "  ftpipe bench kernels                    products beside OpenBLAS, and oneDNN if "
+        "installed\n\n"
         "Sides take turns, each repetition in a process of its own; what counts is the median of "
         "the\nratios. Peers are looked for beside this program in `peers/` and in bin/ of "
         "FTPIPE_PEERS.\n",
