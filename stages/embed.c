@@ -1,69 +1,157 @@
 // embed: a vector for each item, by a sentence encoder that runs on all cores.
 //
-// Takes token ids as `tokenize` makes them for the same model and adds one vector of 32-bit floats.
-// Texts of different length go through the model together without padding. A vector depends on the
-// item's tokens alone: not on batch, threads or order. Pooling and normalisation are the model's
-// own unless said otherwise. Tokens beyond what the model takes are left out, the last one ([SEP])
-// aside. An item without tokens fails: even the empty text has [CLS] and [SEP].
+// Takes token ids as `tokenize` makes them for the same model and adds one vector. Texts of
+// different length go through the model together without padding. A vector depends on the item's
+// tokens alone: not on batch, threads or order. What is done with the model's rows (pooling, dense
+// layers, normalisation) is what its files say unless said otherwise. Tokens beyond what the model
+// takes are left out, the last one ([SEP]) aside. An item without tokens fails: even the empty text
+// has [CLS] and [SEP].
+//
+// `dim` keeps the first numbers of a vector, for models that were trained for it (Matryoshka);
+// `output` makes the numbers smaller, as sentence-transformers' quantize_embeddings does.
+// `pooling: none` gives the rows themselves, one for each token.
 //
 // One copy of the weights serves all threads; each thread has about 8 MiB of its own (for 384
 // dimensions).
 #include <inttypes.h>
+#include <string.h>
 
 #include "runtime/memory/alloc.h"
 #include "runtime/stage.h"
-#include "stages/nn/pooling.h"
+#include "stages/nn/embed_chain.h"
+#include "stages/nn/quantize.h"
+#include "stages/text/stage_text.h"
 
-enum { POOLING_AUTO };  // The others are ft_pooling's, in its order.
+enum { POOLING_AUTO, POOLING_NONE = FT_POOLING_COUNT };  // Between them ft_pooling's, in its order.
 enum { NORMALIZE_AUTO, NORMALIZE_TRUE, NORMALIZE_FALSE };
 enum { COUNTER_TOKENS, COUNTER_TRUNCATED };
+enum { DIM_MOST = 1 << 20 };
 
-static const char *const pooling_choices[] = {"auto", "mean", "cls", "max", "mean_sqrt_len", NULL};
+static const char *const pooling_choices[] = {
+    "auto", "mean", "cls", "max", "mean_sqrt_len", "weightedmean", "lasttoken", "none", NULL};
 static const char *const normalize_choices[] = {"auto", "true", "false", NULL};
+// In the order of ft_vector_format.
+static const char *const output_choices[] = {"f32",    "f16",     "int8", "uint8",
+                                             "binary", "ubinary", NULL};
 static const char *const embed_counters[] = {"tokens", "truncated", NULL};
 
 typedef struct embed_config {
-    const char *model;
-    int pooling, normalize;
+    const char *model, *prompt;
+    int pooling, normalize, output;
+    int64_t dim;
+    ft_strings ranges;
     // Found by `plan`:
-    size_t input, output;  // Columns.
+    size_t input, column;  // Columns.
     ft_encoder_config encoder;
+    ft_chain chain;
+    size_t size;     // Numbers of a vector before `output`.
+    ft_type type;    // Of one vector.
+    ft_range range;  // Of numbers, for int8 and uint8.
 } embed_config;
+
+// What all instances share.
+typedef struct embed_model {
+    const ft_encoder *encoder;
+    ft_chain chain;
+    size_t prompt_tokens;  // That pooling leaves out.
+} embed_model;
 
 typedef struct embed_state {
     ft_encoder_run *run;
+    ft_buffer *scratch;  // The chain's, and a vector.
 } embed_state;
 
 static const ft_option embed_options[] = {
     FT_OPT_MODEL(embed_config, model, .is_main = true, .required = true,
-                 .doc = "A BERT encoder: a folder with config.json and model.safetensors, or its "
-                        "name in the model "
-                        "store."),
+                 .doc = "A sentence encoder: a folder with config.json and model.safetensors, or "
+                        "its name in the model store."),
     FT_OPT_CHOICE(embed_config, pooling, pooling_choices, .fallback = "auto",
                   .doc = "How the vectors of an item's tokens become one; auto takes what the "
-                         "model's files say."),
+                         "model's files say. none: one vector for each token, as the encoder gives "
+                         "them."),
     FT_OPT_CHOICE(
         embed_config, normalize, normalize_choices, .fallback = "auto",
         .doc = "Whether vectors are brought to length 1; auto takes what the model's files say."),
+    FT_OPT_INT(embed_config, dim, .min = 1, .max = DIM_MOST,
+               .doc = "Keep so many of a vector's first numbers, for models that were trained for "
+                      "it; set `normalize: true` to have length 1 behind that."),
+    FT_OPT_CHOICE(embed_config, output, output_choices, .fallback = "f32",
+                  .doc = "The numbers of a vector. int8 and uint8: 256 levels across `ranges`. "
+                         "binary and ubinary: one bit each, 1 above 0, eight in a number (binary: "
+                         "less 128)."),
+    FT_OPT_STRINGS(embed_config, ranges,
+                   .doc = "The lowest and the highest number for int8 and uint8, the same for all "
+                          "dimensions; else -1 and 1."),
+    FT_OPT_STRING(embed_config, prompt,
+                  .doc = "The `prompt` that `tokenize` puts before each text, for models whose "
+                         "pooling leaves it out (include_prompt: false)."),
     FT_OPT_END,
 };
 
-// ---- plan and load ----
+// ---- plan ----
 
-static bool embed_settle_pooling(embed_config *config, ft_error *err)
+static bool embed_plan_chain(embed_config *c, ft_error *err)
 {
-    ft_encoder_config *encoder = &config->encoder;
+    ft_chain *chain = &c->chain;
 
-    if (config->pooling != POOLING_AUTO)
-        encoder->pooling = (ft_pooling)config->pooling;
-    if (config->normalize != NORMALIZE_AUTO)
-        encoder->normalize = config->normalize == NORMALIZE_TRUE;
-    if (encoder->pooling != FT_POOLING_UNKNOWN)
-        return true;
-    ft_fail(err, FT_ERROR_USAGE, "the model in `%s` does not say how its vectors are pooled",
-            config->model);
-    ft_hint(err, "Say it: `pooling: mean` is the usual way, `pooling: cls` the other.");
-    return false;
+    if (c->normalize == NORMALIZE_FALSE)
+        ft_chain_drop_normalize(chain);
+    if (c->pooling == POOLING_NONE) {
+        chain->count = 0;
+        chain->size = c->encoder.hidden;
+    } else if (c->pooling != POOLING_AUTO) {
+        if (!ft_chain_set_pooling(chain, (ft_pooling)c->pooling, err))
+            return ft_error_at(err, "pooling", 0, 0);
+    } else if (chain->pooling_count == 0) {
+        ft_fail(err, FT_ERROR_USAGE, "the model in `%s` does not say how its vectors are pooled",
+                c->model);
+        ft_hint(err, "Say it: `pooling: mean` is the usual way, `pooling: cls` the other.");
+        return ft_error_at(err, "model", 0, 0);
+    }
+    if (c->prompt && (!chain->skips_prompt || c->pooling == POOLING_NONE)) {
+        ft_fail(err, FT_ERROR_USAGE, "`prompt` says nothing here: the prompt is pooled too");
+        ft_hint(err, "Leave it out; `tokenize` has a `prompt` that stands before each text.");
+        return ft_error_at(err, "prompt", 0, 0);
+    }
+    return true;
+}
+
+static bool embed_plan_range(embed_config *c, ft_error *err)
+{
+    const bool has_levels = c->output == FT_VECTOR_I8 || c->output == FT_VECTOR_U8;
+    double low = -1, high = 1;
+
+    if (c->ranges.count > 0 && !has_levels) {
+        ft_fail(err, FT_ERROR_USAGE, "`ranges` says nothing where `output` is not int8 or uint8");
+        return ft_error_at(err, "ranges", 0, 0);
+    }
+    if (c->ranges.count > 0 &&
+        (c->ranges.count != 2 || !ft_parse_float(ft_slice_of(c->ranges.items[0]), &low) ||
+         !ft_parse_float(ft_slice_of(c->ranges.items[1]), &high) || !(low < high) ||
+         !(low >= -1e30) || !(high <= 1e30))) {
+        ft_fail(err, FT_ERROR_USAGE, "`ranges` is not two numbers, the lower one first");
+        ft_hint(err, "Such as `ranges: [-0.3, 0.3]`.");
+        return ft_error_at(err, "ranges", 0, 0);
+    }
+    c->range = (ft_range){(float)low, (float)high};
+    return true;
+}
+
+static bool embed_plan_output(embed_config *c, ft_error *err)
+{
+    const ft_vector_format format = (ft_vector_format)c->output;
+
+    if (c->dim > (int64_t)c->chain.size) {
+        ft_fail(err, FT_ERROR_USAGE, "`dim` is more than the model's %zu", c->chain.size);
+        return ft_error_at(err, "dim", 0, 0);
+    }
+    c->size = c->dim ? (size_t)c->dim : c->chain.size;
+    c->type = (ft_type){.kind = FT_KIND_TENSOR,
+                        .dtype = ft_vector_dtype(format),
+                        .list = c->pooling == POOLING_NONE,
+                        .rank = 1,
+                        .shape = {(int64_t)ft_vector_numbers(format, c->size)}};
+    return embed_plan_range(c, err);
 }
 
 static bool embed_plan(ft_stage_plan *plan, void *config, ft_error *err)
@@ -73,9 +161,11 @@ static bool embed_plan(ft_stage_plan *plan, void *config, ft_error *err)
     const char *to = plan->to ? plan->to : "embedding";
 
     if (!ft_encoder_config_read(c->model, plan->arena, &c->encoder, err) ||
-        !ft_encoder_check(c->model, &c->encoder, plan->arena, err) || !embed_settle_pooling(c, err))
+        !ft_encoder_check(c->model, &c->encoder, plan->arena, err) ||
+        !ft_chain_read(c->model, c->encoder.hidden, plan->arena, &c->chain, err))
         return ft_error_at(err, "model", 0, 0);
-    if (!ft_plan_read(plan, plan->from ? "from" : NULL, from, FT_TYPE_IDS, &c->input, err))
+    if (!embed_plan_chain(c, err) || !embed_plan_output(c, err) ||
+        !ft_plan_read(plan, plan->from ? "from" : NULL, from, FT_TYPE_IDS, &c->input, err))
         return false;
     if (plan->input->fields[c->input].type.kind == FT_KIND_ANY) {
         ft_fail(err, FT_ERROR_USAGE, "needs `%s` as i32[*], and its type is not known", from);
@@ -84,10 +174,12 @@ static bool embed_plan(ft_stage_plan *plan, void *config, ft_error *err)
         err->number = 312;
         return plan->from ? ft_error_at(err, "from", 0, 0) : false;
     }
-    return ft_plan_add(plan, to, FT_TYPE_VECTOR(F32, (int64_t)c->encoder.hidden), &c->output, err);
+    return ft_plan_add(plan, to, c->type, &c->column, err);
 }
 
-static bool embed_load_model(ft_stage_load *load, const void *host, void **out, ft_error *err)
+// ---- load ----
+
+static bool embed_load_encoder(ft_stage_load *load, const void *host, void **out, ft_error *err)
 {
     const embed_config *config = host;
     ft_encoder *encoder;
@@ -98,34 +190,88 @@ static bool embed_load_model(ft_stage_load *load, const void *host, void **out, 
     return true;
 }
 
+static bool embed_count(const ft_tokenizer *tokenizer, bool add_special, ft_slice text, ft_ids *ids,
+                        ft_error *err)
+{
+    const ft_token_settings settings = {.truncation = FT_TRUNCATE_NONE, .add_special = add_special};
+    ft_token_coder *coder = ft_token_coder_create(tokenizer, settings, NULL, err);
+    bool was_cut;
+
+    const bool ok = coder && ft_token_coder_add(coder, text, ids, &was_cut, err);
+    ft_token_coder_destroy(coder);
+    return ok;
+}
+
+// How many tokens a prompt is, with what the tokenizer puts before it and without what it puts
+// behind.
+static bool embed_find_prompt(ft_stage_load *load, const embed_config *c, size_t *out,
+                              ft_error *err)
+{
+    void *tokenizer;
+    ft_ids plain = {0}, whole = {0};
+
+    if (!ft_stage_load_tokenizer(load, c->model, &tokenizer, err))
+        return false;
+    bool ok = embed_count(tokenizer, false, ft_slice_of(c->prompt), &plain, err) &&
+              embed_count(tokenizer, true, ft_slice_of(c->prompt), &whole, err);
+    if (ok) {
+        const int32_t *a = ft_ids_data(&plain), *b = ft_ids_data(&whole);
+        const bool has_end = whole.count > plain.count &&
+                             (plain.count == 0 || a[plain.count - 1] != b[whole.count - 1]);
+        *out = whole.count - has_end;
+    }
+    ft_ids_finish(&plain);
+    ft_ids_finish(&whole);
+    return ok;
+}
+
 static bool embed_load(ft_stage_load *load, const void *config, void **out_shared, ft_error *err)
 {
     const embed_config *c = config;
     const char *key = ft_arena_format(load->arena, "encoder %s", c->model);
+    embed_model *model = ft_arena_zero(load->arena, 1, sizeof(*model));
+    void *encoder;
 
-    if (!key)
-        return ft_fail_nomem(err, 1);
-    return ft_load_share(load, key, embed_load_model, c, out_shared, err);
+    if (!key || !model)
+        return ft_fail_nomem(err, sizeof(*model));
+    if (!ft_load_share(load, key, embed_load_encoder, c, &encoder, err))
+        return false;
+    model->encoder = encoder;
+    model->chain = c->chain;
+    if (!ft_chain_load(&model->chain, load->arena, err) ||
+        (c->prompt && !embed_find_prompt(load, c, &model->prompt_tokens, err)))
+        return false;
+    *out_shared = model;
+    return true;
 }
 
 static bool embed_open(ft_stage *self, ft_error *err)
 {
+    const embed_config *config = self->config;
+    const embed_model *model = self->shared;
     embed_state *state = self->state;
+    const size_t floats = ft_chain_scratch(&model->chain) + model->chain.size + config->size;
 
-    state->run = ft_encoder_run_create(self->shared, self->account, err);
-    return state->run != NULL;
+    state->run = ft_encoder_run_create(model->encoder, self->account, err);
+    if (!state->run)
+        return false;
+    state->scratch = ft_buffer_zero(self->account, floats * sizeof(float), err);
+    return state->scratch != NULL;
 }
 
 static void embed_close(ft_stage *self)
 {
     embed_state *state = self->state;
+
     ft_encoder_run_destroy(state->run);
+    ft_buffer_unref(state->scratch);
 }
 
 // ---- run ----
 
 // What is wrong with an item's tokens, if anything.
-static bool embed_check_item(const embed_config *config, const ft_token_span *span, ft_error *err)
+static bool embed_check_item(const embed_config *config, const embed_model *model,
+                             const ft_token_span *span, ft_error *err)
 {
     if (span->count == 0) {
         ft_fail(err, FT_ERROR_DATA, "the item has no tokens");
@@ -140,6 +286,12 @@ static bool embed_check_item(const embed_config *config, const ft_token_span *sp
         ft_fail(err, FT_ERROR_DATA, "token %" PRId32 " is outside the model's vocabulary of %zu",
                 id, config->encoder.vocabulary);
         ft_hint(err, "Tokenise with the model's own tokenizer.");
+        return false;
+    }
+    if (ft_encoder_rows(model->encoder, span) <= model->prompt_tokens) {
+        ft_fail(err, FT_ERROR_DATA, "the item has %zu tokens, no more than the prompt's %zu",
+                ft_encoder_rows(model->encoder, span), model->prompt_tokens);
+        ft_hint(err, "Give `tokenize` the same `prompt`.");
         return false;
     }
     return true;
@@ -160,7 +312,7 @@ static bool embed_collect(ft_stage *self, const ft_batch *in, ft_token_span *spa
                               .count = (size_t)(offsets[item + 1] - offsets[item])};
         if (ft_column_is_null(column, item))
             span.count = 0;
-        if (!embed_check_item(config, &span, &why)) {
+        if (!embed_check_item(config, self->shared, &span, &why)) {
             if (!ft_item_fail(self, in, item, &why, err))
                 return false;
             continue;
@@ -174,22 +326,79 @@ static bool embed_collect(ft_stage *self, const ft_batch *in, ft_token_span *spa
     return true;
 }
 
+// Ends a vector and writes it: of `size` numbers, changed on the way.
+static void embed_put(const embed_config *config, float *vector, char **out)
+{
+    if (config->normalize == NORMALIZE_TRUE)
+        ft_pool_normalize(vector, config->size);
+    ft_vector_write((ft_vector_format)config->output, config->range, vector, config->size, *out);
+    *out += (size_t)config->type.shape[0] * ft_dtype_size_bytes(config->type.dtype);
+}
+
+// The vectors of one text whose rows are there.
+static void embed_text(ft_stage *self, const ft_token_span *span, ft_rows rows, char **out)
+{
+    const embed_config *config = self->config;
+    const embed_model *model = self->shared;
+    const embed_state *state = self->state;
+    float *scratch = state->scratch->data, *vector = scratch + ft_chain_scratch(&model->chain);
+    const size_t count = ft_encoder_rows(model->encoder, span);
+
+    for (size_t row = 0; config->pooling == POOLING_NONE && row < count; row++) {
+        memcpy(vector, rows.at + row * rows.stride, config->size * sizeof(*vector));
+        embed_put(config, vector, out);
+    }
+    if (config->pooling == POOLING_NONE)
+        return;
+    ft_chain_run(&model->chain, rows, model->prompt_tokens, count, scratch, vector);
+    embed_put(config, vector, out);
+}
+
 static bool embed_run(ft_stage *self, const ft_token_span *spans, size_t count, ft_tensor *vectors,
                       ft_error *err)
 {
-    const embed_config *config = self->config;
-    embed_state *state = self->state;
-    float *out = (float *)(void *)vectors->data;
-    const size_t size = config->encoder.hidden;
+    const embed_model *model = self->shared;
+    const embed_state *state = self->state;
+    char *out = vectors->data;
 
     if (!ft_encoder_run_reserve(state->run, spans, count, err))
         return false;
     for (size_t done = 0; done < count;) {
+        ft_rows rows;
         if (ft_is_cancelled(self))
             return ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
-        done += ft_pool_some(state->run, config->encoder.pooling, config->encoder.normalize,
-                             spans + done, count - done, out + done * size);
+        const size_t taken = ft_encoder_run_some(state->run, spans + done, count - done, &rows);
+        for (size_t i = 0; i < taken; i++) {
+            embed_text(self, &spans[done + i], rows, &out);
+            rows.at += ft_encoder_rows(model->encoder, &spans[done + i]) * rows.stride;
+        }
+        done += taken;
     }
+    return true;
+}
+
+// Where the vectors of each item begin, where there is one for each token; `*out_vectors` are all.
+static bool embed_place(ft_stage *self, const ft_token_span *spans, size_t count, ft_column *column,
+                        size_t *out_vectors, ft_error *err)
+{
+    const embed_model *model = self->shared;
+    size_t vectors = 0;
+
+    *out_vectors = count;
+    if (!column->type.list)
+        return true;
+    column->offsets = ft_tensor_create_1d(self->account, FT_DTYPE_I32, count + 1, err);
+    if (!column->offsets)
+        return false;
+    int32_t *offsets = (int32_t *)(void *)column->offsets->data;
+    for (size_t i = 0; i < count; i++) {
+        offsets[i] = (int32_t)vectors;
+        vectors += ft_encoder_rows(model->encoder, &spans[i]);
+    }
+    if (vectors > INT32_MAX)
+        return ft_fail(err, FT_ERROR_LIMIT, "more than %d vectors in a batch", INT32_MAX);
+    offsets[count] = (int32_t)vectors;
+    *out_vectors = vectors;
     return true;
 }
 
@@ -198,20 +407,22 @@ static bool embed_add_vectors(ft_stage *self, const ft_token_span *spans, size_t
                               ft_batch **batch, ft_error *err)
 {
     const embed_config *config = self->config;
-    const int64_t shape[2] = {(int64_t)count, (int64_t)config->encoder.hidden};
-    ft_column column = {.type = FT_TYPE_VECTOR(F32, shape[1])};
+    ft_column column = {.type = config->type};
+    size_t vectors;
 
     if (!ft_batch_make_writable(batch, self->output_width, err))
         return false;
-    column.values = ft_tensor_create(self->account, FT_DTYPE_F32, 2, shape, err);
-    if (!column.values)
-        return false;
-    if (!embed_run(self, spans, count, column.values, err)) {
-        ft_column_finish(&column);
-        return false;
+    bool ok = embed_place(self, spans, count, &column, &vectors, err);
+    if (ok) {
+        const int64_t shape[2] = {(int64_t)vectors, config->type.shape[0]};
+        column.values = ft_tensor_create(self->account, config->type.dtype, 2, shape, err);
+        ok = column.values && embed_run(self, spans, count, column.values, err);
     }
-    ft_batch_set(*batch, config->output, &column);
-    return true;
+    if (ok)
+        ft_batch_set(*batch, config->column, &column);
+    else
+        ft_column_finish(&column);
+    return ok;
 }
 
 static bool embed_kept(ft_stage *self, ft_batch **in, const ft_token_span *spans,

@@ -139,7 +139,7 @@ static bool run_spans(ft_stage *self, const infer_spans *spans, float *out, ft_e
             ft_encoder_run_some(state->run, spans->spans + done, spans->count - done, &rows);
         for (size_t i = done; i < done + taken; i++) {
             const size_t count = ft_encoder_rows(model->encoder, &spans->spans[i]);
-            ft_pool(head->pooling, rows, count, head->hidden, state->pooled + pooled * stride);
+            ft_pool(head->pooling, rows, 0, count, head->hidden, state->pooled + pooled * stride);
             rows.at += count * rows.stride;
             if (++pooled < FT_HEAD_ROWS && i + 1 < spans->count)
                 continue;

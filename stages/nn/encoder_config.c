@@ -1,5 +1,4 @@
-// Reads GGUF, or config.json, modules.json, the pooling's config.json and
-// sentence_bert_config.json.
+// Reads GGUF, or config.json and sentence_bert_config.json.
 //
 // Only config.json must be there. Sizes are bounded here so that no product of them overflows
 // later; whether they fit the weights is checked when those are looked at.
@@ -178,133 +177,7 @@ void ft_rope_angles(const ft_rope *rope, size_t pairs, const float *factors, siz
     }
 }
 
-// ---- pooling ----
-
-typedef struct pooling_name {
-    const char *flag, *mode;  // As older and newer files have it.
-    ft_pooling pooling;
-} pooling_name;
-
-static const pooling_name pooling_names[] = {
-    {"pooling_mode_mean_tokens", "mean", FT_POOLING_MEAN},
-    {"pooling_mode_cls_token", "cls", FT_POOLING_CLS},
-    {"pooling_mode_max_tokens", "max", FT_POOLING_MAX},
-    {"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens", FT_POOLING_MEAN_SQRT},
-};
-
-static bool fail_pooling(const ft_reading *r, const char *what, ft_slice name)
-{
-    ft_fail(r->err, FT_ERROR_DATA, "%s: %s `%.*s` is not supported", r->path, what,
-            (int)(name.size < 60 ? name.size : 60), name.data);
-    ft_hint(r->err, "This version pools by one of mean, cls, max, mean_sqrt_len.");
-    return false;
-}
-
-static bool pick_mode(const ft_reading *r, const ft_json_node *mode, ft_pooling *out)
-{
-    for (size_t i = 0; i < FT_COUNT_OF(pooling_names); i++)
-        if (ft_node_is_text(mode, pooling_names[i].mode)) {
-            *out = pooling_names[i].pooling;
-            return true;
-        }
-    return fail_pooling(r, "`pooling_mode`",
-                        mode->kind == FT_JSON_STRING ? mode->text : FT_SLICE("?"));
-}
-
-static bool read_pooling(ft_reading *r, const char *folder, ft_encoder_config *out)
-{
-    const ft_json_node *mode;
-    size_t found = 0;
-    int64_t dimension;
-
-    if (!ft_reading_open(r, folder, "config.json"))
-        return false;
-    mode = ft_json_find(r->root, "word_embedding_dimension");
-    if (mode && (!ft_json_get_int(mode, &dimension) || dimension != (int64_t)out->hidden))
-        return ft_fail(r->err, FT_ERROR_DATA,
-                       "%s: `word_embedding_dimension` is not the model's %zu", r->path,
-                       out->hidden);
-    mode = ft_json_find(r->root, "pooling_mode");
-    if (mode)
-        return pick_mode(r, mode, &out->pooling);
-    for (size_t i = 0; i < r->root->count && r->root->kind == FT_JSON_OBJECT; i++) {
-        size_t known = 0;
-        const ft_slice key = r->root->keys[i];
-        if (!ft_slice_starts_with(key, FT_SLICE("pooling_mode_")) ||
-            r->root->children[i].kind != FT_JSON_TRUE)
-            continue;
-        while (known < FT_COUNT_OF(pooling_names) && !ft_slice_is(key, pooling_names[known].flag))
-            known++;
-        if (known == FT_COUNT_OF(pooling_names))
-            return fail_pooling(r, "pooling", key);
-        out->pooling = pooling_names[known].pooling;
-        found++;
-    }
-    if (found > 1)
-        return fail_pooling(r, "pooling by", FT_SLICE("several modes at once"));
-    return true;
-}
-
-// "sentence_transformers.models.Pooling" is Pooling, whatever package it is in.
-static ft_slice last_part(ft_slice name)
-{
-    size_t at = name.size;
-
-    while (at > 0 && name.data[at - 1] != '.')
-        at--;
-    return (ft_slice){name.data + at, name.size - at};
-}
-
-static bool read_module(ft_reading *r, const char *folder, const ft_json_node *module,
-                        ft_encoder_config *out)
-{
-    const ft_json_node *type = ft_json_find(module, "type"), *path = ft_json_find(module, "path");
-
-    if (!type || type->kind != FT_JSON_STRING)
-        return ft_fail(r->err, FT_ERROR_DATA, "%s: a module without `type`", r->path);
-    const ft_slice name = last_part(type->text);
-    if (ft_slice_is(name, "Transformer"))
-        return true;
-    if (ft_slice_is(name, "Normalize")) {
-        out->normalize = true;
-        return true;
-    }
-    if (!ft_slice_is(name, "Pooling")) {
-        ft_fail(r->err, FT_ERROR_DATA, "%s: module `%.*s` is not supported", r->path,
-                (int)(name.size < 60 ? name.size : 60), name.data);
-        ft_hint(r->err, "This version runs models of Transformer, Pooling and Normalize.");
-        return false;
-    }
-    if (!path || path->kind != FT_JSON_STRING || memchr(path->text.data, 0, path->text.size))
-        return ft_fail(r->err, FT_ERROR_DATA, "%s: a module without `path`", r->path);
-    char *part = ft_arena_text(r->arena, path->text);
-    const char *inner = part ? ft_path_join(r->arena, folder, part) : NULL;
-    if (!inner)
-        return ft_fail_nomem(r->err, path->text.size);
-    return read_pooling(r, inner, out);
-}
-
-static bool read_modules(ft_reading *r, const char *folder, ft_encoder_config *out)
-{
-    bool there;
-
-    if (!ft_reading_open_if_there(r, folder, "modules.json", &there))
-        return false;
-    if (!there) {
-        if (!ft_reading_open_if_there(r, folder, "1_Pooling/config.json", &there))
-            return false;
-        return !there || read_pooling(r, ft_path_join(r->arena, folder, "1_Pooling"), out);
-    }
-    if (r->root->kind != FT_JSON_ARRAY)
-        return ft_fail(r->err, FT_ERROR_DATA, "%s: not an array", r->path);
-    const ft_reading list = *r;
-    for (size_t i = 0; i < list.root->count; i++) {
-        ft_reading one = list;
-        if (!read_module(&one, folder, &list.root->children[i], out))
-            return false;
-    }
-    return true;
-}
+// ---- all of it ----
 
 bool ft_encoder_config_read(const char *folder, ft_arena *arena, ft_encoder_config *out,
                             ft_error *err)
@@ -316,8 +189,7 @@ bool ft_encoder_config_read(const char *folder, ft_arena *arena, ft_encoder_conf
 
     if (ft_file_find(folder) == FT_FILE_REGULAR)
         return ft_encoder_config_of_gguf(folder, arena, out, err);
-    if (!ft_reading_open(&r, folder, "config.json") || !ft_encoder_config_of_json(&r, &config) ||
-        !read_modules(&r, folder, &config))
+    if (!ft_reading_open(&r, folder, "config.json") || !ft_encoder_config_of_json(&r, &config))
         return false;
     if (!ft_reading_open_if_there(&r, folder, "sentence_bert_config.json", &there))
         return false;

@@ -9,14 +9,6 @@
 #include "stages/nn/encoder_names.h"
 #include "stages/nn/kernel/kernels.h"
 
-typedef enum ft_pooling {
-    FT_POOLING_UNKNOWN,  // The model does not say.
-    FT_POOLING_MEAN,
-    FT_POOLING_CLS,
-    FT_POOLING_MAX,
-    FT_POOLING_MEAN_SQRT,  // Sum over the root of the number of tokens.
-} ft_pooling;
-
 typedef enum ft_rope_scaling {
     FT_ROPE_PLAIN,
     FT_ROPE_LINEAR,  // All frequencies divided by `factor`.
@@ -64,8 +56,6 @@ typedef struct ft_encoder_config {
     ft_activation activation;
 
     ft_precision precision;  // The caller's: what the layers' weights and inputs are brought to.
-    ft_pooling pooling;
-    bool normalize;
 } ft_encoder_config;
 
 // `path`: a folder with config.json, or a GGUF file. What is not supported is refused by name.

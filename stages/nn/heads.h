@@ -9,6 +9,7 @@
 #include "runtime/option.h"
 #include "stages/nn/encoder_config.h"
 #include "stages/nn/linear.h"
+#include "stages/nn/pooling.h"
 #include "stages/nn/weights.h"
 
 typedef enum ft_head_kind {

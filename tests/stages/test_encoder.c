@@ -11,7 +11,7 @@
 #include "runtime/memory/alloc.h"
 #include "runtime/random.h"
 #include "runtime/system/file.h"
-#include "stages/nn/pooling.h"
+#include "stages/nn/embed_chain.h"
 #include "stages/nn/safetensors_write.h"
 #include "stages/text/tokenizer.h"
 #include "tests/check.h"
@@ -238,11 +238,12 @@ static void plain_layer(const model *m, size_t tokens, float *const *w)
 
 static double pooled(size_t tokens, size_t i, ft_pooling pooling)
 {
-    double sum = 0, most = hidden[0][i];
+    double sum = 0, most = hidden[0][i], weighted = 0;
 
     for (size_t t = 0; t < tokens; t++) {
         sum += hidden[t][i];
         most = fmax(most, hidden[t][i]);
+        weighted += hidden[t][i] * (double)(t + 1);
     }
     switch (pooling) {
     case FT_POOLING_CLS:
@@ -251,8 +252,13 @@ static double pooled(size_t tokens, size_t i, ft_pooling pooling)
         return most;
     case FT_POOLING_MEAN_SQRT:
         return sum / sqrt((double)tokens);
+    case FT_POOLING_WEIGHTED_MEAN:
+        return weighted / ((double)tokens * (double)(tokens + 1) / 2);
+    case FT_POOLING_LAST:
+        return hidden[tokens - 1][i];
     case FT_POOLING_MEAN:
     case FT_POOLING_UNKNOWN:
+    case FT_POOLING_COUNT:
         break;
     }
     return sum / (double)tokens;
@@ -341,7 +347,7 @@ static void check_model(model *m)
     check_ok(ft_encoder_config_read(m->folder, arena, &config, &err), &err);
     check_ok(ft_encoder_check(m->folder, &config, arena, &err), &err);
     check_ok(ft_encoder_load(m->folder, &config, arena, &encoder, &err), &err);
-    for (int pooling = FT_POOLING_MEAN; pooling <= FT_POOLING_MEAN_SQRT; pooling++) {
+    for (int pooling = FT_POOLING_MEAN; pooling < FT_POOLING_COUNT; pooling++) {
         float *got = encode(encoder, (ft_pooling)pooling, spans, TEXTS, TEXTS);
         for (size_t i = 0; i < TEXTS; i += pooling == FT_POOLING_MEAN ? 1 : 16) {
             plain_encode(m, spans[i].ids, spans[i].count, (ft_pooling)pooling, want);
@@ -423,11 +429,13 @@ static void check_refused(const model *m, const char *file, const char *text, co
 {
     ft_error err = FT_ERROR_INIT;
     ft_encoder_config config;
+    ft_chain chain;
     ft_arena *arena = ft_arena_create();
 
     write_text(m, file, text);
-    if (ft_encoder_config_read(m->folder, arena, &config, &err))
-        check_true(!ft_encoder_check(m->folder, &config, arena, &err));
+    if (ft_encoder_config_read(m->folder, arena, &config, &err) &&
+        ft_encoder_check(m->folder, &config, arena, &err))
+        check_true(!ft_chain_read(m->folder, config.hidden, arena, &chain, &err));
     check_true(err.code != FT_ERROR_NONE);
     check_contains(err.message, message);
     ft_arena_destroy(arena);
@@ -439,8 +447,7 @@ TEST(encoder_refuses)
     char path[200];
 
     make_model(&m);
-    check_refused(&m, "modules.json", "[{\"type\": \"a.Dense\"}]",
-                  "module `Dense` is not supported");
+    check_refused(&m, "modules.json", "[{\"type\": \"a.CNN\"}]", "module `CNN` is not supported");
     check_refused(&m, "modules.json", "[{\"type\": \"a.Pooling\", \"path\": \"no\"}]",
                   "no/config.json");
     check_refused(&m, "modules.json", "{}", "not an array");
@@ -448,10 +455,9 @@ TEST(encoder_refuses)
     check_true(mkdir(path, 0700) == 0);
     write_text(&m, "modules.json",
                "[{\"type\": \"a.Pooling\", \"path\": \"pooling\"}, {\"type\": \"b.Normalize\"}]");
-    check_refused(&m, "pooling/config.json", "{\"pooling_mode_lasttoken\": true}",
-                  "`pooling_mode_lasttoken`");
-    check_refused(&m, "pooling/config.json", "{\"pooling_mode\": \"weightedmean\"}",
-                  "`weightedmean`");
+    check_refused(&m, "pooling/config.json", "{\"pooling_mode_first\": true}",
+                  "`pooling_mode_first`");
+    check_refused(&m, "pooling/config.json", "{\"pooling_mode\": [\"mean\", \"best\"]}", "`best`");
     check_refused(&m, "pooling/config.json", "{\"word_embedding_dimension\": 31}",
                   "`word_embedding_dimension`");
     write_text(&m, "pooling/config.json",
@@ -461,10 +467,13 @@ TEST(encoder_refuses)
 
     ft_error err = FT_ERROR_INIT;
     ft_encoder_config config;
+    ft_chain chain;
     ft_arena *arena = ft_arena_create();
     check_ok(ft_encoder_config_read(m.folder, arena, &config, &err), &err);
-    check_int_eq(config.pooling, FT_POOLING_CLS);
-    check_true(config.normalize);
+    check_ok(ft_chain_read(m.folder, config.hidden, arena, &chain, &err), &err);
+    check_int_eq(chain.pooling_count, 1);
+    check_int_eq(chain.poolings[0], FT_POOLING_CLS);
+    check_true(chain.count == 1 && chain.steps[0].kind == FT_CHAIN_NORMALIZE);
     check_int_eq(config.max_tokens, POSITIONS);
     ft_arena_destroy(arena);
 
@@ -608,12 +617,12 @@ static void run_minilm(minilm *m, ft_precision precision)
     ft_encoder_run *run = ft_encoder_run_create(encoder, NULL, &err);
     check_true(run != NULL);
     for (size_t done = 0; done < MINILM_TEXTS;)
-        done += ft_pool_some(run, config.pooling, config.normalize, m->texts + done,
-                             MINILM_TEXTS - done, m->got + done * MINILM_SIZE);
+        done += ft_pool_some(run, FT_POOLING_MEAN, true, m->texts + done, MINILM_TEXTS - done,
+                             m->got + done * MINILM_SIZE);
     // Alone a text has the same bits.
     for (size_t i = 0; i < 5; i++) {
         float alone[MINILM_SIZE];
-        ft_pool_some(run, config.pooling, config.normalize, &m->texts[i], 1, alone);
+        ft_pool_some(run, FT_POOLING_MEAN, true, &m->texts[i], 1, alone);
         check_true(memcmp(alone, m->got + i * MINILM_SIZE, sizeof(alone)) == 0);
     }
     ft_encoder_run_destroy(run);

@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""embed with the modules of sentence-transformers, and what its options make of a vector, through `ftpipe run`. Ends
+with "N passed, N failed, N skipped".
+
+    play_embed.py PROGRAM
+
+The models of `models/chain-*` were made by `models/make_files.py`; their vectors are those of sentence-transformers.
+STS-B: Spearman's correlation of the scores that people gave with cosines of MiniLM's vectors.
+"""
+
+import json
+import os
+import struct
+import sys
+
+from program import ROOT, Player, need_data, need_minilm
+
+MODELS = os.path.join(ROOT, "tests", "models")
+MOST = 1e-5
+STS_SPEARMAN, STS_MOST = 86.716, 0.05  # In hundredths: 0.0005 of the coefficient.
+
+
+def vectors_of(path):
+    """The rows of an .npy file of f32, f16, i8 or u8."""
+    with open(path, "rb") as file:
+        data = file.read()
+    size = struct.unpack_from("<H", data, 8)[0]
+    header = data[10:10 + size].decode()
+    kind = header.split("'descr': '")[1].split("'")[0]
+    rows, columns = (int(part) for part in header.split("(")[1].split(")")[0].split(","))
+    numbers = struct.unpack_from("<%d%s" % (rows * columns, {"<f4": "f", "<f2": "e", "|i1": "b", "|u1": "B"}[kind]),
+                                 data, 10 + size)
+    return [numbers[i * columns:(i + 1) * columns] for i in range(rows)]
+
+
+def embed(player, model, texts, prompt=None, pools_prompt=True, **options):
+    """The vectors of texts; `prompt` stands before each."""
+    player.write("in.jsonl", "".join(json.dumps({"text": text}) + "\n" for text in texts))
+    stage = {"embed": model, **options}
+    tokens = {"tokenize": model}
+    if prompt:
+        tokens["prompt"] = prompt
+        if not pools_prompt:
+            stage["prompt"] = prompt
+    stages = [{"read": "in.jsonl"}, tokens, stage,
+              {"write": "out.npy", "mode": "replace", "fields": ["embedding"]}]
+    player.write("p.yaml", json.dumps({"stages": stages}))
+    result = player.run("run", "p.yaml", "--threads", "2")
+    assert result.status == 0, str(result)
+    return vectors_of(os.path.join(player.folder, "out.npy"))
+
+
+def reference(name):
+    """(folder, texts with their prompts' names, vectors, prompts) of a model with a chain."""
+    folder = os.path.join(MODELS, name)
+    if not os.path.exists(os.path.join(folder, "reference.safetensors")):
+        raise Player.Skip("no models/%s" % name)
+    with open(os.path.join(folder, "reference.jsonl"), encoding="utf-8") as file:
+        texts = [json.loads(line) for line in file]
+    with open(os.path.join(folder, "reference.safetensors"), "rb") as file:
+        data = file.read()
+    size = struct.unpack_from("<Q", data)[0]
+    entry = json.loads(data[8:8 + size])["vectors"]
+    count, width = entry["shape"]
+    numbers = struct.unpack_from("<%df" % (count * width), data, 8 + size + entry["data_offsets"][0])
+    with open(os.path.join(folder, "config_sentence_transformers.json"), encoding="utf-8") as file:
+        prompts = json.load(file)["prompts"]
+    return folder, texts, [numbers[i * width:(i + 1) * width] for i in range(count)], prompts
+
+
+def difference(got, want):
+    assert len(got) == len(want) and all(len(a) == len(b) for a, b in zip(got, want))
+    return max(abs(x - y) for a, b in zip(got, want) for x, y in zip(a, b))
+
+
+def chain(player, name, pools_prompt=True):
+    folder, texts, want, prompts = reference(name)
+    for prompt in {text.get("prompt") for text in texts}:
+        which = [i for i, text in enumerate(texts) if text.get("prompt") == prompt]
+        got = embed(player, folder, [texts[i]["text"] for i in which], prompts[prompt] if prompt else None,
+                    pools_prompt)
+        worst = difference(got, [want[i] for i in which])
+        print("%s, prompt %s: %d texts, largest difference %.2g" % (name, prompt, len(which), worst))
+        assert worst <= MOST, worst
+
+
+def length(vector):
+    return sum(x * x for x in vector) ** 0.5
+
+
+def smaller_numbers(player):
+    """What quantize_embeddings does, by its definition, of the vectors that come out as f32."""
+    folder, texts, _, _ = reference("chain-dense")
+    texts = [text["text"] for text in texts if "prompt" not in text]
+    full = embed(player, folder, texts)
+    assert embed(player, folder, texts, output="f16") == \
+        [struct.unpack("<%de" % len(v), struct.pack("<%de" % len(v), *v)) for v in full]
+    bits = [tuple(sum((v[i + k] > 0) << (7 - k) for k in range(8)) for i in range(0, len(v), 8)) for v in full]
+    assert embed(player, folder, texts, output="ubinary") == bits
+    assert embed(player, folder, texts, output="binary") == [tuple(b - 128 for b in row) for row in bits]
+    for ranges, options in ((-1, 1), {}), ((-0.25, 0.5), {"ranges": [-0.25, 0.5]}):
+        step = (ranges[1] - ranges[0]) / 255
+        got = embed(player, folder, texts, output="uint8", **options)
+        for row, vector in zip(got, full):
+            for level, x in zip(row, vector):
+                want = max(0, min(255, (x - ranges[0]) / step))  # Floored in f32: a level at its edge may be the next.
+                assert want - 1 - 1e-4 <= level <= want + 1e-4, (level, x)
+        assert embed(player, folder, texts, output="int8", **options) == [tuple(x - 128 for x in row) for row in got]
+
+
+def shorter(player):
+    """`dim` cuts behind the model's normalisation, as truncate_dim does; normalize: true acts behind it."""
+    folder, texts, want, _ = reference("chain-dense")
+    which = [i for i, text in enumerate(texts) if "prompt" not in text]
+    texts, want = [texts[i]["text"] for i in which], [want[i][:8] for i in which]
+    assert difference(embed(player, folder, texts, dim=8), want) <= MOST
+    unit = embed(player, folder, texts, dim=8, normalize="true")
+    assert difference(unit, [[x / length(v) for x in v] for v in want]) <= MOST
+
+
+def each_token(player):
+    """pooling: none gives rows whose mean is what pooling: mean gives."""
+    folder, texts, _, _ = reference("chain-all")
+    texts = [text["text"] for text in texts if "prompt" not in text]
+    mean = embed(player, folder, texts, pooling="mean")
+    player.write("p.yaml", json.dumps({"stages": [
+        {"read": "in.jsonl"}, {"tokenize": folder}, {"embed": folder, "pooling": "none"},
+        {"write": "out.jsonl", "mode": "replace", "fields": ["tokens", "embedding"]}]}))
+    result = player.run("run", "p.yaml")
+    assert result.status == 0, str(result)
+    rows = [json.loads(line) for line in player.read("out.jsonl").splitlines()]
+    assert len(rows) == len(texts)
+    for row, want in zip(rows, mean):
+        vectors = row["embedding"]
+        vectors = vectors if isinstance(vectors[0], list) else \
+            [vectors[i:i + len(want)] for i in range(0, len(vectors), len(want))]
+        assert len(vectors) == len(row["tokens"])
+        assert difference([[sum(column) / len(vectors) for column in zip(*vectors)]], [want]) <= 1e-5
+
+
+def refused(player):
+    folder = reference("chain-dense")[0]
+    for options, message in (({"dim": 25}, b"more than the model's 24"), ({"pooling": "none", "dim": 37}, b"36"),
+                             ({"ranges": [0, 1]}, b"`ranges` says nothing"), ({"prompt": "a"}, b"`prompt` says nothing"),
+                             ({"output": "int8", "ranges": [1, 0]}, b"the lower one first")):
+        player.write("p.yaml", json.dumps({"stages": [{"read": "in.jsonl", "fields": {"tokens": "i32[*]"}},
+                                                      {"embed": folder, **options}, {"drop": None}]}))
+        player.write("in.jsonl", "")
+        result = player.run("check", "p.yaml")
+        assert result.status != 0 and message in result.err + result.out, str(result)
+
+
+def ranks(values):
+    order = sorted(range(len(values)), key=values.__getitem__)
+    result, i = [0.0] * len(values), 0
+    while i < len(order):
+        j = i
+        while j < len(order) and values[order[j]] == values[order[i]]:
+            j += 1
+        for k in order[i:j]:
+            result[k] = (i + j - 1) / 2
+        i = j
+    return result
+
+
+def spearman(a, b):
+    a, b = ranks(a), ranks(b)
+    middle = (len(a) - 1) / 2
+    a, b = [x - middle for x in a], [x - middle for x in b]
+    return sum(x * y for x, y in zip(a, b)) / (length(a) * length(b))
+
+
+def sts(player):
+    path = need_data("sts", "stsb-en-dev.jsonl")
+    model = need_minilm(player)
+    with open(path, encoding="utf-8") as file:
+        pairs = [json.loads(line) for line in file]
+    vectors = embed(player, model, [pair[key] for key in ("sentence1", "sentence2") for pair in pairs])
+    cosines = [sum(x * y for x, y in zip(a, b)) for a, b in zip(vectors, vectors[len(pairs):])]
+    got = 100 * spearman(cosines, [pair["score"] for pair in pairs])
+    print("STS-B, %d pairs: Spearman %.3f, the reference's %.3f" % (len(pairs), got, STS_SPEARMAN))
+    assert abs(got - STS_SPEARMAN) <= STS_MOST, got
+
+
+def main():
+    player = Player()
+    player.case("chain_dense", chain, "chain-dense")
+    player.case("chain_all", chain, "chain-all", False)
+    player.case("smaller_numbers", smaller_numbers)
+    player.case("shorter", shorter)
+    player.case("each_token", each_token)
+    player.case("refused", refused)
+    player.case("sts", sts)
+    return player.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
