@@ -11,6 +11,9 @@
 // `output` makes the numbers smaller, as sentence-transformers' quantize_embeddings does.
 // `pooling: none` gives the rows themselves, one for each token.
 //
+// Static models (model2vec's potion, wordllama) are tables: the mean of the tokens' rows, which are
+// read where the file is mapped.
+//
 // One copy of the weights serves all threads; each thread has about 8 MiB of its own (for 384
 // dimensions).
 #include <inttypes.h>
@@ -20,6 +23,7 @@
 #include "runtime/stage.h"
 #include "stages/nn/embed_chain.h"
 #include "stages/nn/quantize.h"
+#include "stages/nn/static_model.h"
 #include "stages/text/stage_text.h"
 
 enum { POOLING_AUTO, POOLING_NONE = FT_POOLING_COUNT };  // Between them ft_pooling's, in its order.
@@ -42,8 +46,11 @@ typedef struct embed_config {
     ft_strings ranges;
     // Found by `plan`:
     size_t input, column;  // Columns.
-    ft_encoder_config encoder;
+    bool is_static;
+    ft_static_model table;      // With is_static,
+    ft_encoder_config encoder;  // or these two.
     ft_chain chain;
+    size_t vocabulary;
     size_t size;     // Numbers of a vector before `output`.
     ft_type type;    // Of one vector.
     ft_range range;  // Of numbers, for int8 and uint8.
@@ -51,8 +58,9 @@ typedef struct embed_config {
 
 // What all instances share.
 typedef struct embed_model {
-    const ft_encoder *encoder;
+    const ft_encoder *encoder;  // NULL: the model is static.
     ft_chain chain;
+    ft_static_model table;
     size_t prompt_tokens;  // That pooling leaves out.
 } embed_model;
 
@@ -63,8 +71,11 @@ typedef struct embed_state {
 
 static const ft_option embed_options[] = {
     FT_OPT_MODEL(embed_config, model, .is_main = true, .required = true,
-                 .doc = "A sentence encoder: a folder with config.json and model.safetensors, or "
-                        "its name in the model store."),
+                 .doc =
+                     "A sentence encoder or a table of model2vec or wordllama: a folder with "
+                     "model.safetensors and what belongs to it, or its name in the model "
+                     "store. For a table, `tokenize` with `add_special: false` and, of model2vec, "
+                     "`max_length: 512`."),
     FT_OPT_CHOICE(embed_config, pooling, pooling_choices, .fallback = "auto",
                   .doc = "How the vectors of an item's tokens become one; auto takes what the "
                          "model's files say. none: one vector for each token, as the encoder gives "
@@ -154,17 +165,43 @@ static bool embed_plan_output(embed_config *c, ft_error *err)
     return embed_plan_range(c, err);
 }
 
+// A static model: the mean of a table's rows is all there is.
+static bool embed_plan_static(embed_config *c, ft_error *err)
+{
+    if (c->pooling != POOLING_AUTO && c->pooling != (int)FT_POOLING_MEAN) {
+        ft_fail(err, FT_ERROR_USAGE, "a vector of a static model is the mean of its tokens' rows");
+        ft_hint(err, "Leave `pooling` out.");
+        return ft_error_at(err, "pooling", 0, 0);
+    }
+    c->pooling = FT_POOLING_MEAN;
+    c->chain = (ft_chain){.hidden = c->table.size, .size = c->table.size};
+    c->vocabulary = c->table.vocabulary;
+    if (c->normalize == NORMALIZE_AUTO && c->table.normalize)
+        c->normalize = NORMALIZE_TRUE;
+    return true;
+}
+
+static bool embed_plan_model(ft_stage_plan *plan, embed_config *c, ft_error *err)
+{
+    if (!ft_static_model_find(c->model, plan->arena, &c->is_static, &c->table, err))
+        return ft_error_at(err, "model", 0, 0);
+    if (c->is_static)
+        return embed_plan_static(c, err) && embed_plan_chain(c, err);
+    if (!ft_encoder_config_read(c->model, plan->arena, &c->encoder, err) ||
+        !ft_encoder_check(c->model, &c->encoder, plan->arena, err) ||
+        !ft_chain_read(c->model, c->encoder.hidden, plan->arena, &c->chain, err))
+        return ft_error_at(err, "model", 0, 0);
+    c->vocabulary = c->encoder.vocabulary;
+    return embed_plan_chain(c, err);
+}
+
 static bool embed_plan(ft_stage_plan *plan, void *config, ft_error *err)
 {
     embed_config *c = config;
     const char *from = plan->from ? plan->from : "tokens";
     const char *to = plan->to ? plan->to : "embedding";
 
-    if (!ft_encoder_config_read(c->model, plan->arena, &c->encoder, err) ||
-        !ft_encoder_check(c->model, &c->encoder, plan->arena, err) ||
-        !ft_chain_read(c->model, c->encoder.hidden, plan->arena, &c->chain, err))
-        return ft_error_at(err, "model", 0, 0);
-    if (!embed_plan_chain(c, err) || !embed_plan_output(c, err) ||
+    if (!embed_plan_model(plan, c, err) || !embed_plan_output(c, err) ||
         !ft_plan_read(plan, plan->from ? "from" : NULL, from, FT_TYPE_IDS, &c->input, err))
         return false;
     if (plan->input->fields[c->input].type.kind == FT_KIND_ANY) {
@@ -234,15 +271,16 @@ static bool embed_load(ft_stage_load *load, const void *config, void **out_share
 
     if (!key || !model)
         return ft_fail_nomem(err, sizeof(*model));
+    *out_shared = model;
+    model->table = c->table;
+    model->chain = c->chain;
+    if (c->is_static)
+        return ft_static_model_load(&model->table, c->model, load->arena, err);
     if (!ft_load_share(load, key, embed_load_encoder, c, &encoder, err))
         return false;
     model->encoder = encoder;
-    model->chain = c->chain;
-    if (!ft_chain_load(&model->chain, load->arena, err) ||
-        (c->prompt && !embed_find_prompt(load, c, &model->prompt_tokens, err)))
-        return false;
-    *out_shared = model;
-    return true;
+    return ft_chain_load(&model->chain, load->arena, err) &&
+           (!c->prompt || embed_find_prompt(load, c, &model->prompt_tokens, err));
 }
 
 static bool embed_open(ft_stage *self, ft_error *err)
@@ -252,9 +290,11 @@ static bool embed_open(ft_stage *self, ft_error *err)
     embed_state *state = self->state;
     const size_t floats = ft_chain_scratch(&model->chain) + model->chain.size + config->size;
 
-    state->run = ft_encoder_run_create(model->encoder, self->account, err);
-    if (!state->run)
-        return false;
+    if (model->encoder) {
+        state->run = ft_encoder_run_create(model->encoder, self->account, err);
+        if (!state->run)
+            return false;
+    }
     state->scratch = ft_buffer_zero(self->account, floats * sizeof(float), err);
     return state->scratch != NULL;
 }
@@ -273,7 +313,7 @@ static void embed_close(ft_stage *self)
 static bool embed_check_item(const embed_config *config, const embed_model *model,
                              const ft_token_span *span, ft_error *err)
 {
-    if (span->count == 0) {
+    if (!span->ids || (span->count == 0 && model->encoder)) {
         ft_fail(err, FT_ERROR_DATA, "the item has no tokens");
         ft_hint(err, "`tokenize` with the model's tokenizer gives even the empty text two, [CLS] "
                      "and [SEP].");
@@ -281,14 +321,14 @@ static bool embed_check_item(const embed_config *config, const embed_model *mode
     }
     for (size_t i = 0; i < span->count; i++) {
         const int32_t id = span->ids[i];
-        if (id >= 0 && (size_t)id < config->encoder.vocabulary)
+        if (id >= 0 && (size_t)id < config->vocabulary)
             continue;
         ft_fail(err, FT_ERROR_DATA, "token %" PRId32 " is outside the model's vocabulary of %zu",
-                id, config->encoder.vocabulary);
+                id, config->vocabulary);
         ft_hint(err, "Tokenise with the model's own tokenizer.");
         return false;
     }
-    if (ft_encoder_rows(model->encoder, span) <= model->prompt_tokens) {
+    if (model->encoder && ft_encoder_rows(model->encoder, span) <= model->prompt_tokens) {
         ft_fail(err, FT_ERROR_DATA, "the item has %zu tokens, no more than the prompt's %zu",
                 ft_encoder_rows(model->encoder, span), model->prompt_tokens);
         ft_hint(err, "Give `tokenize` the same `prompt`.");
@@ -311,14 +351,15 @@ static bool embed_collect(ft_stage *self, const ft_batch *in, ft_token_span *spa
         ft_token_span span = {.ids = ids + offsets[item],
                               .count = (size_t)(offsets[item + 1] - offsets[item])};
         if (ft_column_is_null(column, item))
-            span.count = 0;
+            span = (ft_token_span){0};
         if (!embed_check_item(config, self->shared, &span, &why)) {
             if (!ft_item_fail(self, in, item, &why, err))
                 return false;
             continue;
         }
         ft_count(self, COUNTER_TOKENS, span.count);
-        ft_count(self, COUNTER_TRUNCATED, span.count > config->encoder.max_tokens);
+        ft_count(self, COUNTER_TRUNCATED,
+                 !config->is_static && span.count > config->encoder.max_tokens);
         spans[count] = span;
         kept[count++] = (uint32_t)item;
     }
@@ -354,6 +395,17 @@ static void embed_text(ft_stage *self, const ft_token_span *span, ft_rows rows, 
     embed_put(config, vector, out);
 }
 
+static void embed_run_static(ft_stage *self, const ft_token_span *spans, size_t count, char *out)
+{
+    const embed_model *model = self->shared;
+    float *vector = ((const embed_state *)self->state)->scratch->data;
+
+    for (size_t i = 0; i < count; i++) {
+        ft_static_model_run(&model->table, spans[i].ids, spans[i].count, vector);
+        embed_put(self->config, vector, &out);
+    }
+}
+
 static bool embed_run(ft_stage *self, const ft_token_span *spans, size_t count, ft_tensor *vectors,
                       ft_error *err)
 {
@@ -361,6 +413,10 @@ static bool embed_run(ft_stage *self, const ft_token_span *spans, size_t count, 
     const embed_state *state = self->state;
     char *out = vectors->data;
 
+    if (!model->encoder) {
+        embed_run_static(self, spans, count, out);
+        return true;
+    }
     if (!ft_encoder_run_reserve(state->run, spans, count, err))
         return false;
     for (size_t done = 0; done < count;) {

@@ -33,11 +33,11 @@ def vectors_of(path):
     return [numbers[i * columns:(i + 1) * columns] for i in range(rows)]
 
 
-def embed(player, model, texts, prompt=None, pools_prompt=True, **options):
+def embed(player, model, texts, prompt=None, pools_prompt=True, tokenize=None, **options):
     """The vectors of texts; `prompt` stands before each."""
     player.write("in.jsonl", "".join(json.dumps({"text": text}) + "\n" for text in texts))
     stage = {"embed": model, **options}
-    tokens = {"tokenize": model}
+    tokens = {"tokenize": model, **(tokenize or {})}
     if prompt:
         tokens["prompt"] = prompt
         if not pools_prompt:
@@ -150,6 +150,27 @@ def refused(player):
         assert result.status != 0 and message in result.err + result.out, str(result)
 
 
+def static(player, name):
+    """What model2vec gives: texts without tokens, unknown ones, more than 512 of them."""
+    folder = os.path.join(MODELS, name)
+    with open(os.path.join(folder, "reference.jsonl"), encoding="utf-8") as file:
+        want = [json.loads(line) for line in file]
+    got = embed(player, folder, [line["text"] for line in want], tokenize={"add_special": False, "max_length": 512})
+    worst = difference(got, [line["embedding"] for line in want])
+    print("%s: %d texts, largest difference %.2g" % (name, len(want), worst))
+    assert worst <= 1e-6, worst
+
+
+def wordllama(player):
+    folder = need_data("models", "wordllama-l2-256")
+    with open(os.path.join(folder, "reference_texts.jsonl"), encoding="utf-8") as file:
+        texts = [json.loads(line)["text"] for line in file]
+    want = vectors_of(os.path.join(folder, "reference_meanpool.npy"))
+    worst = difference(embed(player, folder, texts, tokenize={"add_special": False}), want)
+    print("wordllama, %d texts: largest difference %.2g" % (len(texts), worst))
+    assert worst == 0, worst
+
+
 def ranks(values):
     order = sorted(range(len(values)), key=values.__getitem__)
     result, i = [0.0] * len(values), 0
@@ -190,6 +211,9 @@ def main():
     player.case("shorter", shorter)
     player.case("each_token", each_token)
     player.case("refused", refused)
+    player.case("static", static, "static")
+    player.case("static_mapped", static, "static-mapped")
+    player.case("wordllama", wordllama)
     player.case("sts", sts)
     return player.end()
 
