@@ -48,8 +48,8 @@ static bool plan_rerank(ft_stage_plan *plan, classify_plan *p, ft_error *err)
 
 static bool classify_plan_of(ft_stage_plan *plan, infer_config *config, ft_error *err)
 {
-    static const char *const of_rerank[] = {"function_to_apply", NULL};
-    static const char *const of_classify[] = {"function_to_apply", "labels", "top", NULL};
+    static const char *const of_rerank[] = {"dtype", "function_to_apply", NULL};
+    static const char *const of_classify[] = {"dtype", "function_to_apply", "labels", "top", NULL};
     classify_plan *p = ft_arena_zero(plan->arena, 1, sizeof(*p));
 
     if (!p)

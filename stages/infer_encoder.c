@@ -59,6 +59,9 @@ bool infer_encoder_plan_init(ft_stage_plan *plan, const infer_config *config, ft
         !ft_encoder_check(config->model, &p->encoder, plan->arena, err) ||
         !ft_head_describe(config->model, &p->encoder, plan->arena, &p->head, err))
         return ft_error_at(err, "model", 0, 0);
+    if (config->dtype > INFER_DTYPE_F32)
+        p->encoder.precision =
+            config->dtype == INFER_DTYPE_BF16 ? FT_PRECISION_BF16 : FT_PRECISION_INT8;
     if (!check_kind(p, kind, err) ||
         !ft_plan_read(plan, plan->from ? "from" : NULL, from, FT_TYPE_IDS, &p->tokens, err))
         return false;
@@ -106,7 +109,8 @@ bool infer_encoder_load(ft_stage_load *load, const infer_config *config, void **
 {
     const infer_encoder_plan *p = config->plan;
     const loading what = {config->model, &p->encoder};
-    const char *encoder_key = ft_arena_format(load->arena, "encoder %s", config->model);
+    const char *encoder_key =
+        ft_arena_format(load->arena, "encoder %d %s", (int)p->encoder.precision, config->model);
     const char *head_key = ft_arena_format(load->arena, "head %s", config->model);
     infer_model *model = ft_arena_zero(load->arena, 1, sizeof(*model));
     void *encoder, *head;

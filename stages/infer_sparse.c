@@ -33,7 +33,7 @@ typedef struct sparse_state {
 
 static bool sparse_plan_of(ft_stage_plan *plan, infer_config *config, ft_error *err)
 {
-    static const char *const allowed[] = {"top", "threshold", NULL};
+    static const char *const allowed[] = {"dtype", "top", "threshold", NULL};
     const ft_type numbers = {.kind = FT_KIND_TENSOR, .dtype = FT_DTYPE_F32, .list = true};
     sparse_plan *p = ft_arena_zero(plan->arena, 1, sizeof(*p));
 

@@ -13,6 +13,7 @@ enum {
     INFER_SPARSE,
     INFER_GENERATE,
 };
+enum { INFER_DTYPE_AUTO, INFER_DTYPE_F32, INFER_DTYPE_BF16, INFER_DTYPE_INT8 };
 enum { INFER_APPLY_AUTO, INFER_APPLY_SOFTMAX, INFER_APPLY_SIGMOID, INFER_APPLY_NONE };
 enum {
     INFER_AGGREGATE_NONE,
@@ -27,7 +28,7 @@ typedef struct infer_task infer_task;
 typedef struct infer_config {
     const char *model;
     ft_strings activations, labels, ignore_labels;
-    int task, function_to_apply, aggregation;
+    int task, dtype, function_to_apply, aggregation;
     double threshold;
     int64_t top;  // 0: not given.
     // Of generate; 0 or NULL: not given.

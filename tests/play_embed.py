@@ -18,6 +18,7 @@ from program import ROOT, Player, need_data, need_minilm
 MODELS = os.path.join(ROOT, "tests", "models")
 MOST = 1e-5
 STS_SPEARMAN, STS_MOST = 86.716, 0.05  # In hundredths: 0.0005 of the coefficient.
+STS_INT8_MOST = 0.3
 
 
 def vectors_of(path):
@@ -141,7 +142,7 @@ def each_token(player):
 def refused(player):
     folder = reference("chain-dense")[0]
     for options, message in (({"dim": 25}, b"more than the model's 24"), ({"pooling": "none", "dim": 37}, b"36"),
-                             ({"ranges": [0, 1]}, b"`ranges` says nothing"), ({"prompt": "a"}, b"`prompt` says nothing"),
+                             ({"ranges": [0, 1]}, b"`ranges` says nothing"), ({"prompt": "a"}, b"`prompt` says nothing"), ({"dtype": "f16"}, b"`dtype`"),
                              ({"output": "int8", "ranges": [1, 0]}, b"the lower one first")):
         player.write("p.yaml", json.dumps({"stages": [{"read": "in.jsonl", "fields": {"tokens": "i32[*]"}},
                                                       {"embed": folder, **options}, {"drop": None}]}))
@@ -191,16 +192,17 @@ def spearman(a, b):
     return sum(x * y for x, y in zip(a, b)) / (length(a) * length(b))
 
 
-def sts(player):
+def sts(player, dtype, most):
     path = need_data("sts", "stsb-en-dev.jsonl")
     model = need_minilm(player)
     with open(path, encoding="utf-8") as file:
         pairs = [json.loads(line) for line in file]
-    vectors = embed(player, model, [pair[key] for key in ("sentence1", "sentence2") for pair in pairs])
+    vectors = embed(player, model, [pair[key] for key in ("sentence1", "sentence2") for pair in pairs],
+                    dtype=dtype)
     cosines = [sum(x * y for x, y in zip(a, b)) for a, b in zip(vectors, vectors[len(pairs):])]
     got = 100 * spearman(cosines, [pair["score"] for pair in pairs])
-    print("STS-B, %d pairs: Spearman %.3f, the reference's %.3f" % (len(pairs), got, STS_SPEARMAN))
-    assert abs(got - STS_SPEARMAN) <= STS_MOST, got
+    print("STS-B in %s, %d pairs: Spearman %.3f, the reference's %.3f" % (dtype, len(pairs), got, STS_SPEARMAN))
+    assert abs(got - STS_SPEARMAN) <= most, got
 
 
 def main():
@@ -214,7 +216,9 @@ def main():
     player.case("static", static, "static")
     player.case("static_mapped", static, "static-mapped")
     player.case("wordllama", wordllama)
-    player.case("sts", sts)
+    player.case("sts_f32", sts, "f32", STS_MOST)
+    player.case("sts_bf16", sts, "bf16", STS_MOST)
+    player.case("sts_int8", sts, "int8", STS_INT8_MOST)
     return player.end()
 
 

@@ -129,7 +129,7 @@ def steps(long):
             player("release", "play_cli.py"), player("release", "play_pipelines.py"),
             player("release", "play_bad_input.py"), player("release", "play_vectors.py"),
             player("release", "play_infer.py"), player("release", "play_generate.py"),
-            player("release", "play_embed.py"),
+            player("release", "play_embed.py"), player("release", "play_models.py"),
             player("release", "play_memory.py"), player("release", "play_pull.py"), player("release", "play_compiled.py"),
             player("release", "play_plugins.py"),
             ("release play_tokenizers.py", [PYTHON, "tests/play_tokenizers.py", "build/release/tests/token_driver"]),
@@ -150,6 +150,7 @@ def steps(long):
         ("asan", unit_tests("asan", all_rooms) + [
             player("asan", "play_stages.py"), player("asan", "play_broken.py"), player("asan", "play_cli.py"),
             player("asan", "play_pipelines.py"), player("asan", "play_bad_input.py"), player("asan", "play_infer.py"),
+            player("asan", "play_embed.py"), player("asan", "play_generate.py"), player("asan", "play_models.py"),
             player("asan", "play_plugins.py"), player("asan", "play_cycles.py"), player("asan", "play_processes.py"),
             faults("asan", long), player("asan", "play_failures.py", *(["--all"] if long else [])),
             ("asan fuzz_tokenize.py", [PYTHON, "tests/fuzz_tokenize.py", "build/asan/tests/bench_tokenize"]),
