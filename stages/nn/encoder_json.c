@@ -289,7 +289,7 @@ static bool read_scaling(const ft_reading *r, const ft_json_node *node, ft_rope 
     if (rope->factor == 0 ||
         (rope->scaling == FT_ROPE_LLAMA3 &&
          (!(rope->low > 0 && rope->high > rope->low) || rope->original_positions == 0)))
-        return ft_fail(r->err, FT_ERROR_DATA, "%s: the scaling of rotary positions lacks a factor",
+        return ft_fail(r->err, FT_ERROR_DATA, "%s: the scaling of rotary positions lacks `factor`",
                        r->path);
     return true;
 }

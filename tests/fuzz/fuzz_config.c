@@ -1,4 +1,5 @@
-// What a model says of itself: config.json, modules.json and what that names.
+// What a model says of itself: config.json, modules.json and what that names; or the keys of a GGUF
+// file, where the input begins as one.
 #include "runtime/memory/arena.h"
 #include "stages/nn/encoder_config.h"
 #include "tests/fuzz/fuzz.h"
@@ -7,13 +8,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const names[] = {"config.json", "modules.json", "1_Pooling/config.json",
                                         "sentence_bert_config.json", NULL};
+    static const char *const gguf[] = {"model.gguf", NULL};
     ft_error err = FT_ERROR_INIT;
     ft_arena *arena = ft_arena_create();
     ft_encoder_config config;
 
     FUZZ_CHECK(arena);
-    fuzz_set_files(names, (ft_slice){(const char *)data, size});
-    if (ft_encoder_config_read("fuzz", arena, &config, &err)) {
+    const ft_slice input = {(const char *)data, size};
+    const bool is_gguf = ft_slice_starts_with(input, FT_SLICE("GGUF"));
+    fuzz_set_files(is_gguf ? gguf : names, input);
+    if (ft_encoder_config_read(is_gguf ? FUZZ_FOLDER "model.gguf" : "fuzz", arena, &config, &err)) {
         // What layers are laid out by later.
         FUZZ_CHECK(config.hidden > 0 && config.layers > 0 && config.heads > 0);
         FUZZ_CHECK(config.intermediate > 0 && config.vocabulary > 0);

@@ -423,6 +423,14 @@ def config_seeds():
                     parts.append(compact(json.load(text)))
             if parts and not name.endswith(("-tag", "-classify", "-rerank", "-splade")):
                 seeds[name + file[6:-5]] = BESIDE.join(parts)
+    sizes = {"block_count": 2, "context_length": 64, "embedding_length": 32, "feed_forward_length": 64, "attention.head_count": 4}
+    llama = {"attention.head_count_kv": 2, "rope.dimension_count": 8, "attention.key_length": 8, "attention.sliding_window": 8}
+    for family, more in {"bert": {"pooling_type": 1, "token_type_count": 2}, "nomic-bert": {}, "modern-bert": {}, "llama": llama,
+                         "qwen2": llama, "qwen3": llama, "gemma3": llama, "mamba": {}}.items():
+        keys = [("general.architecture", TEXT, family)] + [(family + "." + key, U32, n) for key, n in {**sizes, **more}.items()]
+        keys += [(family + ".attention.layer_norm_epsilon", F32, 1e-12), (family + ".attention.layer_norm_rms_epsilon", F32, 1e-6),
+                 (family + ".rope.freq_base", F32, 10000.0), (family + ".attention.causal", BOOL, False)]
+        seeds["gguf-" + family] = gguf(keys, [("token_embd.weight", (32, 2), 0, 256)])
     return seeds
 
 
