@@ -4,6 +4,19 @@
 #include "stages/nn/encoder_config.h"
 #include "tests/fuzz/fuzz.h"
 
+enum { PAIRS_MAX = 256 };
+
+// The sanitizers look on: frequencies and angles of the last position.
+static void turn(const ft_encoder_config *config)
+{
+    float cosines[PAIRS_MAX], sines[PAIRS_MAX];
+
+    for (size_t i = 0; i < FT_COUNT_OF(config->ropes) && config->pairs <= PAIRS_MAX; i++)
+        if (config->pairs > 0 && config->ropes[i].theta > 0)
+            ft_rope_angles(&config->ropes[i], config->pairs, NULL, config->max_tokens - 1, cosines,
+                           sines);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const names[] = {"config.json", "modules.json", "1_Pooling/config.json",
@@ -23,6 +36,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK(config.intermediate > 0 && config.vocabulary > 0);
         FUZZ_CHECK(config.max_tokens > 0 && config.max_tokens <= config.positions);
         FUZZ_CHECK(config.epsilon >= 0 && config.epsilon <= 1);
+        FUZZ_CHECK(ft_encoder_check_vocabulary(&config, config.vocabulary, &err));
+        FUZZ_CHECK(!ft_encoder_check_vocabulary(&config, config.vocabulary + 1, &err));
+        turn(&config);
     } else {
         fuzz_check_model_error(&err);
     }
