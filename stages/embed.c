@@ -74,11 +74,9 @@ static const char *const dtype_choices[] = {"auto", "f32", "bf16", "int8", NULL}
 
 static const ft_option embed_options[] = {
     FT_OPT_MODEL(embed_config, model, .is_main = true, .required = true,
-                 .doc =
-                     "A sentence encoder or a table of model2vec or wordllama: a folder with "
-                     "model.safetensors and what belongs to it, or its name in the model "
-                     "store. For a table, `tokenize` with `add_special: false` and, of model2vec, "
-                     "`max_length: 512`."),
+                 .doc = "A sentence encoder or a table of model2vec or wordllama: a folder with "
+                        "model.safetensors and what belongs to it, or its name in the model "
+                        "store."),
     FT_OPT_CHOICE(embed_config, dtype, dtype_choices, .fallback = "auto",
                   .doc = "What the model's products are computed in. auto: f32. bf16 and int8 are "
                          "faster; vectors are then a little different ones (of MiniLM, cosines of "

@@ -10,17 +10,20 @@
 #include <string.h>
 
 #include "runtime/memory/alloc.h"
+#include "stages/nn/static_model.h"
 #include "stages/text/split_words.h"
 #include "stages/text/stage_text.h"
 #include "stages/text/text_encoder.h"
 
 enum { COUNTER_TOKENS, COUNTER_TRUNCATED };
+enum { ADD_AUTO, ADD_TRUE, ADD_FALSE };
 enum { LENGTH_MAX = 1 << 30, EXPECTED_IDS_MAX = 1 << 20, GIVE_BACK_BYTES = 1 << 16 };
 
 // In the order of ft_truncation and ft_special_tokens.
 static const char *const truncation_choices[] = {"right", "left", "none", "error", NULL};
 static const char *const special_choices[] = {"parse", "text", "error", NULL};
 static const char *const literals[] = {"words", NULL};
+static const char *const add_choices[] = {"auto", "true", "false", NULL};
 static const char *const unit_choices[] = {"bytes", "characters", NULL};
 static const char *const tokenize_counters[] = {"tokens", "truncated", NULL};
 
@@ -39,8 +42,7 @@ typedef struct tokenize_config {
     ft_strings outputs;
     int offset_unit;
     int64_t max_length;
-    int truncation, special_tokens;
-    bool add_special;
+    int truncation, special_tokens, add_special;
     // Found by `plan`:
     bool words;
     size_t input, pair_input, output;  // Columns.
@@ -91,9 +93,10 @@ static const ft_option tokenize_options[] = {
                   .doc = "What special tokens that are written in a text are: the tokens, text "
                          "like any other, or a "
                          "failure of the item."),
-    FT_OPT_BOOL(
-        tokenize_config, add_special, .fallback = "true",
-        .doc = "Whether the model's special tokens, such as [CLS] and [SEP], go around each text."),
+    FT_OPT_CHOICE(
+        tokenize_config, add_special, add_choices, .fallback = "auto",
+        .doc = "Whether the model's special tokens, such as [CLS] and [SEP], go around each text. "
+               "auto: they do, unless the model is a table of static vectors."),
     FT_OPT_END,
 };
 
@@ -125,6 +128,22 @@ static bool check_words_options(const tokenize_config *config, ft_error *err)
     return ft_error_at(err, option, 0, 0);
 }
 
+// What static models (embed) were made from: texts without special tokens, and of model2vec's the
+// first 512 tokens. Whether a folder's weights are readable is not this stage's business.
+static void settle_static(ft_stage_plan *plan, tokenize_config *config)
+{
+    ft_error why = FT_ERROR_INIT;
+    ft_static_model table;
+    bool is_static;
+
+    if (!ft_static_model_find(config->model, plan->arena, &is_static, &table, &why) || !is_static)
+        return;
+    if (config->add_special == ADD_AUTO)
+        config->settings.add_special = false;
+    if (config->max_length == 0 && table.forgets_unknown)
+        config->settings.max_length = FT_STATIC_TOKENS;
+}
+
 static bool plan_model(ft_stage_plan *plan, tokenize_config *config, ft_error *err)
 {
     ft_tokenizer_info info;
@@ -135,10 +154,11 @@ static bool plan_model(ft_stage_plan *plan, tokenize_config *config, ft_error *e
         .max_length = config->max_length ? (size_t)config->max_length : info.max_length,
         .truncation = (ft_truncation)config->truncation,
         .special_tokens = (ft_special_tokens)config->special_tokens,
-        .add_special = config->add_special,
+        .add_special = config->add_special != ADD_FALSE,
     };
+    settle_static(plan, config);
     size_t special = config->pair ? info.pair_special_count : info.special_count;
-    special = config->add_special ? special : 0;
+    special = config->settings.add_special ? special : 0;
     if (config->max_length > 0 && (size_t)config->max_length < special) {
         ft_fail(err, FT_ERROR_USAGE, "%lld tokens a text leave no room for the %zu special ones",
                 (long long)config->max_length, special);
@@ -205,7 +225,7 @@ static bool open_encoder(ft_stage *self, ft_error *err)
 {
     const tokenize_config *config = self->config;
     tokenize_state *state = self->state;
-    ft_encode_settings settings = {.add_special = config->add_special,
+    ft_encode_settings settings = {.add_special = config->settings.add_special,
                                    .max_length = config->settings.max_length,
                                    .truncation = config->settings.truncation};
 

@@ -34,11 +34,11 @@ def vectors_of(path):
     return [numbers[i * columns:(i + 1) * columns] for i in range(rows)]
 
 
-def embed(player, model, texts, prompt=None, pools_prompt=True, tokenize=None, **options):
+def embed(player, model, texts, prompt=None, pools_prompt=True, **options):
     """The vectors of texts; `prompt` stands before each."""
     player.write("in.jsonl", "".join(json.dumps({"text": text}) + "\n" for text in texts))
     stage = {"embed": model, **options}
-    tokens = {"tokenize": model, **(tokenize or {})}
+    tokens = {"tokenize": model}
     if prompt:
         tokens["prompt"] = prompt
         if not pools_prompt:
@@ -156,7 +156,7 @@ def static(player, name):
     folder = os.path.join(MODELS, name)
     with open(os.path.join(folder, "reference.jsonl"), encoding="utf-8") as file:
         want = [json.loads(line) for line in file]
-    got = embed(player, folder, [line["text"] for line in want], tokenize={"add_special": False, "max_length": 512})
+    got = embed(player, folder, [line["text"] for line in want])
     worst = difference(got, [line["embedding"] for line in want])
     print("%s: %d texts, largest difference %.2g" % (name, len(want), worst))
     assert worst <= 1e-6, worst
@@ -167,7 +167,7 @@ def wordllama(player):
     with open(os.path.join(folder, "reference_texts.jsonl"), encoding="utf-8") as file:
         texts = [json.loads(line)["text"] for line in file]
     want = vectors_of(os.path.join(folder, "reference_meanpool.npy"))
-    worst = difference(embed(player, folder, texts, tokenize={"add_special": False}), want)
+    worst = difference(embed(player, folder, texts), want)
     print("wordllama, %d texts: largest difference %.2g" % (len(texts), worst))
     assert worst == 0, worst
 

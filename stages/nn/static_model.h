@@ -9,6 +9,9 @@
 #include "runtime/memory/arena.h"
 #include "stages/nn/weight.h"
 
+// Of a text, that model2vec counts unless told otherwise.
+enum { FT_STATIC_TOKENS = 512 };
+
 // out[size] += weight * row.
 typedef void ft_static_add(const char *row, size_t size, float weight, float *out);
 
