@@ -44,6 +44,7 @@ FILES = {
     "compiled": ["stages/text/%s.c" % name for name in ["bpe_image", "definition_image", "token_image", "unigram_image",
                                                         "vocabulary_image"]],
     "weights": ["stages/nn/%s.c" % name for name in ["safetensors", "weight", "weights"]],
+    "chain": ["stages/nn/embed_chain_read.c"],
     "config": ["stages/nn/%s.c" % name for name in ["encoder_config", "encoder_gguf", "encoder_json"]],
     "pattern": ["stages/text/pattern.c", "stages/text/pattern_onig.c"],
 }

@@ -434,6 +434,36 @@ def config_seeds():
     return seeds
 
 
+def chain_seeds():
+    """For an encoder of four numbers a row."""
+    def modules(*names):
+        return compact([{"type": "sentence_transformers.models." + name.split("_")[-1], "path": name if "_" in name else ""}
+                        for name in names])
+    flags = ["cls_token", "max_tokens", "mean_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken"]
+    modes = ["mean", "cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
+    mean = {"word_embedding_dimension": 4, "pooling_mode_mean_tokens": True}
+    norm = [compact({"dimension": 3}), safetensors([("norm.weight", "F32", [3], bytes(12)), ("norm.bias", "F32", [3], bytes(12))])]
+    seeds = {}
+    for activation in ("Identity", "Tanh", "ReLU", "GELU", "SiLU", "Sigmoid", "Softmax"):
+        dense = {"in_features": 4, "out_features": 3, "bias": True, "activation_function": "torch.nn.modules.linear." + activation}
+        weights = [("linear.weight", "F32", [3, 4], bytes(48)), ("linear.bias", "F16", [3], bytes(6))]
+        seeds["dense-" + activation] = BESIDE.join(
+            [modules("Transformer", "1_Pooling", "2_Dense", "3_LayerNorm", "Normalize"), compact(mean), compact(dense),
+             safetensors(weights)] + norm)
+    dense = {"in_features": 4, "out_features": 3, "bias": False, "use_residual": True, "module_input_name": "sentence_embedding"}
+    seeds["residual"] = BESIDE.join(
+        [modules("1_Pooling", "2_Dense", "Normalize"), compact(mean), compact(dense),
+         safetensors([("linear.weight", "BF16", [3, 4], bytes(24)), ("residual.weight", "F32", [3, 4], bytes(48))])])
+    for flag in flags + ["other_tokens"]:
+        seeds["flag-" + flag] = BESIDE.join([modules("1_Pooling"), compact({"pooling_mode_" + flag: True, "include_prompt": False})])
+    for mode in modes + [modes, "other", 1, ["mean", "mean"]]:
+        seeds["mode-%s" % (mode if isinstance(mode, str) else len(str(mode)))] = BESIDE.join(
+            [modules("1_Pooling"), compact({"embedding_dimension": 4, "pooling_mode": mode})])
+    for name in ("../1_Pooling", "/1_Pooling", "1_WordWeights"):
+        seeds["refused-%d" % len(name)] = modules(name)
+    return seeds
+
+
 # ---- the small ones ----
 
 def charsmap_seeds():
@@ -465,7 +495,7 @@ def pattern_seeds():
 def main():
     makers = {"tokenizer_json": lambda: dict(json_seeds(), **json_faults(), **json_2_seeds()), "sentencepiece": sentencepiece_seeds, "tiktoken": tiktoken_seeds,
               "vocab_txt": vocab_seeds, "vocab_json": vocab_json_seeds, "gguf": gguf_seeds, "charsmap": charsmap_seeds, "base64": base64_seeds,
-              "pattern": pattern_seeds, "weights": weights_seeds, "config": config_seeds}
+              "pattern": pattern_seeds, "weights": weights_seeds, "config": config_seeds, "chain": chain_seeds}
     for reader, make in makers.items():
         folder = os.path.join(sys.argv[1], reader)
         os.makedirs(folder, exist_ok=True)
