@@ -131,6 +131,8 @@ static bool run_spans(ft_stage *self, const infer_spans *spans, float *out, ft_e
     const classify_state *state = infer_state_of(self);
     const size_t stride = ft_row_stride(head->hidden);
 
+    if (!ft_encoder_run_reserve(state->run, spans->spans, spans->count, err))
+        return false;
     for (size_t done = 0, pooled = 0; done < spans->count;) {
         ft_rows rows;
         if (ft_is_cancelled(self))

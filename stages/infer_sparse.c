@@ -218,6 +218,8 @@ static bool run_spans(ft_stage *self, const infer_spans *spans, ft_error *err)
     const infer_model *model = self->shared;
     const sparse_state *state = infer_state_of(self);
 
+    if (!ft_encoder_run_reserve(state->run, spans->spans, spans->count, err))
+        return false;
     for (size_t done = 0; done < spans->count;) {
         const ft_token_span *from = spans->spans + done;
         ft_rows rows;

@@ -342,6 +342,8 @@ static bool run_spans(ft_stage *self, const token_fields *fields, const infer_sp
     const infer_model *model = self->shared;
     tokens_state *state = infer_state_of(self);
 
+    if (!ft_encoder_run_reserve(state->run, spans->spans, spans->count, err))
+        return false;
     for (size_t i = 0; i < LIST_COUNT; i++) {
         ft_builder_finish(&state->lists[i]);
         if (!ft_builder_init(&state->lists[i], p->types[i], self->account, spans->count, 0, err))

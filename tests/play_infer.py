@@ -250,8 +250,29 @@ def sparse_of_many_words(player):
         near(full, list(row["sparse"]) * times, "weights")
 
 
+def long_texts(player, task, folder, fields):
+    """Texts of more tokens than a worker has room for at first, and of more than the model takes."""
+    most = config(folder)["max_position_embeddings"]
+    long = [1 + i * 7 % 140 for i in range(most + 100)]
+    texts = [long[:5], long[:700], long, long[:most - 1] + long[-1:], long[:most]]
+    items = [{"tokens": ids, "special_mask": [0] * len(ids), "offsets": [[i, i + 1] for i in range(len(ids))]}
+             for ids in texts]
+    types = 'tokens: "i32[*]", special_mask: "i32[*]", offsets: "i32[*, 2]"'
+    stages = "  - infer: %s\n    task: %s\n" % (folder, task)
+    lines = play(player, items, types, stages, fields)
+    rows = rows_of(lines)
+    assert len(rows) == len(texts) and rows[1] != rows[4], rows
+    for name in fields.split(", "):
+        if name not in ("starts", "ends"):  # The last token stands elsewhere.
+            assert rows[2][name] == rows[3][name], (name, rows[2][name], rows[3][name])
+    same_bits(player, items, types, stages, fields, lines)
+
+
 def main():
     player = Player()
+    for task, name, fields in (("classify", "modernbert-classify", "output, label"),
+                               ("token_classify", "modernbert-tag", "entities, scores, starts, ends")):
+        player.case("long texts " + name, long_texts, task, os.path.join(MODELS, name), fields)
     for name in ("bert-classify", "bert-multilabel", "distilbert-classify", "roberta-classify", "mpnet-classify",
                  "modernbert-classify", "modernbert-classify-mean"):
         player.case("classify " + name, classify, os.path.join(MODELS, name))
