@@ -241,9 +241,14 @@ static void keep_row(const ft_lm_run *run, const ft_lm_sequence *sequence, size_
 
     for (size_t head = 0; head < heads; head++, key += padded, value += padded) {
         float *part = part_of(run, sequence->pages[position / PAGE], layer, head);
+        float *values_of_page = part + encoder->head_size * PAGE;
+        // Behind a sequence's last token the weights are 0, and the values must be numbers: those
+        // of who had the page before may not be.
+        if (slot == 0)
+            memset(values_of_page, 0, PAGE * padded * sizeof(float));
         for (size_t k = 0; k < encoder->head_size; k++)
             part[k * PAGE + slot] = key[k];
-        memcpy(part + encoder->head_size * PAGE + slot * padded, value, padded * sizeof(float));
+        memcpy(values_of_page + slot * padded, value, padded * sizeof(float));
     }
 }
 

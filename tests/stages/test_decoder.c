@@ -345,6 +345,48 @@ TEST(same_bits_in_any_company)
     drop(&f);
 }
 
+// What a sequence whose numbers are none leaves in the pages does nothing to the next one.
+TEST(pages_of_broken_sequences)
+{
+    static const int32_t broken_ids[] = {5, 5, 5, 5, 5}, ids[] = {1, 2, 3};
+    char paths[3][NAME_BYTES];
+    fixture f;
+
+    put_path(paths[0], "llama", "");
+    put_path(paths[1], "llama", "/reference.jsonl");
+    put_path(paths[2], "llama", "/reference.safetensors");
+    load(&f, paths[0], paths[1], paths[2]);
+    const size_t vocabulary = f.lm->encoder->config.vocabulary;
+    const size_t hidden = f.lm->encoder->config.hidden;
+    ft_encoder encoder = *f.lm->encoder;
+    ft_weight words = *encoder.words;
+    ft_lm lm = {&encoder, f.lm->head};
+    float *rows = ft_arena_zero(f.arena, vocabulary * hidden, sizeof(float));
+    check_true(words.kind == FT_WEIGHT_F32);
+    ft_weight_read(&words, 0, vocabulary * hidden, rows);
+    rows[5 * hidden] = NAN;
+    words.data = (const char *)rows;
+    encoder.words = &words;
+    f.lm = &lm;
+    taken alone = {vocabulary, ft_arena_zero(f.arena, vocabulary, sizeof(float))};
+    taken behind = {vocabulary, ft_arena_zero(f.arena, vocabulary, sizeof(float))};
+    ft_lm_run *run = start(&f, FT_LM_PAGE_TOKENS);  // One page.
+    ft_lm_sequence sequence = begin(run, 5);
+    ft_lm_step(run, &(ft_lm_piece){&sequence, ids, 3, true}, 1, take, &alone);
+    check_true(isfinite(alone.logits[0]));
+    ft_lm_end(run, &sequence);
+    sequence = begin(run, 5);
+    ft_lm_step(run, &(ft_lm_piece){&sequence, broken_ids, 5, true}, 1, take, &behind);
+    check_true(isnan(behind.logits[0]));
+    ft_lm_end(run, &sequence);
+    sequence = begin(run, 5);
+    ft_lm_step(run, &(ft_lm_piece){&sequence, ids, 3, true}, 1, take, &behind);
+    check_true(memcmp(alone.logits, behind.logits, vocabulary * sizeof(float)) == 0);
+    ft_lm_end(run, &sequence);
+    ft_lm_run_destroy(run);
+    drop(&f);
+}
+
 TEST(cache_is_bounded)
 {
     char paths[3][NAME_BYTES];
