@@ -132,7 +132,7 @@ static void put_group(const ft_linear *linear, size_t output, size_t group,
     float most = 0;
     int sum = 0;
 
-    for (size_t i = 0; i < FT_BYTE_GROUP; i++)
+    for (size_t i = 0; i < FT_BYTE_GROUP && !isnan(most); i++)
         most = fabsf(values[i]) <= most ? most : fabsf(values[i]);
     const bool is_usable = most > 1e-34F && most < 1e34F;
     const float inverse = is_usable ? 127 / most : 0;

@@ -282,6 +282,44 @@ TEST(narrow_kernels_layers)
         }
 }
 
+// A weight that is no number shows in its output, and in no other, wherever it stands in its group.
+TEST(narrow_kernels_broken_weights)
+{
+    enum { INPUTS = 140 };
+    static const float broken[] = {NAN, INFINITY};
+    static float weights[2 * INPUTS], x[INPUTS], y[64];
+    static const uint64_t shape[2] = {2, INPUTS};
+    const ft_weight weight = {.kind = FT_WEIGHT_F32,
+                              .rank = 2,
+                              .shape = shape,
+                              .elements = FT_COUNT_OF(weights),
+                              .data = (const char *)weights};
+    ft_error err = FT_ERROR_INIT;
+
+    fill(x, INPUTS, 2, 9);
+    for (size_t i = 0; i < INPUTS; i++)
+        for (size_t k = 0; k < FT_COUNT_OF(broken); k++) {
+            ft_arena *arena = ft_arena_create();
+            ft_linear linear;
+            size_t total = 0;
+            fill(weights, FT_COUNT_OF(weights), 0.5, 8);
+            weights[i] = broken[k];
+            check_ok(ft_linear_init(&linear, 2, INPUTS, FT_PRECISION_INT8, false, &total, &err),
+                     &err);
+            char *block = ft_linear_block(arena, total);
+            check_true(block != NULL);
+            ft_linear_place(&linear, &block);
+            ft_linear_put(&linear, &weight, 0, (ft_groups){0}, (ft_groups){0});
+            char *scratch = ft_arena_aligned(arena, ft_linear_scratch(&linear, 1) + 1, 64);
+            ft_linear_run(
+                &linear, ft_kernels_get(),
+                &(ft_linear_use){
+                    .x = x, .x_row = INPUTS, .y = y, .y_row = 64, .rows = 1, .scratch = scratch});
+            check_true(isnan(y[0]) && isfinite(y[1]));
+            ft_arena_destroy(arena);
+        }
+}
+
 int main(int argc, char **argv)
 {
     return check_main(argc, argv);
