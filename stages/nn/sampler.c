@@ -205,7 +205,8 @@ size_t ft_sampler_filter(ft_sampler *sampler, const ft_sampling *sampling, const
     *out = candidates;
     if (greatest < 0)
         return 0;
-    if (sampling->temperature <= 0) {
+    // Where the temperature is so low that the quotient is infinite, nothing else is ever drawn.
+    if (sampling->temperature <= 0 || !isfinite(logits[greatest] / sampling->temperature)) {
         candidates[0] = (ft_candidate){greatest, logits[greatest], 1};
         return 1;
     }

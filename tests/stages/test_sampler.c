@@ -158,6 +158,19 @@ TEST(no_token_of_what_is_no_number)
     ft_sampler_destroy(sampler);
 }
 
+// Logits over a temperature may be infinite, and are then not drawn from but compared.
+TEST(lowest_temperatures)
+{
+    static const float logits[][3] = {{-1, 3, 2}, {-1, 0, -2}, {-5, -3, -4}};
+    ft_sampler *sampler = create(3);
+
+    for (size_t i = 0; i < FT_COUNT_OF(logits); i++) {
+        const ft_sampling sampling = {.temperature = 1e-39F, .top_p = 1};
+        check_int_eq(ft_sampler_pick(sampler, &sampling, logits[i], 0.999), 1);
+    }
+    ft_sampler_destroy(sampler);
+}
+
 int main(int argc, char **argv)
 {
     return check_main(argc, argv);
