@@ -10,7 +10,7 @@
 #include "runtime/system/file.h"
 #include "stages/nn/encoder_reading.h"
 
-enum { CONFIG_BYTES_MAX = 1 << 20 };
+enum { CONFIG_BYTES_MAX = 1 << 20, DISTANCES_MOST = 1 << 20 };
 
 // ---- looking at JSON ----
 
@@ -125,6 +125,11 @@ bool ft_encoder_config_settle(const char *path, ft_encoder_config *config, ft_er
         return ft_fail(err, FT_ERROR_DATA, "%s: of %zu positions none is left behind that of %zu",
                        path, config->positions, config->position_offset);
     config->max_tokens = config->positions - config->position_offset;
+    // A number for each distance of each head, which no tensor of the file stands behind.
+    if (config->buckets > 0 && config->heads * config->max_tokens > DISTANCES_MOST)
+        return ft_fail(err, FT_ERROR_LIMIT,
+                       "%s: %zu heads with relative positions of %zu tokens are too many", path,
+                       config->heads, config->max_tokens);
     if (config->score_scale == 0)
         config->score_scale = 1.0F / sqrtf((float)config->head_size);
     return true;

@@ -207,6 +207,9 @@ TEST(hostile_refused_by_name)
     check_refused("roberta", "\"pad_token_id\": 1", "\"pad_token_id\": 65", "66 positions");
     check_refused("mpnet", "\"relative_attention_num_buckets\": 32",
                   "\"relative_attention_num_buckets\": 33", "`relative_attention_num_buckets`");
+    check_refused("mpnet", "\"max_position_embeddings\": 202",
+                  "\"max_position_embeddings\": 1048576",
+                  "4 heads with relative positions of 1048574 tokens");
     check_refused("nomic-bert", "\"prenorm\": false", "\"prenorm\": true", "`prenorm` true");
     check_refused("gte", "\"rope_theta\"",
                   "\"rope_scaling\": {\"type\": \"ntk\", \"factor\": 8},"
