@@ -87,7 +87,7 @@ static const ft_option infer_options[] = {
     FT_OPT_INT(
         infer_config, top_k, .min = 1, .max = INT32_MAX,
         .doc = "For generate: draws from so many of the likeliest tokens; from all unless given."),
-    FT_OPT_FLOAT(infer_config, top_p, .min_float = 0, .max_float = 1,
+    FT_OPT_FLOAT(infer_config, top_p, .min_float = 1e-6, .max_float = 1,
                  .doc =
                      "For generate: draws from the likeliest tokens whose probabilities reach this "
                      "together; from all unless given."),
@@ -131,6 +131,8 @@ bool infer_refuse_options(const infer_config *c, const char *const *allowed, ft_
         {"dtype", c->dtype > INFER_DTYPE_F32},
         {"function_to_apply", c->function_to_apply != INFER_APPLY_AUTO},
         {"aggregation", c->aggregation != INFER_AGGREGATE_NONE},
+        {"ignore_labels",
+         c->ignore_labels.count != 1 || strcmp(c->ignore_labels.items[0], "O") != 0},
         {"threshold", c->threshold != 0},
         {"max_tokens", c->max_tokens != 0},
         {"temperature", c->temperature > 0},

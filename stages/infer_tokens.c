@@ -67,7 +67,7 @@ static bool plan_inputs(ft_stage_plan *plan, tokens_plan *p, ft_error *err)
 
 static bool tokens_plan_of(ft_stage_plan *plan, infer_config *config, ft_error *err)
 {
-    static const char *const allowed[] = {"dtype", "labels", "aggregation", NULL};
+    static const char *const allowed[] = {"dtype", "labels", "aggregation", "ignore_labels", NULL};
     tokens_plan *p = ft_arena_zero(plan->arena, 1, sizeof(*p));
 
     if (!p)

@@ -94,6 +94,7 @@ def room(player):
 
 def refused(player):
     for option, message in (("top_k: 3", b"`top_k` has no effect without `temperature`"),
+                            ("top_p: 0", b"`top_p`"),
                             ("labels: [a]", b"`labels` says nothing of this task"),
                             ("stop: [\"\"]", b"`stop` has an empty text"),
                             ("context: 513", b"`context` is 513, and the model takes 512")):

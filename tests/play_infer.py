@@ -268,8 +268,18 @@ def long_texts(player, task, folder, fields):
     same_bits(player, items, types, stages, fields, lines)
 
 
+def long_sparse(player):
+    """A classifier's layers with the words' table behind them are a masked language model."""
+    for one in ("config.json", "model.safetensors"):
+        with open(os.path.join(MODELS, "modernbert-classify", one), "rb") as source:
+            player.write(os.path.join("m", one),
+                         source.read().replace(b"ModernBertForSequenceClassification", b"ModernBertForMaskedLM"))
+    long_texts(player, "sparse", os.path.join(player.folder, "m"), "indices, values")
+
+
 def main():
     player = Player()
+    player.case("long texts sparse", long_sparse)
     for task, name, fields in (("classify", "modernbert-classify", "output, label"),
                                ("token_classify", "modernbert-tag", "entities, scores, starts, ends")):
         player.case("long texts " + name, long_texts, task, os.path.join(MODELS, name), fields)
@@ -286,6 +296,7 @@ def main():
             ("bert", "classify", "the architecture `BertModel` has no head that is supported"),
             ("bert-classify", "none", "no `task` is given"),
             ("bert-classify", "rerank\n    top: 2", "`top` says nothing of this task"),
+            ("bert-classify", "classify\n    ignore_labels: [negative]", "`ignore_labels` says nothing of this task"),
             ("bert-classify", "classify\n    labels: [a, b]", "`labels` has 2 names, and the network 3 outputs"),
             ("bert-classify", "classify\n    top: 4", "`top` is more than the 3 outputs")):
         player.case("refused " + name + " " + task, other_task, name, task, want)
