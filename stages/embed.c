@@ -3,9 +3,12 @@
 // Takes token ids as `tokenize` makes them for the same model and adds one vector. Texts of
 // different length go through the model together without padding. A vector depends on the item's
 // tokens alone: not on batch, threads or order. What is done with the model's rows (pooling, dense
-// layers, normalisation) is what its files say unless said otherwise. Tokens beyond what the model
-// takes are left out, the last one ([SEP]) aside. An item without tokens fails: even the empty text
-// has [CLS] and [SEP].
+// layers, normalisation) is what its files say unless said otherwise. An item without tokens fails:
+// even the empty text has [CLS] and [SEP].
+//
+// Of a text with more tokens than the model takes the first ones count and the last ([SEP]); or,
+// with `long: window`, all of them: the text is cut into windows of the model's size and its vector
+// is the mean of theirs, by their tokens, before the model's last normalisation.
 //
 // `dim` keeps the first numbers of a vector, for models that were trained for it (Matryoshka);
 // `output` makes the numbers smaller, as sentence-transformers' quantize_embeddings does.
@@ -24,17 +27,20 @@
 #include "stages/nn/embed_chain.h"
 #include "stages/nn/quantize.h"
 #include "stages/nn/static_model.h"
+#include "stages/nn/windows.h"
 #include "stages/text/stage_text.h"
 
 enum { POOLING_AUTO, POOLING_NONE = FT_POOLING_COUNT };  // Between them ft_pooling's, in its order.
 enum { DTYPE_AUTO, DTYPE_F32, DTYPE_BF16 };
 enum { NORMALIZE_AUTO, NORMALIZE_TRUE, NORMALIZE_FALSE };
+enum { LONG_TRUNCATE, LONG_WINDOW };
 enum { COUNTER_TOKENS, COUNTER_TRUNCATED };
 enum { DIM_MOST = 1 << 20 };
 
 static const char *const pooling_choices[] = {
     "auto", "mean", "cls", "max", "mean_sqrt_len", "weightedmean", "lasttoken", "none", NULL};
 static const char *const normalize_choices[] = {"auto", "true", "false", NULL};
+static const char *const long_choices[] = {"truncate", "window", NULL};
 // In the order of ft_vector_format.
 static const char *const output_choices[] = {"f32",    "f16",     "int8", "uint8",
                                              "binary", "ubinary", NULL};
@@ -42,7 +48,7 @@ static const char *const embed_counters[] = {"tokens", "truncated", NULL};
 
 typedef struct embed_config {
     const char *model, *prompt;
-    int dtype, pooling, normalize, output;
+    int dtype, pooling, normalize, output, long_texts;
     int64_t dim;
     ft_strings ranges;
     // Found by `plan`:
@@ -52,6 +58,7 @@ typedef struct embed_config {
     ft_encoder_config encoder;  // or these two.
     ft_chain chain;
     size_t vocabulary;
+    size_t window;   // Tokens: what the encoder takes, or less where `tokenize` cuts before.
     size_t size;     // Numbers of a vector before `output`.
     ft_type type;    // Of one vector.
     ft_range range;  // Of numbers, for int8 and uint8.
@@ -62,13 +69,22 @@ typedef struct embed_model {
     const ft_encoder *encoder;  // NULL: the model is static.
     ft_chain chain;
     ft_static_model table;
-    size_t prompt_tokens;  // That pooling leaves out.
+    size_t prompt_tokens;   // That pooling leaves out.
+    ft_window_frame frame;  // With `long: window`,
+    ft_chain window_chain;  // as is this: without the last normalisation.
 } embed_model;
 
 typedef struct embed_state {
     ft_encoder_run *run;
     ft_buffer *scratch;  // The chain's, and a vector.
+    ft_buffer *sum;      // Of the windows' vectors: doubles.
 } embed_state;
+
+// How far a text's windows have been added up.
+typedef struct embed_sum {
+    size_t text, windows;
+    double weight;
+} embed_sum;
 
 static const char *const dtype_choices[] = {"auto", "f32", "bf16", "int8", NULL};
 
@@ -98,6 +114,16 @@ static const ft_option embed_options[] = {
     FT_OPT_STRINGS(embed_config, ranges,
                    .doc = "The lowest and the highest number for int8 and uint8, the same for all "
                           "dimensions; else -1 and 1."),
+    // Not by its macro: `long` is no name for a member.
+    {.type = FT_OPTION_CHOICE,
+     .name = "long",
+     .offset = FT_OFFSET(embed_config, long_texts, int),
+     .choices = long_choices,
+     .fallback = "truncate",
+     .doc = "What becomes of a text with more tokens than the model takes. truncate: what is "
+            "beyond is left out. window: the mean of the vectors of windows of the model's size, "
+            "each with the special tokens around it and counting as much as it has tokens. Set "
+            "`truncation: none` at `tokenize`, which else cuts such texts itself."},
     FT_OPT_STRING(embed_config, prompt,
                   .doc = "The `prompt` that `tokenize` puts before each text, for models whose "
                          "pooling leaves it out (include_prompt: false)."),
@@ -129,6 +155,28 @@ static bool embed_plan_chain(embed_config *c, ft_error *err)
         ft_hint(err, "Leave it out; `tokenize` has a `prompt` that stands before each text.");
         return ft_error_at(err, "prompt", 0, 0);
     }
+    return true;
+}
+
+// Windows have the special tokens of the model's own tokenizer around them.
+static bool embed_plan_long(ft_stage_plan *plan, embed_config *c, ft_error *err)
+{
+    ft_tokenizer_info info;
+
+    if (c->long_texts != LONG_WINDOW)
+        return true;
+    if (c->is_static || c->pooling == POOLING_NONE) {
+        ft_fail(err, FT_ERROR_USAGE, "`long: window` makes one vector of a text's windows, and %s",
+                c->is_static ? "a static model takes texts of any length"
+                             : "`pooling: none` makes none of its tokens");
+        ft_hint(err, "Leave `long` out.");
+        return ft_error_at(err, "long", 0, 0);
+    }
+    if (!ft_tokenizer_describe(c->model, plan->arena, &info, err))
+        return ft_error_at(err, "long", 0, 0);
+    c->window = c->encoder.max_tokens;
+    if (info.max_length > 0 && info.max_length < c->window)
+        c->window = info.max_length;
     return true;
 }
 
@@ -213,7 +261,8 @@ static bool embed_plan(ft_stage_plan *plan, void *config, ft_error *err)
     const char *from = plan->from ? plan->from : "tokens";
     const char *to = plan->to ? plan->to : "embedding";
 
-    if (!embed_plan_model(plan, c, err) || !embed_plan_output(c, err) ||
+    if (!embed_plan_model(plan, c, err) || !embed_plan_long(plan, c, err) ||
+        !embed_plan_output(c, err) ||
         !ft_plan_read(plan, plan->from ? "from" : NULL, from, FT_TYPE_IDS, &c->input, err))
         return false;
     if (plan->input->fields[c->input].type.kind == FT_KIND_ANY) {
@@ -251,27 +300,66 @@ static bool embed_count(const ft_tokenizer *tokenizer, bool add_special, ft_slic
     return ok;
 }
 
-// How many tokens a prompt is, with what the tokenizer puts before it and without what it puts
-// behind.
-static bool embed_find_prompt(ft_stage_load *load, const embed_config *c, size_t *out,
-                              ft_error *err)
+// The special ids that the tokenizer puts before and behind a text.
+static bool embed_find_special(const ft_tokenizer *tokenizer, ft_arena *arena,
+                               ft_window_frame *frame, ft_error *err)
 {
-    void *tokenizer;
+    const ft_slice text = ft_slice_of("a");
     ft_ids plain = {0}, whole = {0};
+    size_t head = 0;
 
-    if (!ft_stage_load_tokenizer(load, c->model, &tokenizer, err))
-        return false;
-    bool ok = embed_count(tokenizer, false, ft_slice_of(c->prompt), &plain, err) &&
-              embed_count(tokenizer, true, ft_slice_of(c->prompt), &whole, err);
-    if (ok) {
-        const int32_t *a = ft_ids_data(&plain), *b = ft_ids_data(&whole);
-        const bool has_end = whole.count > plain.count &&
-                             (plain.count == 0 || a[plain.count - 1] != b[whole.count - 1]);
-        *out = whole.count - has_end;
+    bool ok = embed_count(tokenizer, false, text, &plain, err) &&
+              embed_count(tokenizer, true, text, &whole, err);
+    if (ok && whole.count > plain.count) {
+        const size_t around = whole.count - plain.count;
+        if (plain.count == 0)
+            head = around / 2;  // Nothing tells them apart.
+        while (plain.count > 0 && head < around &&
+               memcmp(ft_ids_data(&whole) + head, ft_ids_data(&plain),
+                      plain.count * sizeof(int32_t)) != 0)
+            head++;
+        int32_t *ids = ft_arena_alloc(arena, around * sizeof(*ids));
+        ok = ids ? true : ft_fail_nomem(err, around * sizeof(*ids));
+        if (ok) {
+            memcpy(ids, ft_ids_data(&whole), head * sizeof(*ids));
+            memcpy(ids + head, ft_ids_data(&whole) + head + plain.count,
+                   (around - head) * sizeof(*ids));
+            frame->head = ids;
+            frame->tail = ids + head;
+            frame->head_count = head;
+            frame->tail_count = around - head;
+        }
     }
     ft_ids_finish(&plain);
     ft_ids_finish(&whole);
     return ok;
+}
+
+// What the model's tokenizer is asked for: its special ids, and how many tokens the prompt is with
+// those before it.
+static bool embed_ask_tokenizer(ft_stage_load *load, const embed_config *c, embed_model *model,
+                                ft_error *err)
+{
+    ft_window_frame *frame = &model->frame;
+    ft_ids prompt = {0};
+    void *tokenizer;
+
+    if (!c->prompt && c->long_texts != LONG_WINDOW)
+        return true;
+    if (!ft_stage_load_tokenizer(load, c->model, &tokenizer, err) ||
+        !embed_find_special(tokenizer, load->arena, frame, err))
+        return false;
+    if (c->prompt) {
+        const bool ok = embed_count(tokenizer, false, ft_slice_of(c->prompt), &prompt, err);
+        model->prompt_tokens = frame->head_count + prompt.count;
+        ft_ids_finish(&prompt);
+        if (!ok)
+            return false;
+    }
+    frame->size = c->window;
+    frame->prompt = model->prompt_tokens;
+    return c->long_texts != LONG_WINDOW || ft_window_frame_check(frame, err) ||
+           ft_error_at(err, "long", 0, 0);
 }
 
 static bool embed_load(ft_stage_load *load, const void *config, void **out_shared, ft_error *err)
@@ -292,8 +380,11 @@ static bool embed_load(ft_stage_load *load, const void *config, void **out_share
     if (!ft_load_share(load, key, embed_load_encoder, c, &encoder, err))
         return false;
     model->encoder = encoder;
-    return ft_chain_load(&model->chain, load->arena, err) &&
-           (!c->prompt || embed_find_prompt(load, c, &model->prompt_tokens, err));
+    if (!ft_chain_load(&model->chain, load->arena, err))
+        return false;
+    model->window_chain = model->chain;
+    ft_chain_drop_normalize(&model->window_chain);
+    return embed_ask_tokenizer(load, c, model, err);
 }
 
 static bool embed_open(ft_stage *self, ft_error *err)
@@ -308,6 +399,11 @@ static bool embed_open(ft_stage *self, ft_error *err)
         if (!state->run)
             return false;
     }
+    if (config->long_texts == LONG_WINDOW) {
+        state->sum = ft_buffer_zero(self->account, model->chain.size * sizeof(double), err);
+        if (!state->sum)
+            return false;
+    }
     state->scratch = ft_buffer_zero(self->account, floats * sizeof(float), err);
     return state->scratch != NULL;
 }
@@ -318,6 +414,7 @@ static void embed_close(ft_stage *self)
 
     ft_encoder_run_destroy(state->run);
     ft_buffer_unref(state->scratch);
+    ft_buffer_unref(state->sum);
 }
 
 // ---- run ----
@@ -372,7 +469,8 @@ static bool embed_collect(ft_stage *self, const ft_batch *in, ft_token_span *spa
         }
         ft_count(self, COUNTER_TOKENS, span.count);
         ft_count(self, COUNTER_TRUNCATED,
-                 !config->is_static && span.count > config->encoder.max_tokens);
+                 !config->is_static && config->long_texts == LONG_TRUNCATE &&
+                     span.count > config->encoder.max_tokens);
         spans[count] = span;
         kept[count++] = (uint32_t)item;
     }
@@ -408,6 +506,33 @@ static void embed_text(ft_stage *self, const ft_token_span *span, ft_rows rows, 
     embed_put(config, vector, out);
 }
 
+// Adds the vector of one window of a text that has `of_text` of them; writes theirs with the last.
+static void embed_window(ft_stage *self, const ft_token_span *span, ft_rows rows, size_t of_text,
+                         embed_sum *sum, char **out)
+{
+    const embed_model *model = self->shared;
+    const embed_state *state = self->state;
+    const size_t size = model->chain.size, count = ft_encoder_rows(model->encoder, span);
+    const double weight = (double)(count - model->prompt_tokens);
+    float *scratch = state->scratch->data, *vector = scratch + ft_chain_scratch(&model->chain);
+    double *total = state->sum->data;
+
+    if (sum->windows == 0)
+        memset(total, 0, size * sizeof(*total));
+    ft_chain_run(&model->window_chain, rows, model->prompt_tokens, count, scratch, vector);
+    for (size_t k = 0; k < size; k++)
+        total[k] += weight * (double)vector[k];
+    sum->weight += weight;
+    if (++sum->windows < of_text)
+        return;
+    for (size_t k = 0; k < size; k++)
+        vector[k] = (float)(total[k] / sum->weight);
+    if (model->window_chain.count < model->chain.count)
+        ft_pool_normalize(vector, size);
+    embed_put(self->config, vector, out);
+    *sum = (embed_sum){.text = sum->text + 1};
+}
+
 static void embed_run_static(ft_stage *self, const ft_token_span *spans, size_t count, char *out)
 {
     const embed_model *model = self->shared;
@@ -419,17 +544,14 @@ static void embed_run_static(ft_stage *self, const ft_token_span *spans, size_t 
     }
 }
 
-static bool embed_run(ft_stage *self, const ft_token_span *spans, size_t count, ft_tensor *vectors,
-                      ft_error *err)
+// `of_text`: how many of the spans are windows of each text; NULL: each is a text.
+static bool embed_run_spans(ft_stage *self, const ft_token_span *spans, const size_t *of_text,
+                            size_t count, char *out, ft_error *err)
 {
     const embed_model *model = self->shared;
     const embed_state *state = self->state;
-    char *out = vectors->data;
+    embed_sum sum = {0};
 
-    if (!model->encoder) {
-        embed_run_static(self, spans, count, out);
-        return true;
-    }
     if (!ft_encoder_run_reserve(state->run, spans, count, err))
         return false;
     for (size_t done = 0; done < count;) {
@@ -437,13 +559,39 @@ static bool embed_run(ft_stage *self, const ft_token_span *spans, size_t count, 
         if (ft_is_cancelled(self))
             return ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
         const size_t taken = ft_encoder_run_some(state->run, spans + done, count - done, &rows);
-        for (size_t i = 0; i < taken; i++) {
-            embed_text(self, &spans[done + i], rows, &out);
-            rows.at += ft_encoder_rows(model->encoder, &spans[done + i]) * rows.stride;
+        for (size_t i = done; i < done + taken; i++) {
+            if (of_text && of_text[sum.text] > 1) {
+                embed_window(self, &spans[i], rows, of_text[sum.text], &sum, &out);
+            } else {
+                embed_text(self, &spans[i], rows, &out);
+                sum.text++;
+            }
+            rows.at += ft_encoder_rows(model->encoder, &spans[i]) * rows.stride;
         }
         done += taken;
     }
     return true;
+}
+
+static bool embed_run(ft_stage *self, const ft_token_span *spans, size_t count, ft_tensor *vectors,
+                      ft_error *err)
+{
+    const embed_config *config = self->config;
+    const embed_model *model = self->shared;
+    ft_windows windows;
+
+    if (!model->encoder) {
+        embed_run_static(self, spans, count, vectors->data);
+        return true;
+    }
+    if (config->long_texts != LONG_WINDOW)
+        return embed_run_spans(self, spans, NULL, count, vectors->data, err);
+    if (!ft_windows_cut(&model->frame, spans, count, self->account, &windows, err))
+        return false;
+    bool ok =
+        embed_run_spans(self, windows.spans, windows.of_text, windows.count, vectors->data, err);
+    ft_windows_finish(&windows);
+    return ok;
 }
 
 // Where the vectors of each item begin, where there is one for each token; `*out_vectors` are all.

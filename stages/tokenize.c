@@ -88,7 +88,8 @@ static const ft_option tokenize_options[] = {
     FT_OPT_INT(tokenize_config, max_length, .min = 1, .max = LENGTH_MAX,
                .doc = "Most tokens of one text, special ones included; else what the model takes."),
     FT_OPT_CHOICE(tokenize_config, truncation, truncation_choices, .fallback = "right",
-                  .doc = "Where a text that is too long is cut; with error such an item fails."),
+                  .doc = "Where a text that is too long is cut; with error such an item fails. "
+                         "none: not at all, as `embed` with `long: window` wants it."),
     FT_OPT_CHOICE(tokenize_config, special_tokens, special_choices, .fallback = "parse",
                   .doc = "What special tokens that are written in a text are: the tokens, text "
                          "like any other, or a "

@@ -139,11 +139,114 @@ def each_token(player):
         assert difference([[sum(column) / len(vectors) for column in zip(*vectors)]], [want]) <= 1e-5
 
 
+def of_tokens(player, model, lists, *extra, **options):
+    """The vectors of lists of ids."""
+    player.write("in.jsonl", "".join(json.dumps({"tokens": ids}) + "\n" for ids in lists))
+    player.write("p.yaml", json.dumps({"stages": [
+        {"read": "in.jsonl", "fields": {"tokens": "i32[*]"}}, {"embed": model, **options},
+        {"write": "out.npy", "mode": "replace", "fields": ["embedding"]}]}))
+    result = player.run("run", "p.yaml", *extra)
+    assert result.status == 0, str(result)
+    return vectors_of(os.path.join(player.folder, "out.npy")), result
+
+
+def tokens_of(player, model, texts, **options):
+    player.write("in.jsonl", "".join(json.dumps({"text": text}) + "\n" for text in texts))
+    player.write("p.yaml", json.dumps({"stages": [
+        {"read": "in.jsonl"}, {"tokenize": model, "truncation": "none", **options},
+        {"write": "out.jsonl", "mode": "replace", "fields": ["tokens"]}]}))
+    result = player.run("run", "p.yaml")
+    assert result.status == 0, str(result)
+    return [json.loads(line)["tokens"] for line in player.read("out.jsonl").splitlines()]
+
+
+def cut(ids, size, before, after):
+    """Windows of a list of ids, with its first and last ones around each."""
+    if len(ids) <= size:
+        return [ids]
+    head, body, tail = ids[:before], ids[before:len(ids) - after], ids[len(ids) - after:]
+    room = size - before - after
+    return [head + body[i:i + room] + tail for i in range(0, len(body), room)]
+
+
+def mean_of_windows(player, model, lists, size, around, skipped=0, **options):
+    windows = [cut(ids, size, *around) for ids in lists]
+    vectors = of_tokens(player, model, [window for text in windows for window in text], normalize="false", **options)[0]
+    vectors = iter(vectors)
+    means = []
+    for text in windows:
+        weights = [len(window) - skipped for window in text]
+        rows = [next(vectors) for _ in text]
+        means.append([sum(w * x for w, x in zip(weights, column)) / sum(weights) for column in zip(*rows)])
+    return means
+
+
+def unit(vectors):
+    return [[x / length(vector) for x in vector] for vector in vectors]
+
+
+def windows(player):
+    """long: window is the mean of what the windows alone give, by their tokens, whatever travels beside a text."""
+    folder, lines, _, _ = reference("chain-dense")  # Takes 40 tokens.
+    texts = [" ".join(line["text"] for line in lines[first:first + count]) or "salt"
+             for first, count in ((0, 1), (0, 3), (3, 14), (11, 1), (5, 9), (0, 24))]
+    lists = tokens_of(player, folder, texts)
+    assert max(map(len, lists)) > 400 and min(map(len, lists)) < 8
+    lists += [lists[-1][:1] + lists[-1][1:n] + lists[-1][-1:] for n in (38, 39, 40, 41, 76, 77, 78)]
+    want = mean_of_windows(player, folder, lists, 40, (1, 1))
+    for normalize, wanted in ("false", want), ("true", unit(want)), ("auto", unit(want)):
+        got = of_tokens(player, folder, lists, long="window", normalize=normalize)[0]
+        assert difference(got, wanted) <= MOST, (normalize, difference(got, wanted))
+    assert difference(of_tokens(player, folder, lists, long="window", dim=8)[0], [v[:8] for v in got]) == 0
+    cut_off = of_tokens(player, folder, lists)[0]
+    for choice, count in ("window", 0), ("truncate", sum(len(ids) > 40 for ids in lists)):
+        events = of_tokens(player, folder, lists, "--json", long=choice)[1].err.splitlines()
+        counters = {stage["name"]: stage["counters"] for stage in json.loads(events[-1])["stages"]}
+        assert counters["embed"] == {"tokens": sum(map(len, lists)), "truncated": count}, counters
+    for ids, a, b in zip(lists, cut_off, got):
+        assert (a == b) == (len(ids) <= 40)
+    for threads in "1", "2":
+        backwards = of_tokens(player, folder, lists[::-1], "--threads", threads, long="window")[0]
+        assert backwards[::-1] == got
+    assert [of_tokens(player, folder, [ids], long="window")[0][0] for ids in lists] == got
+    # Through tokenize, and without special tokens: windows then have none.
+    player.write("in.jsonl", "".join(json.dumps({"text": text}) + "\n" for text in texts))
+    player.write("p.yaml", json.dumps({"stages": [
+        {"read": "in.jsonl"}, {"tokenize": folder, "truncation": "none"}, {"embed": folder, "long": "window"},
+        {"write": "out.npy", "mode": "replace", "fields": ["embedding"]}]}))
+    result = player.run("run", "p.yaml")
+    assert result.status == 0, str(result)
+    assert vectors_of(os.path.join(player.folder, "out.npy")) == got[:len(texts)]
+    bare = [ids[1:-1] for ids in lists[1:]]
+    got = of_tokens(player, folder, bare, long="window")[0]
+    assert difference(got, unit(mean_of_windows(player, folder, bare, 40, (0, 0)))) <= MOST
+
+
+def windows_with_prompt(player):
+    """A prompt that pooling leaves out stands in each window."""
+    folder, lines, _, prompts = reference("chain-all")
+    size = 40  # tokenizer_config.json says it; the encoder has 64 positions.
+    prompt = prompts["query"]
+    lists = tokens_of(player, folder, [line["text"] for line in lines[:14]] + [lines[13]["text"] * 2], prompt=prompt)
+    skipped = len(tokens_of(player, folder, [prompt], add_special=False)[0]) + 1
+    assert max(map(len, lists)) > 2 * size and skipped > 2
+    want = mean_of_windows(player, folder, lists, size, (skipped, 1), skipped, prompt=prompt)
+    got = of_tokens(player, folder, lists, long="window", normalize="false", prompt=prompt)[0]
+    assert difference(got, want) <= MOST, difference(got, want)
+    player.write("p.yaml", json.dumps({"stages": [
+        {"read": "in.jsonl", "fields": {"tokens": "i32[*]"}},
+        {"embed": folder, "long": "window", "prompt": "salt " * 20}, {"drop": None}]}))
+    result = player.run("run", "p.yaml")
+    assert result.status != 0 and b"windows of 40 tokens" in result.err, str(result)
+
+
 def refused(player):
     folder = reference("chain-dense")[0]
     for options, message in (({"dim": 25}, b"more than the model's 24"), ({"pooling": "none", "dim": 37}, b"36"),
                              ({"ranges": [0, 1]}, b"`ranges` says nothing"), ({"prompt": "a"}, b"`prompt` says nothing"), ({"dtype": "f16"}, b"`dtype`"),
-                             ({"output": "int8", "ranges": [1, 0]}, b"the lower one first")):
+                             ({"output": "int8", "ranges": [1, 0]}, b"the lower one first"),
+                             ({"long": "window", "pooling": "none"}, b"`pooling: none` makes none"),
+                             ({"long": "late"}, b"truncate")):
         player.write("p.yaml", json.dumps({"stages": [{"read": "in.jsonl", "fields": {"tokens": "i32[*]"}},
                                                       {"embed": folder, **options}, {"drop": None}]}))
         player.write("in.jsonl", "")
@@ -212,6 +315,8 @@ def main():
     player.case("smaller_numbers", smaller_numbers)
     player.case("shorter", shorter)
     player.case("each_token", each_token)
+    player.case("windows", windows)
+    player.case("windows_with_prompt", windows_with_prompt)
     player.case("refused", refused)
     player.case("static", static, "static")
     player.case("static_mapped", static, "static-mapped")
