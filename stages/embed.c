@@ -28,6 +28,7 @@
 #include "stages/nn/quantize.h"
 #include "stages/nn/static_model.h"
 #include "stages/nn/windows.h"
+#include "stages/text/prompts.h"
 #include "stages/text/stage_text.h"
 
 enum { POOLING_AUTO, POOLING_NONE = FT_POOLING_COUNT };  // Between them ft_pooling's, in its order.
@@ -47,7 +48,7 @@ static const char *const output_choices[] = {"f32",    "f16",     "int8", "uint8
 static const char *const embed_counters[] = {"tokens", "truncated", NULL};
 
 typedef struct embed_config {
-    const char *model, *prompt;
+    const char *model, *prompt, *prompt_name;
     int dtype, pooling, normalize, output, long_texts;
     int64_t dim;
     ft_strings ranges;
@@ -127,6 +128,9 @@ static const ft_option embed_options[] = {
     FT_OPT_STRING(embed_config, prompt,
                   .doc = "The `prompt` that `tokenize` puts before each text, for models whose "
                          "pooling leaves it out (include_prompt: false)."),
+    FT_OPT_STRING(embed_config, prompt_name,
+                  .doc = "The same by its name, as `tokenize` has it; with neither, the model's "
+                         "`default_prompt_name` counts here too."),
     FT_OPT_END,
 };
 
@@ -150,11 +154,25 @@ static bool embed_plan_chain(embed_config *c, ft_error *err)
         ft_hint(err, "Say it: `pooling: mean` is the usual way, `pooling: cls` the other.");
         return ft_error_at(err, "model", 0, 0);
     }
-    if (c->prompt && (!chain->skips_prompt || c->pooling == POOLING_NONE)) {
-        ft_fail(err, FT_ERROR_USAGE, "`prompt` says nothing here: the prompt is pooled too");
-        ft_hint(err, "Leave it out; `tokenize` has a `prompt` that stands before each text.");
-        return ft_error_at(err, "prompt", 0, 0);
+    return true;
+}
+
+// The prompt is asked for only where pooling leaves it out.
+static bool embed_plan_prompt(ft_stage_plan *plan, embed_config *c, ft_error *err)
+{
+    const char *option = c->prompt ? "prompt" : "prompt_name";
+
+    if (!c->chain.skips_prompt || c->pooling == POOLING_NONE) {
+        if (!c->prompt && !c->prompt_name)
+            return true;
+        ft_fail(err, FT_ERROR_USAGE, "`%s` says nothing here: the prompt is pooled too", option);
+        ft_hint(err, "Leave it out; `tokenize` has a `%s` that stands before each text.", option);
+        return ft_error_at(err, option, 0, 0);
     }
+    if (!ft_prompt_find(c->model, c->prompt, c->prompt_name, plan->arena, &c->prompt, err))
+        return false;
+    if (c->prompt && !c->prompt[0])
+        c->prompt = NULL;
     return true;
 }
 
@@ -261,8 +279,8 @@ static bool embed_plan(ft_stage_plan *plan, void *config, ft_error *err)
     const char *from = plan->from ? plan->from : "tokens";
     const char *to = plan->to ? plan->to : "embedding";
 
-    if (!embed_plan_model(plan, c, err) || !embed_plan_long(plan, c, err) ||
-        !embed_plan_output(c, err) ||
+    if (!embed_plan_model(plan, c, err) || !embed_plan_prompt(plan, c, err) ||
+        !embed_plan_long(plan, c, err) || !embed_plan_output(c, err) ||
         !ft_plan_read(plan, plan->from ? "from" : NULL, from, FT_TYPE_IDS, &c->input, err))
         return false;
     if (plan->input->fields[c->input].type.kind == FT_KIND_ANY) {

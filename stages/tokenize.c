@@ -11,6 +11,7 @@
 
 #include "runtime/memory/alloc.h"
 #include "stages/nn/static_model.h"
+#include "stages/text/prompts.h"
 #include "stages/text/split_words.h"
 #include "stages/text/stage_text.h"
 #include "stages/text/text_encoder.h"
@@ -38,7 +39,7 @@ static const unsigned output_columns[OUTPUT_COUNT] = {
 };
 
 typedef struct tokenize_config {
-    const char *model, *pair, *prompt;
+    const char *model, *pair, *prompt, *prompt_name;
     ft_strings outputs;
     int offset_unit;
     int64_t max_length;
@@ -77,6 +78,12 @@ static const ft_option tokenize_options[] = {
                  .doc = "The field with the second text of each item, for models that take two."),
     FT_OPT_STRING(tokenize_config, prompt,
                   .doc = "A text that is put before each text, such as `query: `."),
+    FT_OPT_STRING(tokenize_config, prompt_name,
+                  .doc =
+                      "The same by its name, where the model's folder has a "
+                      "config_sentence_transformers.json with `prompts`. With neither, the "
+                      "`default_prompt_name` of that file counts if there is one; `prompt: \"\"` "
+                      "puts nothing."),
     FT_OPT_STRINGS(tokenize_config, outputs,
                    .doc = "Fields that are made beside the ids, one element for each id: "
                           "`offsets`, where in the text it stands (start and end; 0, 0 for special "
@@ -118,6 +125,8 @@ static bool check_words_options(const tokenize_config *config, ft_error *err)
         option = "pair";
     else if (config->prompt)
         option = "prompt";
+    else if (config->prompt_name)
+        option = "prompt_name";
     else if (config->outputs.count > 0)
         option = "outputs";
     else if (config->offset_unit != 0)
@@ -151,6 +160,9 @@ static bool plan_model(ft_stage_plan *plan, tokenize_config *config, ft_error *e
 
     if (!ft_tokenizer_describe(config->model, plan->arena, &info, err))
         return ft_error_at(err, "model", 0, 0);
+    if (!ft_prompt_find(config->model, config->prompt, config->prompt_name, plan->arena,
+                        &config->prompt, err))
+        return false;
     config->settings = (ft_token_settings){
         .max_length = config->max_length ? (size_t)config->max_length : info.max_length,
         .truncation = (ft_truncation)config->truncation,

@@ -10,12 +10,14 @@ STS-B: Spearman's correlation of the scores that people gave with cosines of Min
 
 import json
 import os
+import shutil
 import struct
 import sys
 
 from program import ROOT, Player, need_data, need_minilm
 
 MODELS = os.path.join(ROOT, "tests", "models")
+PROMPTS = "config_sentence_transformers.json"
 MOST = 1e-5
 STS_SPEARMAN, STS_MOST = 86.716, 0.05  # In hundredths: 0.0005 of the coefficient.
 STS_INT8_MOST = 0.3
@@ -34,15 +36,15 @@ def vectors_of(path):
     return [numbers[i * columns:(i + 1) * columns] for i in range(rows)]
 
 
-def embed(player, model, texts, prompt=None, pools_prompt=True, **options):
-    """The vectors of texts; `prompt` stands before each."""
+def embed(player, model, texts, prompt=None, pools_prompt=True, option="prompt", **options):
+    """The vectors of texts; `prompt` stands before each, or the one of that name with `option`."""
     player.write("in.jsonl", "".join(json.dumps({"text": text}) + "\n" for text in texts))
     stage = {"embed": model, **options}
     tokens = {"tokenize": model}
-    if prompt:
-        tokens["prompt"] = prompt
+    if prompt is not None:
+        tokens[option] = prompt
         if not pools_prompt:
-            stage["prompt"] = prompt
+            stage[option] = prompt
     stages = [{"read": "in.jsonl"}, tokens, stage,
               {"write": "out.npy", "mode": "replace", "fields": ["embedding"]}]
     player.write("p.yaml", json.dumps({"stages": stages}))
@@ -83,6 +85,58 @@ def chain(player, name, pools_prompt=True):
         worst = difference(got, [want[i] for i in which])
         print("%s, prompt %s: %d texts, largest difference %.2g" % (name, prompt, len(which), worst))
         assert worst <= MOST, worst
+        if prompt:
+            assert got == embed(player, folder, [texts[i]["text"] for i in which], prompt, pools_prompt, "prompt_name")
+
+
+def default_prompt(player, name, pools_prompt=True):
+    """default_prompt_name counts where nothing else is said, as in sentence-transformers."""
+    original, texts, want, _ = reference(name)
+    folder = os.path.join(player.folder, name)
+    shutil.copytree(original, folder)
+    path = os.path.join(folder, PROMPTS)
+    with open(path, encoding="utf-8") as file:
+        config = json.load(file)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({**config, "default_prompt_name": "query"}, file)
+    for prompt, given, option in ("query", None, "prompt"), (None, "", "prompt"), ("document", "document", "prompt_name"):
+        which = [i for i, text in enumerate(texts) if text.get("prompt") == prompt]
+        got = embed(player, folder, [texts[i]["text"] for i in which], given, pools_prompt, option)
+        assert difference(got, [want[i] for i in which]) <= MOST, prompt
+
+
+def prompts_refused(player):
+    original = reference("chain-all")[0]
+    folder = os.path.join(player.folder, "m")
+    shutil.copytree(original, folder)
+
+    def check(stage, *messages):
+        player.write("in.jsonl", "")
+        player.write("p.yaml", json.dumps({"stages": [
+            {"read": "in.jsonl", "fields": {"text": "string", "tokens": "i32[*]"}}, stage, {"drop": None}]}))
+        result = player.run("check", "p.yaml")
+        assert result.status == 3 and all(message in result.err + result.out for message in messages), str(result)
+
+    for stage in "tokenize", "embed":
+        check({stage: folder, "prompt_name": "question"}, b"no prompt `question`", b"there is document, query", b"prompt_name")
+        check({stage: folder, "prompt_name": "query", "prompt": "a"}, b"both say")
+    check({"tokenize": "words", "prompt_name": "query"}, b"`prompt_name` says nothing")
+    check({"embed": reference("chain-dense")[0], "prompt_name": "query"}, b"`prompt_name` says nothing here")
+    for text, message in (("{", b"reading"), ("[]", b"not an object"), ('{"prompts": 1}', b"`prompts` is not an object"),
+                          ('{"prompts": {"a": 1}}', b"the prompt `a` is not a text"),
+                          ('{"prompts": {"a": "b\\u0000"}}', b"the prompt `a` has a NUL"),
+                          ('{"default_prompt_name": 1}', b"`default_prompt_name` is not a text"),
+                          ('{"default_prompt_name": "a"}', b"`default_prompt_name` is `a`"),
+                          ('{"prompts": {"a": ""}, "prompts": {}}', b"prompts"),
+                          ('{"prompts": {"a": "%s"}}' % ("b" * (1 << 20)), b"1048576")):
+        player.write("m/" + PROMPTS, text)
+        for stage in "tokenize", "embed":
+            check({stage: folder}, PROMPTS.encode(), message)
+    for text in "{}", '{"prompts": null}', '{"prompts": {}}':
+        player.write("m/" + PROMPTS, text)
+        check({"tokenize": folder, "prompt_name": "query"}, b"has no prompts")
+    player.write("m/" + PROMPTS, json.dumps({"prompts": {"name %d" % i: None for i in range(100)}}))
+    check({"tokenize": folder, "prompt_name": "query"}, b"there is name 0, name 1,", b" more")
 
 
 def length(vector):
@@ -312,6 +366,9 @@ def main():
     player = Player()
     player.case("chain_dense", chain, "chain-dense")
     player.case("chain_all", chain, "chain-all", False)
+    player.case("default_prompt_dense", default_prompt, "chain-dense")
+    player.case("default_prompt_all", default_prompt, "chain-all", False)
+    player.case("prompts_refused", prompts_refused)
     player.case("smaller_numbers", smaller_numbers)
     player.case("shorter", shorter)
     player.case("each_token", each_token)
