@@ -306,50 +306,19 @@ static bool embed_load_encoder(ft_stage_load *load, const void *host, void **out
     return true;
 }
 
-static bool embed_count(const ft_tokenizer *tokenizer, bool add_special, ft_slice text, ft_ids *ids,
-                        ft_error *err)
+// How many tokens a prompt is, without special ones around.
+static bool embed_count_prompt(const ft_tokenizer *tokenizer, const char *prompt, size_t *out,
+                               ft_error *err)
 {
-    const ft_token_settings settings = {.truncation = FT_TRUNCATE_NONE, .add_special = add_special};
+    const ft_token_settings settings = {.truncation = FT_TRUNCATE_NONE};
     ft_token_coder *coder = ft_token_coder_create(tokenizer, settings, NULL, err);
+    ft_ids ids = {0};
     bool was_cut;
 
-    const bool ok = coder && ft_token_coder_add(coder, text, ids, &was_cut, err);
+    const bool ok = coder && ft_token_coder_add(coder, ft_slice_of(prompt), &ids, &was_cut, err);
+    *out = ids.count;
+    ft_ids_finish(&ids);
     ft_token_coder_destroy(coder);
-    return ok;
-}
-
-// The special ids that the tokenizer puts before and behind a text.
-static bool embed_find_special(const ft_tokenizer *tokenizer, ft_arena *arena,
-                               ft_window_frame *frame, ft_error *err)
-{
-    const ft_slice text = ft_slice_of("a");
-    ft_ids plain = {0}, whole = {0};
-    size_t head = 0;
-
-    bool ok = embed_count(tokenizer, false, text, &plain, err) &&
-              embed_count(tokenizer, true, text, &whole, err);
-    if (ok && whole.count > plain.count) {
-        const size_t around = whole.count - plain.count;
-        if (plain.count == 0)
-            head = around / 2;  // Nothing tells them apart.
-        while (plain.count > 0 && head < around &&
-               memcmp(ft_ids_data(&whole) + head, ft_ids_data(&plain),
-                      plain.count * sizeof(int32_t)) != 0)
-            head++;
-        int32_t *ids = ft_arena_alloc(arena, around * sizeof(*ids));
-        ok = ids ? true : ft_fail_nomem(err, around * sizeof(*ids));
-        if (ok) {
-            memcpy(ids, ft_ids_data(&whole), head * sizeof(*ids));
-            memcpy(ids + head, ft_ids_data(&whole) + head + plain.count,
-                   (around - head) * sizeof(*ids));
-            frame->head = ids;
-            frame->tail = ids + head;
-            frame->head_count = head;
-            frame->tail_count = around - head;
-        }
-    }
-    ft_ids_finish(&plain);
-    ft_ids_finish(&whole);
     return ok;
 }
 
@@ -358,25 +327,26 @@ static bool embed_find_special(const ft_tokenizer *tokenizer, ft_arena *arena,
 static bool embed_ask_tokenizer(ft_stage_load *load, const embed_config *c, embed_model *model,
                                 ft_error *err)
 {
-    ft_window_frame *frame = &model->frame;
-    ft_ids prompt = {0};
     void *tokenizer;
+    size_t count;
 
     if (!c->prompt && c->long_texts != LONG_WINDOW)
         return true;
-    if (!ft_stage_load_tokenizer(load, c->model, &tokenizer, err) ||
-        !embed_find_special(tokenizer, load->arena, frame, err))
+    if (!ft_stage_load_tokenizer(load, c->model, &tokenizer, err))
         return false;
+    const ft_special_ids special = ft_tokenizer_get_special(tokenizer);
     if (c->prompt) {
-        const bool ok = embed_count(tokenizer, false, ft_slice_of(c->prompt), &prompt, err);
-        model->prompt_tokens = frame->head_count + prompt.count;
-        ft_ids_finish(&prompt);
-        if (!ok)
+        if (!embed_count_prompt(tokenizer, c->prompt, &count, err))
             return false;
+        model->prompt_tokens = special.before_count + count;
     }
-    frame->size = c->window;
-    frame->prompt = model->prompt_tokens;
-    return c->long_texts != LONG_WINDOW || ft_window_frame_check(frame, err) ||
+    model->frame = (ft_window_frame){.size = c->window,
+                                     .head = special.before,
+                                     .tail = special.after,
+                                     .head_count = special.before_count,
+                                     .tail_count = special.after_count,
+                                     .prompt = model->prompt_tokens};
+    return c->long_texts != LONG_WINDOW || ft_window_frame_check(&model->frame, err) ||
            ft_error_at(err, "long", 0, 0);
 }
 

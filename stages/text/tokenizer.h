@@ -44,6 +44,12 @@ bool ft_tokenizer_describe(const char *path, ft_arena *arena, ft_tokenizer_info 
 bool ft_tokenizer_load(const char *path, ft_arena *arena, const ft_tokenizer **out,
                        ft_error *err) FT_MUST_CHECK;
 const ft_tokenizer_info *ft_tokenizer_get_info(const ft_tokenizer *tokenizer);
+// The ids that `add_special` puts around one text. They live as long as the tokenizer.
+typedef struct ft_special_ids {
+    const int32_t *before, *after;
+    size_t before_count, after_count;
+} ft_special_ids;
+ft_special_ids ft_tokenizer_get_special(const ft_tokenizer *tokenizer);
 // The text of a token, as the vocabulary spells it; data NULL when there is none with that id.
 ft_slice ft_tokenizer_token_text(const ft_tokenizer *tokenizer, int32_t id);
 

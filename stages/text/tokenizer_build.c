@@ -195,6 +195,12 @@ ft_slice ft_tokenizer_token_text(const ft_tokenizer *tokenizer, int32_t id)
     return added ? added->content : ft_token_model_text(tokenizer->model, id);
 }
 
+ft_special_ids ft_tokenizer_get_special(const ft_tokenizer *tokenizer)
+{
+    return (ft_special_ids){tokenizer->before, tokenizer->after, tokenizer->before_count,
+                            tokenizer->after_count};
+}
+
 bool ft_tokenizer_decode(const ft_tokenizer *tokenizer, struct ft_decoder *decoder,
                          const int32_t *ids, size_t count, bool skip_special, ft_slice *out,
                          ft_error *err)
