@@ -350,6 +350,18 @@ static bool embed_ask_tokenizer(ft_stage_load *load, const embed_config *c, embe
            ft_error_at(err, "long", 0, 0);
 }
 
+// The model's own tokenizer must not have more than it has vectors for. Tokens that were added to
+// it may lie beyond, and items that have them fail (embeddinggemma's for images).
+static bool embed_check_tokenizer(ft_stage_load *load, const embed_config *c, ft_error *err)
+{
+    ft_error why = FT_ERROR_INIT;
+    void *tokenizer;
+
+    // A folder without one that can be read is no fault: tokens may come from elsewhere.
+    return !ft_stage_load_tokenizer(load, c->model, &tokenizer, &why) ||
+           ft_encoder_check_vocabulary(&c->encoder, ft_tokenizer_id_end(tokenizer), err);
+}
+
 static bool embed_load(ft_stage_load *load, const void *config, void **out_shared, ft_error *err)
 {
     const embed_config *c = config;
@@ -365,7 +377,8 @@ static bool embed_load(ft_stage_load *load, const void *config, void **out_share
     model->chain = c->chain;
     if (c->is_static)
         return ft_static_model_load(&model->table, c->model, load->arena, err);
-    if (!ft_load_share(load, key, embed_load_encoder, c, &encoder, err))
+    if (!embed_check_tokenizer(load, c, err) ||
+        !ft_load_share(load, key, embed_load_encoder, c, &encoder, err))
         return false;
     model->encoder = encoder;
     if (!ft_chain_load(&model->chain, load->arena, err))

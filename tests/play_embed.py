@@ -139,6 +139,37 @@ def prompts_refused(player):
     check({"tokenize": folder, "prompt_name": "query"}, b"there is name 0, name 1,", b" more")
 
 
+def larger_tokenizer(player):
+    """More tokens than the model has vectors for are refused; added ones where an item has them."""
+    folder = os.path.join(player.folder, "m")
+    shutil.copytree(reference("chain-dense")[0], folder)
+    with open(os.path.join(folder, "tokenizer.json"), encoding="utf-8") as file:
+        tokenizer = json.load(file)
+    player.write("in.jsonl", '{"text": "salt"}\n{"text": "salt qqq"}\n')
+
+    def run(tokenizer, *stages):
+        player.write("m/tokenizer.json", json.dumps(tokenizer))
+        player.write("p.yaml", json.dumps({"stages": [
+            {"read": "in.jsonl", "fields": {"tokens": "i32[*]"}}, *stages, {"embed": folder, "on_error": "skip"},
+            {"write": "out.jsonl", "mode": "replace", "fields": ["text"]}]}))
+        return player.run("run", "p.yaml")
+
+    added = {**tokenizer["added_tokens"][0], "id": 200, "content": "qqq", "special": False}
+    more = {**tokenizer, "added_tokens": tokenizer["added_tokens"] + [added]}
+    vocab = {**tokenizer["model"]["vocab"], "qqq": 200}
+    for listed in more, {**more, "model": {**tokenizer["model"], "vocab": vocab}}:
+        result = run(listed, {"tokenize": folder})
+        assert b"token 200 is outside the model's vocabulary of 200" in result.err, str(result)
+        assert [json.loads(line)["text"] for line in player.read("out.jsonl").splitlines()] == ["salt"]
+    larger = {**tokenizer, "model": {**tokenizer["model"], "vocab": vocab}}
+    result = run(larger, {"tokenize": folder})
+    assert result.status == 1 and b"the tokenizer has 201 tokens, and the model knows 200" in result.err, str(result)
+    # One that cannot be read is no fault where tokens come from elsewhere.
+    player.write("in.jsonl", '{"text": "salt", "tokens": [2, 7, 3]}\n')
+    assert run(larger).status == 1
+    assert run([]).status == 0
+
+
 def length(vector):
     return sum(x * x for x in vector) ** 0.5
 
@@ -374,6 +405,7 @@ def main():
     player.case("each_token", each_token)
     player.case("windows", windows)
     player.case("windows_with_prompt", windows_with_prompt)
+    player.case("larger_tokenizer", larger_tokenizer)
     player.case("refused", refused)
     player.case("static", static, "static")
     player.case("static_mapped", static, "static-mapped")

@@ -734,6 +734,11 @@ ft_slice ft_token_model_text(const ft_token_model *model, int32_t id)
     return ft_vocab_text(&model->vocab, id);
 }
 
+size_t ft_token_model_id_end(const ft_token_model *model)
+{
+    return ft_vocab_id_end(&model->vocab);
+}
+
 static void transfer_wordpiece(ft_wordpiece *wordpiece, ft_image *image)
 {
     FT_IMAGE_ID(image, wordpiece->unknown);

@@ -102,3 +102,4 @@ const struct ft_wordpiece *ft_token_model_wordpiece(const ft_token_model *model)
 // Of the vocabulary: -1 when it is not there; an empty slice with data NULL when no piece has it.
 int32_t ft_token_model_find(const ft_token_model *model, ft_slice text);
 ft_slice ft_token_model_text(const ft_token_model *model, int32_t id);
+size_t ft_token_model_id_end(const ft_token_model *model);  // One more than the largest id.

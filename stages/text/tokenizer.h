@@ -50,6 +50,8 @@ typedef struct ft_special_ids {
     size_t before_count, after_count;
 } ft_special_ids;
 ft_special_ids ft_tokenizer_get_special(const ft_tokenizer *tokenizer);
+// One more than the largest id that plain text can have: added tokens are left aside.
+size_t ft_tokenizer_id_end(const ft_tokenizer *tokenizer);
 // The text of a token, as the vocabulary spells it; data NULL when there is none with that id.
 ft_slice ft_tokenizer_token_text(const ft_tokenizer *tokenizer, int32_t id);
 

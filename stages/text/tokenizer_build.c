@@ -201,6 +201,16 @@ ft_special_ids ft_tokenizer_get_special(const ft_tokenizer *tokenizer)
                             tokenizer->after_count};
 }
 
+size_t ft_tokenizer_id_end(const ft_tokenizer *tokenizer)
+{
+    size_t end = ft_token_model_id_end(tokenizer->model);
+
+    // Vocabularies list added tokens too.
+    while (end > 0 && find_added(tokenizer, (int32_t)(end - 1)))
+        end--;
+    return end;
+}
+
 bool ft_tokenizer_decode(const ft_tokenizer *tokenizer, struct ft_decoder *decoder,
                          const int32_t *ids, size_t count, bool skip_special, ft_slice *out,
                          ft_error *err)

@@ -229,6 +229,15 @@ ft_slice ft_vocab_text(const ft_vocab *vocab, int32_t id)
     return (ft_slice){vocab->texts + vocab->records[record].offset, vocab->records[record].size};
 }
 
+size_t ft_vocab_id_end(const ft_vocab *vocab)
+{
+    const size_t count = vocab->order ? vocab->ordered : vocab->count;
+
+    if (count == 0)
+        return 0;
+    return (size_t)vocab->records[vocab->order ? vocab->order[count - 1] : count - 1].id + 1;
+}
+
 static bool find_part(const ft_vocab *vocab, const ft_merge_text *merge, ft_slice part,
                       const char *path, size_t index, int32_t *out, ft_error *err)
 {

@@ -44,6 +44,7 @@ int32_t ft_vocab_find(const ft_vocab *vocab, ft_slice text);   // -1: no piece i
 size_t ft_vocab_record_of(const ft_vocab *vocab, int32_t id);  // SIZE_MAX: no piece has it.
 // data NULL: no piece has that id.
 ft_slice ft_vocab_text(const ft_vocab *vocab, int32_t id);
+size_t ft_vocab_id_end(const ft_vocab *vocab);  // One more than the largest id.
 
 // The pieces of the user with their ids, of equal ones the first; NULL when there are none.
 bool ft_pieces_user_defined(const ft_piece *pieces, size_t count, ft_arena *arena,
