@@ -357,9 +357,13 @@ static bool embed_check_tokenizer(ft_stage_load *load, const embed_config *c, ft
     ft_error why = FT_ERROR_INIT;
     void *tokenizer;
 
+    if (ft_stage_load_tokenizer(load, c->model, &tokenizer, &why))
+        return ft_encoder_check_vocabulary(&c->encoder, ft_tokenizer_id_end(tokenizer), err);
     // A folder without one that can be read is no fault: tokens may come from elsewhere.
-    return !ft_stage_load_tokenizer(load, c->model, &tokenizer, &why) ||
-           ft_encoder_check_vocabulary(&c->encoder, ft_tokenizer_id_end(tokenizer), err);
+    if (why.code != FT_ERROR_NOMEM)
+        return true;
+    *err = why;
+    return false;
 }
 
 static bool embed_load(ft_stage_load *load, const void *config, void **out_shared, ft_error *err)
