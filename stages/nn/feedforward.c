@@ -4,6 +4,7 @@
 // this is not.
 #include "stages/nn/feedforward.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,7 +157,10 @@ bool ft_feedforward_describe(const char *path, ft_arena *arena, ft_feedforward *
 {
     ft_feedforward *network = ft_arena_zero(arena, 1, sizeof(*network));
 
-    if (network && ft_file_find(path) == FT_FILE_FOLDER)
+    const ft_file_kind kind = ft_file_find(path);
+    if (kind == FT_FILE_UNKNOWN)
+        return ft_fail_errno(err, errno, "cannot look at `%s`", path);
+    if (kind == FT_FILE_FOLDER)
         path = ft_path_join(arena, path, "model.safetensors");
     if (!network || !path)
         return ft_fail_nomem(err, sizeof(*network));

@@ -1,6 +1,7 @@
 // Static embeddings: see static_model.h.
 #include "stages/nn/static_model.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -83,7 +84,10 @@ bool ft_static_model_find(const char *folder, ft_arena *arena, bool *out_is, ft_
     *out_is = false;
     if (!path)
         return ft_fail_nomem(err, strlen(folder));
-    if (ft_file_find(folder) != FT_FILE_FOLDER)
+    const ft_file_kind kind = ft_file_find(folder);
+    if (kind == FT_FILE_UNKNOWN)
+        return ft_fail_errno(err, errno, "cannot look at `%s`", folder);
+    if (kind != FT_FILE_FOLDER)
         return true;
     if (!read_config(folder, arena, &has_config, &is_model2vec, &is_said, &normalize, err))
         return false;

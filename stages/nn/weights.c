@@ -4,6 +4,7 @@
 // the file that it names for it, as transformers writes them.
 #include "stages/nn/weights.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -240,7 +241,10 @@ static bool fail_missing(const char *folder, const char *path, ft_arena *arena, 
 
 bool ft_weights_open(const char *path, ft_arena *arena, ft_weights **out, ft_error *err)
 {
-    if (ft_file_find(path) != FT_FILE_FOLDER)
+    const ft_file_kind kind = ft_file_find(path);
+    if (kind == FT_FILE_UNKNOWN)
+        return ft_fail_errno(err, errno, "cannot look at `%s`", path);
+    if (kind != FT_FILE_FOLDER)
         return open_file(path, arena, out, err);
     const char *whole = ft_path_join(arena, path, "model.safetensors");
     const char *index = ft_path_join(arena, path, "model.safetensors.index.json");

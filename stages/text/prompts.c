@@ -1,6 +1,7 @@
 // Prompts of sentence-transformers: see prompts.h.
 #include "stages/text/prompts.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "runtime/data/json.h"
@@ -46,14 +47,18 @@ static bool read_prompts(const char *model, ft_arena *arena, const char **out_pa
                          const ft_json_node **out_prompts, const ft_json_node **out_default,
                          ft_error *err)
 {
-    const char *path = ft_file_find(model) == FT_FILE_FOLDER
-                           ? ft_path_join(arena, model, file_name)
-                           : ft_tokenizer_path_beside(model, file_name, arena);
+    const ft_file_kind kind = ft_file_find(model);
+
+    *out_path = NULL;
+    *out_prompts = *out_default = NULL;
+    if (kind == FT_FILE_UNKNOWN)
+        return ft_fail_errno(err, errno, "cannot look at `%s`", model);
+    const char *path = kind == FT_FILE_FOLDER ? ft_path_join(arena, model, file_name)
+                                              : ft_tokenizer_path_beside(model, file_name, arena);
     ft_slice text;
     ft_json_node *root;
 
     *out_path = path;
-    *out_prompts = *out_default = NULL;
     if (!path)
         return ft_fail_nomem(err, strlen(model) + sizeof(file_name) + 1);
     if (ft_file_find(path) == FT_FILE_MISSING)
