@@ -81,10 +81,17 @@ static size_t placed(const ft_tokens *out)
     return out->spans.count / 2;
 }
 
-// The places of the next tokens.
+// The places of the next tokens, and the first of these. NULL where no list has memory yet: nothing
+// may be added to that.
 static ft_span *span_behind(const ft_tokens *out)
 {
-    return (ft_span *)(void *)(ft_ids_data(&out->spans) + out->spans.count);
+    int32_t *data = ft_ids_data(&out->spans);
+    return (ft_span *)(void *)(data ? data + out->spans.count : NULL);
+}
+static const int32_t *ids_behind(const ft_tokens *out)
+{
+    const int32_t *data = ft_ids_data(&out->ids);
+    return data ? data + placed(out) : NULL;
 }
 
 // Whether the bytes [from, to) of the coder's text stand for themselves, all of them as far from
@@ -262,7 +269,7 @@ FT_ALWAYS_INLINE bool place_words(const place *w, const ft_placed_word *words, s
     ft_placer *p = w->placer;
     ft_tokens *out = p->out;
     const bool is_whole = ft_token_model_is_whole(p->tokenizer->model, w->as_bytes);
-    const int32_t *ids = ft_ids_data(&out->ids) + placed(out);
+    const int32_t *ids = ids_behind(out);
     ft_span *span = span_behind(out);
 
     for (size_t i = 0, at = 0; i < count; i++) {
@@ -358,8 +365,7 @@ static bool place_by_size(ft_placer *p, const uint8_t *bytes, size_t size, uint3
     const size_t from = placed(out), more = out->ids.count - from;
     ft_span *spans = span_behind(out);
 
-    if (!ft_token_model_add_up(p->tokenizer->model, ft_ids_data(&out->ids) + from, more, start,
-                               spans, size))
+    if (!ft_token_model_add_up(p->tokenizer->model, ids_behind(out), more, start, spans, size))
         return false;
     for (size_t i = 0; out->has_spaces && i < more; i++)
         ft_ids_data(&out->spaces)[out->spaces.count++] =
