@@ -32,7 +32,6 @@
 #include "stages/text/stage_text.h"
 
 enum { POOLING_AUTO, POOLING_NONE = FT_POOLING_COUNT };  // Between them ft_pooling's, in its order.
-enum { DTYPE_AUTO, DTYPE_F32, DTYPE_BF16 };
 enum { NORMALIZE_AUTO, NORMALIZE_TRUE, NORMALIZE_FALSE };
 enum { LONG_TRUNCATE, LONG_WINDOW };
 enum { COUNTER_TOKENS, COUNTER_TRUNCATED };
@@ -87,14 +86,12 @@ typedef struct embed_sum {
     double weight;
 } embed_sum;
 
-static const char *const dtype_choices[] = {"auto", "f32", "bf16", "int8", NULL};
-
 static const ft_option embed_options[] = {
     FT_OPT_MODEL(embed_config, model, .is_main = true, .required = true,
                  .doc = "A sentence encoder or a table of model2vec or wordllama: a folder with "
                         "model.safetensors and what belongs to it, or its name in the model "
                         "store."),
-    FT_OPT_CHOICE(embed_config, dtype, dtype_choices, .fallback = "auto",
+    FT_OPT_CHOICE(embed_config, dtype, ft_precision_choices, .fallback = "auto",
                   .doc = "What the model's products are computed in. auto: f32. bf16 and int8 are "
                          "faster; vectors are then a little different ones (of MiniLM, cosines of "
                          "0.9999 and 0.999 to those of f32)."),
@@ -239,7 +236,7 @@ static bool embed_plan_output(embed_config *c, ft_error *err)
 // A static model: the mean of a table's rows is all there is.
 static bool embed_plan_static(embed_config *c, ft_error *err)
 {
-    if (c->dtype > DTYPE_F32) {
+    if (ft_precision_of(c->dtype) != FT_PRECISION_F32) {
         ft_fail(err, FT_ERROR_USAGE, "a static model's rows are added up, in f32");
         ft_hint(err, "Leave `dtype` out.");
         return ft_error_at(err, "dtype", 0, 0);
@@ -267,8 +264,7 @@ static bool embed_plan_model(ft_stage_plan *plan, embed_config *c, ft_error *err
         !ft_encoder_check(c->model, &c->encoder, plan->arena, err) ||
         !ft_chain_read(c->model, c->encoder.hidden, plan->arena, &c->chain, err))
         return ft_error_at(err, "model", 0, 0);
-    if (c->dtype > DTYPE_F32)
-        c->encoder.precision = c->dtype == DTYPE_BF16 ? FT_PRECISION_BF16 : FT_PRECISION_INT8;
+    c->encoder.precision = ft_precision_of(c->dtype);
     c->vocabulary = c->encoder.vocabulary;
     return embed_plan_chain(c, err);
 }

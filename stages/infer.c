@@ -22,12 +22,12 @@
 #include "runtime/system/file.h"
 #include "stages/infer_labels.h"
 #include "stages/infer_task.h"
+#include "stages/nn/linear.h"
 
 // In the order of the constants in infer_task.h.
 static const char *const task_choices[] = {
     "none", "classify", "rerank", "token_classify", "sparse", "generate", NULL,
 };
-static const char *const dtype_choices[] = {"auto", "f32", "bf16", "int8", NULL};
 static const char *const apply_choices[] = {"auto", "softmax", "sigmoid", "none", NULL};
 static const char *const aggregation_choices[] = {"none",    "simple", "first",
                                                   "average", "max",    NULL};
@@ -61,7 +61,7 @@ static const ft_option infer_options[] = {
     FT_OPT_INT(infer_config, top, .min = 1, .max = INFER_TOP_MAX,
                .doc = "How many labels to add: 1 unless given; more than one come as lists. For "
                       "sparse: how many weights to keep, all unless given."),
-    FT_OPT_CHOICE(infer_config, dtype, dtype_choices, .fallback = "auto",
+    FT_OPT_CHOICE(infer_config, dtype, ft_precision_choices, .fallback = "auto",
                   .doc = "What an encoder's products are computed in; its head stays f32. auto: "
                          "f32. bf16 and int8 are faster and a little less exact."),
     FT_OPT_CHOICE(infer_config, function_to_apply, apply_choices, .fallback = "auto",
@@ -128,7 +128,7 @@ bool infer_refuse_options(const infer_config *c, const char *const *allowed, ft_
         {"activations", c->activations.count > 0},
         {"labels", c->labels.count > 0},
         {"top", c->top != 0},
-        {"dtype", c->dtype > INFER_DTYPE_F32},
+        {"dtype", ft_precision_of(c->dtype) != FT_PRECISION_F32},
         {"function_to_apply", c->function_to_apply != INFER_APPLY_AUTO},
         {"aggregation", c->aggregation != INFER_AGGREGATE_NONE},
         {"ignore_labels",

@@ -59,9 +59,7 @@ bool infer_encoder_plan_init(ft_stage_plan *plan, const infer_config *config, ft
         !ft_encoder_check(config->model, &p->encoder, plan->arena, err) ||
         !ft_head_describe(config->model, &p->encoder, plan->arena, &p->head, err))
         return ft_error_at(err, "model", 0, 0);
-    if (config->dtype > INFER_DTYPE_F32)
-        p->encoder.precision =
-            config->dtype == INFER_DTYPE_BF16 ? FT_PRECISION_BF16 : FT_PRECISION_INT8;
+    p->encoder.precision = ft_precision_of(config->dtype);
     if (!check_kind(p, kind, err) ||
         !ft_plan_read(plan, plan->from ? "from" : NULL, from, FT_TYPE_IDS, &p->tokens, err))
         return false;

@@ -20,6 +20,13 @@ enum {
     UNIT = 4,  // Bytes.
 };
 
+const char *const ft_precision_choices[] = {"auto", "f32", "bf16", "int8", NULL};
+
+ft_precision ft_precision_of(int choice)
+{
+    return choice > 0 ? (ft_precision)(choice - 1) : FT_PRECISION_F32;
+}
+
 bool ft_linear_init(ft_linear *linear, size_t outputs, size_t inputs, ft_precision precision,
                     bool uses_blas, size_t *total_bytes, ft_error *err)
 {

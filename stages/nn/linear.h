@@ -53,6 +53,11 @@ typedef struct ft_linear_use {
     char *scratch;  // ft_linear_scratch bytes, aligned to 64; may be NULL where that is 0.
 } ft_linear_use;
 
+// What a stage's option `dtype` may be, NULL behind the last: auto, which is f32, and the
+// precisions in their order.
+extern const char *const ft_precision_choices[];
+ft_precision ft_precision_of(int choice);  // Of its place among them.
+
 // Sizes first, then one block of memory for the layers of a model (ft_linear_block), then each
 // layer's place in it. Adds the layer's bytes to `*total_bytes`. `uses_blas`: see ft_blas_load.
 // BLAS has floats alone, so narrower layers do without.

@@ -20,17 +20,5 @@ FT_ALWAYS_INLINE VI v_dot_bytes(VI sum, VI a, VI b)
 #include "stages/nn/kernel/vector_kernels.h"
 
 extern const ft_kernels ft_kernels_avx2_vnni;
-const ft_kernels ft_kernels_avx2_vnni = {
-    .isa = FT_ISA_AVX2_VNNI,
-    .multiply = vector_multiply,
-    .multiply_bf16 = vector_multiply_bf16,
-    .multiply_int8 = vector_multiply_int8,
-    .to_bf16 = vector_to_bf16,
-    .to_bytes = vector_to_bytes,
-    .activate = vector_activate,
-    .gate = vector_gate,
-    .norm = vector_norm_rows,
-    .softmax = vector_softmax,
-    .rotate = vector_rotate,
-};
+const ft_kernels ft_kernels_avx2_vnni = VECTOR_KERNELS(FT_ISA_AVX2_VNNI);
 #endif

@@ -12,17 +12,5 @@
 #include "stages/nn/kernel/vector_kernels.h"
 
 extern const ft_kernels ft_kernels_avx512;
-const ft_kernels ft_kernels_avx512 = {
-    .isa = FT_ISA_AVX512,
-    .multiply = vector_multiply,
-    .multiply_bf16 = vector_multiply_bf16,
-    .multiply_int8 = vector_multiply_int8,
-    .to_bf16 = vector_to_bf16,
-    .to_bytes = vector_to_bytes,
-    .activate = vector_activate,
-    .gate = vector_gate,
-    .norm = vector_norm_rows,
-    .softmax = vector_softmax,
-    .rotate = vector_rotate,
-};
+const ft_kernels ft_kernels_avx512 = VECTOR_KERNELS(FT_ISA_AVX512);
 #endif

@@ -397,3 +397,19 @@ static void vector_softmax(float *scores, size_t keys, size_t columns, float *ou
         v_store(out_inverse_sums + column, v_div(v_set(1.0F), sum));
     }
 }
+
+// What a level is made of; narrow_kernels.h has the products of bf16 and int8.
+#define VECTOR_KERNELS(level)                  \
+    {                                          \
+        .isa = (level),                        \
+        .multiply = vector_multiply,           \
+        .multiply_bf16 = vector_multiply_bf16, \
+        .multiply_int8 = vector_multiply_int8, \
+        .to_bf16 = vector_to_bf16,             \
+        .to_bytes = vector_to_bytes,           \
+        .activate = vector_activate,           \
+        .gate = vector_gate,                   \
+        .norm = vector_norm_rows,              \
+        .softmax = vector_softmax,             \
+        .rotate = vector_rotate,               \
+    }
