@@ -384,7 +384,8 @@ static bool allocate(checker *check, ft_error *err)
     return true;
 }
 
-// Costly stages want batches that are small enough to be shared out evenly among the cores.
+// Costly stages want batches that are small enough to be shared out evenly among the cores. Behind
+// all stages' `plan`, which may change the wish.
 static void pass_wishes_up(const checker *check)
 {
     const ft_plan *plan = check->plan;
@@ -412,9 +413,9 @@ bool ft_plan_check(ft_plan *plan, ft_plan_report *report_fault, void *host)
     if (!sort_nodes(&check))
         return false;
     check_readers(&check);
-    pass_wishes_up(&check);
     for (size_t i = 0; i < plan->node_count; i++)
         check_node(&check, check.order[i]);
+    pass_wishes_up(&check);
     if (!check.faulty && !ft_plan_find_live(plan, check.reads, check.order, &err))
         report(&check, plan->nodes[0], NULL, &err);
     return !check.faulty;

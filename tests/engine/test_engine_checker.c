@@ -65,6 +65,16 @@ static bool read_all_plan(ft_stage_plan *plan, void *config, ft_error *err)
     return true;
 }
 
+enum { FEW = 4, SOME = 16 };
+
+static bool wish_few_plan(ft_stage_plan *plan, void *config, ft_error *err)
+{
+    (void)config;
+    (void)err;
+    plan->batch_wish = FEW;
+    return true;
+}
+
 #define TOY_PLAN(name_, kind_, plan_, then_) \
     static const ft_stage_def name_ = {      \
         .abi = FT_STAGE_ABI,                 \
@@ -79,11 +89,24 @@ static bool read_all_plan(ft_stage_plan *plan, void *config, ft_error *err)
     }
 TOY_PLAN(want_text, FT_STAGE_TRANSFORM, want_text_plan, NULL);
 TOY_PLAN(make_other, FT_STAGE_TRANSFORM, make_other_plan, NULL);
+TOY_PLAN(wish_few, FT_STAGE_TRANSFORM, wish_few_plan, NULL);
 TOY_PLAN(decode, FT_STAGE_TRANSFORM, make_other_plan, NULL);
 TOY_PLAN(cut, FT_STAGE_SOURCE, keep_plan, &decode);
 TOY_PLAN(many, FT_STAGE_SOURCE, make_many_plan, NULL);
 TOY_PLAN(into, FT_STAGE_SINK, read_all_plan, NULL);
 TOY_PLAN(into_text, FT_STAGE_SINK, want_text_plan, NULL);
+
+static const ft_stage_def wish_some = {
+    .abi = FT_STAGE_ABI,
+    .name = "wish_some",
+    .summary = "plan",
+    .kind = FT_STAGE_TRANSFORM,
+    .concurrency = FT_CONCURRENCY_ANY,
+    .batch_items = SOME,
+    .config_size = 1,
+    .state_size = 1,
+    .plan = keep_plan,
+};
 
 static void *unused;
 
@@ -263,6 +286,33 @@ TEST(hidden_stage_takes_over_the_output)
     check_true(t.plan->nodes[0]->errors_are_read && hidden->errors_are_read);
     check_true(toy_check(&t));  // A second time changes nothing.
     check_int_eq(t.plan->node_count, 4);
+    toy_finish(&t);
+}
+
+TEST(wishes_for_small_batches_reach_the_source)
+{
+    toy t;
+    toy_count_config *source;
+
+    toy_init(&t, 1);
+    toy_add(&t, &toy_count, -1, &source);
+    toy_add(&t, &make_other, 0, &unused);
+    toy_add(&t, &wish_some, 1, &unused);
+    toy_add(&t, &into, 2, &unused);
+    check_true(toy_check(&t));
+    check_int_eq(t.plan->nodes[0]->batch_wish, SOME);
+    check_int_eq(t.plan->nodes[1]->batch_wish, SOME);
+    check_int_eq(t.plan->nodes[3]->batch_wish, 0);
+    toy_finish(&t);
+
+    toy_init(&t, 1);
+    toy_add(&t, &cut, -1, &unused);
+    toy_add(&t, &wish_some, 0, &unused);
+    toy_add(&t, &wish_few, 1, &unused);  // Says so in its plan, and wants less.
+    toy_add(&t, &into, 2, &unused);
+    check_true(toy_check(&t));
+    for (size_t i = 0; i < 4; i++)  // Through the hidden stage too.
+        check_int_eq(t.plan->nodes[i]->batch_wish, FEW);
     toy_finish(&t);
 }
 
