@@ -21,7 +21,10 @@ MODELS = os.path.join(ROOT, "tests", "models")
 BOUND = 1e-4
 ENCODERS = ["bert", "bert-sharded", "distilbert", "roberta", "xlm-roberta", "camembert", "mpnet", "nomic-bert", "gte",
             "modernbert", "modernbert-5", "qwen3-embedding", "gemma3-embedding"]
-GGUF = ["gguf-bert/bert-%s" % kind for kind in ("f32", "f16", "bf16", "q8_0", "q4_0")]
+GGUF = ["gguf-bert/bert-%s" % kind for kind in ("f32", "f16", "bf16", "q8_0", "q4_0")] + \
+    ["gguf-%s-%s" % (name, kind) for kind in ("f32", "q8_0", "q4_0")
+     for name in ("nomic-bert/nomic-bert", "nomic-bert/biased", "qwen3-embedding/qwen3")]
+POOLED = {"gguf-bert/bert-f32": "cls", "gguf-nomic-bert/nomic-bert-q8_0": "mean", "gguf-qwen3-embedding/qwen3-q4_0": "lasttoken"}
 CHAINS = ["chain-dense", "chain-all", "chain-last"]
 
 EMBED = """
@@ -149,6 +152,15 @@ def gguf(player, name):
     print("%s: max |difference| %.2e" % (name, worst))
 
 
+def gguf_pooling(player, name, pooling):
+    """The file says how its vectors are pooled."""
+    model = os.path.join(MODELS, name + ".gguf")
+    values = [row["input_ids"] for row in read_reference(*name.split("/"))[0]]
+    said = embed(player, "  - embed: \"%s\"" % model, "tokens", values)
+    assert said == embed(player, "  - {embed: \"%s\", pooling: %s}" % (model, pooling), "tokens", values)
+    assert said != embed(player, "  - {embed: \"%s\", pooling: max}" % model, "tokens", values)
+
+
 def same_bits(player, name):
     rows, _ = read_reference(name)
     values = [row["input_ids"] for row in rows] * 3
@@ -185,6 +197,8 @@ def main():
             player.case("other config " + name, other_config, name)
     for name in GGUF:
         player.case("gguf " + name, gguf, name)
+    for name, pooling in POOLED.items():
+        player.case("pooling of " + name, gguf_pooling, name, pooling)
     for name in CHAINS:
         player.case("chain " + name, chain, name)
     return player.end()

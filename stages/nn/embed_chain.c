@@ -26,7 +26,7 @@ static void load_linear(ft_linear *linear, const ft_weight *weight, const ft_wei
     ft_linear_place(linear, block);
     ft_linear_put(linear, weight, 0, plain, plain);
     if (bias)
-        ft_linear_put_bias(linear, bias, 0, plain);
+        ft_linear_put_bias(linear, bias, 0, bias->elements, 0, plain);
     ft_weight_forget(weight);
 }
 

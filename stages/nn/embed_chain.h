@@ -3,7 +3,8 @@
 //   rows of a text -> Pooling (one way or several, end to end) -> Dense, LayerNorm, Normalize ...
 //
 // modules.json names them in their order; each has a folder with its config.json and, where it has
-// weights, its model.safetensors. Without a modules.json, 1_Pooling counts if it is there.
+// weights, its model.safetensors. Without a modules.json, 1_Pooling counts if it is there. A GGUF
+// file has the way of pooling alone.
 #pragma once
 
 #include "stages/nn/linear.h"
@@ -42,8 +43,9 @@ typedef struct ft_chain {
     const ft_kernels *kernels;  // Once loaded.
 } ft_chain;
 
-// Reads what a model's folder says and the heads of its weights; `hidden` is what a row of the
-// encoder has. A module, an activation or a mode that is not there is refused by name.
+// Reads what a model's folder, or its GGUF file, says and the heads of its weights; `hidden` is
+// what a row of the encoder has. A module, an activation or a mode that is not there is refused by
+// name.
 bool ft_chain_read(const char *folder, size_t hidden, ft_arena *arena, ft_chain *out,
                    ft_error *err) FT_MUST_CHECK;
 // Another pooling than the files say; fails where the modules behind it do not fit.

@@ -8,6 +8,7 @@
 
 #include "runtime/data/json.h"
 #include "runtime/system/file.h"
+#include "stages/nn/weights.h"
 
 enum { CONFIG_BYTES_MAX = 1 << 20, SIZE_MOST = 1 << 18, NAME_SHOWN = 60 };
 
@@ -386,6 +387,37 @@ static bool read_modules(reader *r)
     return true;
 }
 
+// ---- GGUF ----
+
+// A GGUF file has a way of pooling and no modules beside it.
+static bool read_gguf(const reader *r)
+{
+    // By llama.cpp's numbers (enum llama_pooling_type in llama.h); 0 is none, and 4 the head of a
+    // reranker.
+    static const ft_pooling by_number[] = {FT_POOLING_UNKNOWN, FT_POOLING_MEAN, FT_POOLING_CLS,
+                                           FT_POOLING_LAST};
+    ft_slice family = {0};
+    ft_weights *weights;
+    int64_t number = 0;
+
+    if (!ft_weights_open(r->folder, r->arena, &weights, r->err))
+        return false;
+    if (!weights->gguf)
+        return true;
+    if (!ft_gguf_get_text(weights->gguf, "general.architecture", &family, r->err))
+        return false;
+    const char *key = ft_arena_format(r->arena, "%.*s.pooling_type",
+                                      (int)(family.size < NAME_SHOWN ? family.size : NAME_SHOWN),
+                                      family.data ? family.data : "");
+    if (!key)
+        return ft_fail_nomem(r->err, family.size);
+    if (!ft_gguf_get_int(weights->gguf, key, &number, r->err))
+        return false;
+    if (number > 0 && number < (int64_t)FT_COUNT_OF(by_number))
+        r->chain->poolings[r->chain->pooling_count++] = by_number[number];
+    return true;
+}
+
 static void find_widest(ft_chain *chain)
 {
     chain->widest = chain->hidden * (chain->pooling_count ? chain->pooling_count : 1);
@@ -399,8 +431,7 @@ bool ft_chain_read(const char *folder, size_t hidden, ft_arena *arena, ft_chain 
     ft_chain chain = {.hidden = hidden, .size = hidden};
     reader r = {.folder = folder, .arena = arena, .chain = &chain, .err = err};
 
-    // A GGUF file has no modules beside it.
-    if (ft_file_find(folder) != FT_FILE_REGULAR && !read_modules(&r))
+    if (ft_file_find(folder) == FT_FILE_REGULAR ? !read_gguf(&r) : !read_modules(&r))
         return false;
     find_widest(&chain);
     *out = chain;

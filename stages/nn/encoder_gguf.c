@@ -20,6 +20,8 @@ static const model_family families[] = {
     {"nomic-bert", &ft_names_gguf_nomic, FT_ACTIVATION_SILU, .has_rope = true},
     {"llama", &ft_names_gguf_llama, FT_ACTIVATION_SILU, .has_rope = true, .is_interleaved = true,
      .is_rms = true, .is_causal = true},
+    {"qwen2", &ft_names_gguf_qwen2, FT_ACTIVATION_SILU, .has_rope = true, .is_rms = true,
+     .is_causal = true},
     {"qwen3", &ft_names_gguf_qwen3, FT_ACTIVATION_SILU, .has_rope = true, .is_rms = true,
      .is_causal = true},
 };
@@ -164,6 +166,6 @@ bool ft_encoder_config_of_gguf(const char *path, ft_arena *arena, ft_encoder_con
     }
     ft_fail(err, FT_ERROR_DATA, "`%s`: key `general.architecture` `%.*s` is not supported", path,
             (int)(name.size < 60 ? name.size : 60), name.data);
-    ft_hint(err, "This version runs bert, nomic-bert, llama and qwen3.");
+    ft_hint(err, "This version runs bert, nomic-bert, llama, qwen2 and qwen3.");
     return false;
 }

@@ -128,7 +128,7 @@ static void put_linear(ft_linear *linear, const ft_part *part, size_t at, ft_gro
 {
     ft_linear_put(linear, part->weight, at, outputs, inputs);
     if (part->bias)
-        ft_linear_put_bias(linear, part->bias, at, outputs);
+        ft_linear_put_bias(linear, part->bias, 0, part->bias->elements, at, outputs);
     ft_weight_forget(part->weight);
 }
 
@@ -137,20 +137,12 @@ static void put_rows(ft_linear *linear, const ft_part *part, size_t first, size_
                      ft_groups outputs)
 {
     const ft_groups plain = {0};
-    uint64_t shape[2], bias_shape[2], column[2];
+    uint64_t shape[2];
     const ft_weight rows = ft_weight_rows(part->weight, first, count, shape);
-    ft_weight bias, some;
 
     ft_linear_put(linear, &rows, at, outputs, plain);
-    if (!part->bias)
-        return;
-    bias = *part->bias;
-    column[0] = bias.elements;
-    column[1] = 1;
-    bias.rank = 2;
-    bias.shape = column;
-    some = ft_weight_rows(&bias, first, count, bias_shape);
-    ft_linear_put_bias(linear, &some, at, outputs);
+    if (part->bias)
+        ft_linear_put_bias(linear, part->bias, first, count, at, outputs);
 }
 
 static void load_attention(const loading *l, const ft_layer_parts *from, ft_encoder_layer *layer)

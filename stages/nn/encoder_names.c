@@ -252,27 +252,31 @@ const ft_encoder_names ft_names_gguf_nomic = {
                     [FT_FRONT_LAST_NORM] = {"output_norm"},                        \
                     [FT_FRONT_ROPE_FACTORS] = {"rope_freqs", .is_optional = true}, \
     }
-#define GGUF_LLAMA_LAYER                                        \
-    [FT_LAYER_MIX_BEFORE] = {"attn_norm"},                      \
-    [FT_LAYER_QUERY] = {"attn_q", .bias = FT_BIAS_OPTIONAL},    \
-    [FT_LAYER_KEY] = {"attn_k", .bias = FT_BIAS_OPTIONAL},      \
-    [FT_LAYER_VALUE] = {"attn_v", .bias = FT_BIAS_OPTIONAL},    \
-    [FT_LAYER_MIX] = {"attn_output", .bias = FT_BIAS_OPTIONAL}, \
-    [FT_LAYER_MLP_BEFORE] = {"ffn_norm"},                       \
-    [FT_LAYER_GATE] = {"ffn_gate", .bias = FT_BIAS_OPTIONAL},   \
-    [FT_LAYER_UP] = {"ffn_up", .bias = FT_BIAS_OPTIONAL},       \
+// `query`: as of LLAMA_LAYER.
+#define GGUF_LLAMA_LAYER(query)                                                               \
+    [FT_LAYER_MIX_BEFORE] = {"attn_norm"}, [FT_LAYER_QUERY] = {"attn_q", .bias = query},      \
+    [FT_LAYER_KEY] = {"attn_k", .bias = query}, [FT_LAYER_VALUE] = {"attn_v", .bias = query}, \
+    [FT_LAYER_MIX] = {"attn_output", .bias = FT_BIAS_OPTIONAL},                               \
+    [FT_LAYER_MLP_BEFORE] = {"ffn_norm"},                                                     \
+    [FT_LAYER_GATE] = {"ffn_gate", .bias = FT_BIAS_OPTIONAL},                                 \
+    [FT_LAYER_UP] = {"ffn_up", .bias = FT_BIAS_OPTIONAL},                                     \
     [FT_LAYER_DOWN] = {"ffn_down", .bias = FT_BIAS_OPTIONAL}
 
 const ft_encoder_names ft_names_gguf_llama = {
     GGUF_LLAMA_FRONT,
-    .layer = {GGUF_LLAMA_LAYER},
+    .layer = {GGUF_LLAMA_LAYER(FT_BIAS_OPTIONAL)},
+};
+
+const ft_encoder_names ft_names_gguf_qwen2 = {
+    GGUF_LLAMA_FRONT,
+    .layer = {GGUF_LLAMA_LAYER(FT_BIAS_ALWAYS)},
 };
 
 const ft_encoder_names ft_names_gguf_qwen3 = {
     GGUF_LLAMA_FRONT,
     .layer =
         {
-            GGUF_LLAMA_LAYER,
+            GGUF_LLAMA_LAYER(FT_BIAS_OPTIONAL),
             [FT_LAYER_QUERY_NORM] = {"attn_q_norm"},
             [FT_LAYER_KEY_NORM] = {"attn_k_norm"},
         },

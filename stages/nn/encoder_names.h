@@ -70,4 +70,4 @@ typedef struct ft_encoder_names {
 extern const ft_encoder_names ft_names_bert, ft_names_roberta, ft_names_distilbert, ft_names_mpnet,
     ft_names_nomic, ft_names_modernbert, ft_names_gte, ft_names_llama, ft_names_qwen2,
     ft_names_qwen3, ft_names_gemma3, ft_names_gguf_bert, ft_names_gguf_nomic, ft_names_gguf_llama,
-    ft_names_gguf_qwen3;
+    ft_names_gguf_qwen2, ft_names_gguf_qwen3;

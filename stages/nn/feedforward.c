@@ -199,7 +199,7 @@ bool ft_feedforward_load(const char *path, ft_arena *arena, ft_feedforward **out
         ft_linear_place(&layer->linear, &block);
         ft_linear_put(&layer->linear, layer->weight, 0, plain, plain);
         if (layer->bias)
-            ft_linear_put_bias(&layer->linear, layer->bias, 0, plain);
+            ft_linear_put_bias(&layer->linear, layer->bias, 0, layer->bias->elements, 0, plain);
         ft_weight_forget(layer->weight);
     }
     *out = network;

@@ -202,11 +202,12 @@ void ft_linear_put(ft_linear *linear, const ft_weight *weight, size_t at, ft_gro
     }
 }
 
-void ft_linear_put_bias(ft_linear *linear, const ft_weight *bias, size_t at, ft_groups outputs)
+void ft_linear_put_bias(ft_linear *linear, const ft_weight *bias, size_t first, size_t count,
+                        size_t at, ft_groups outputs)
 {
-    FT_ASSERT(bias->elements > 0 && at + spread(bias->elements - 1, outputs) < linear->width);
-    for (size_t i = 0; i < bias->elements; i++)
-        ft_weight_read(bias, i, 1, &linear->bias[at + spread(i, outputs)]);
+    FT_ASSERT(count > 0 && at + spread(count - 1, outputs) < linear->width);
+    for (size_t i = 0; i < count; i++)
+        ft_weight_read(bias, first + i, 1, &linear->bias[at + spread(i, outputs)]);
 }
 
 // ---- products ----

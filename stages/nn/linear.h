@@ -71,7 +71,9 @@ void ft_linear_place(ft_linear *linear, char **block);
 // spread). An output's weights are all put at once.
 void ft_linear_put(ft_linear *linear, const ft_weight *weight, size_t at, ft_groups outputs,
                    ft_groups inputs);
-void ft_linear_put_bias(ft_linear *linear, const ft_weight *bias, size_t at, ft_groups outputs);
+// Elements [first, first + count) of a bias, from output `at` on.
+void ft_linear_put_bias(ft_linear *linear, const ft_weight *bias, size_t first, size_t count,
+                        size_t at, ft_groups outputs);
 // For the narrow copy of `rows` rows of inputs: 0 in floats.
 size_t ft_linear_scratch(const ft_linear *linear, size_t rows);
 void ft_linear_run(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use);

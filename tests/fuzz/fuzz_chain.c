@@ -1,4 +1,5 @@
-// The modules behind an encoder: modules.json and the folders that it names.
+// The modules behind an encoder: modules.json and the folders that it names; or a GGUF file's way
+// of pooling, where the input begins as one.
 #include "runtime/memory/arena.h"
 #include "stages/nn/embed_chain.h"
 #include "tests/fuzz/fuzz.h"
@@ -30,13 +31,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                         "3_LayerNorm/config.json",
                                         "3_LayerNorm/model.safetensors",
                                         NULL};
+    static const char *const gguf[] = {"model.gguf", NULL};
     ft_error err = FT_ERROR_INIT;
     ft_arena *arena = ft_arena_create();
     ft_chain chain;
 
     FUZZ_CHECK(arena);
-    fuzz_set_files(names, (ft_slice){(const char *)data, size});
-    if (ft_chain_read("fuzz", HIDDEN, arena, &chain, &err)) {
+    const ft_slice input = {(const char *)data, size};
+    const bool is_gguf = ft_slice_starts_with(input, FT_SLICE("GGUF"));
+    fuzz_set_files(is_gguf ? gguf : names, input);
+    if (ft_chain_read(is_gguf ? FUZZ_FOLDER "model.gguf" : "fuzz", HIDDEN, arena, &chain, &err)) {
         check_sizes(&chain);
         ft_chain_drop_normalize(&chain);
         if (ft_chain_set_pooling(&chain, FT_POOLING_CLS, &err))

@@ -35,18 +35,22 @@ BERT_NAMES = {"attention.self.query": "attn_q", "attention.self.key": "attn_k", 
               "intermediate.dense": "ffn_up", "output.dense": "ffn_down", "output.LayerNorm": "layer_output_norm"}
 LLAMA_NAMES = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
                "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
-               "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"}
+               "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
+               "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm"}
+NOMIC_NAMES = {**LLAMA_NAMES, "post_attention_layernorm": "attn_output_norm", "post_mlp_layernorm": "layer_output_norm"}
 WHOLE = {"embeddings.word_embeddings": "token_embd", "embeddings.position_embeddings": "position_embd",
          "embeddings.token_type_embeddings": "token_types", "embeddings.LayerNorm": "token_embd_norm",
-         "model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
+         "embed_tokens": "token_embd", "norm": "output_norm", "lm_head": "output"}
 
 
-def ggml_name(name):
-    for prefix in ("encoder.layer.", "model.layers."):
+def ggml_name(name, family):
+    name = name.removeprefix("model.")
+    for prefix in ("encoder.layer.", "layers."):
         if name.startswith(prefix):
             layer, rest = name[len(prefix):].split(".", 1)
             part, kind = rest.rsplit(".", 1)
-            return "blk.%s.%s.%s" % (layer, {**BERT_NAMES, **LLAMA_NAMES}[part], kind)
+            return "blk.%s.%s.%s" % (layer, {"bert": BERT_NAMES, "nomic_bert": NOMIC_NAMES}.get(family, LLAMA_NAMES)[part],
+                                     kind)
     part, kind = name.rsplit(".", 1)
     return "%s.%s" % (WHOLE[part], kind) if part in WHOLE else None
 
@@ -64,25 +68,43 @@ def heads_of(name, config):
     return config.num_attention_heads if ".q_proj." in name else config.num_key_value_heads * (".k_proj." in name)
 
 
-def write_weights(writer, model, kind):
-    """Matrices as `kind`, all else F32, as llama.cpp does; returns the weights as a reader has them."""
-    state = {}
+def quantize(data, use):
+    if use == gguf.GGMLQuantizationType.F16:
+        return data.astype(np.float16)
+    return gguf.quants.quantize(data, use)
+
+
+def fuse(tensors):
+    """Queries, keys and values as one matrix, and their biases as one vector, as nomic-bert has them."""
+    for name in [name for name in tensors if ".attn_q." in name]:
+        parts = [tensors.pop(name.replace("attn_q.", "attn_%s." % part)) for part in "qkv"]
+        tensors[name.replace("attn_q.", "attn_qkv.")] = (sum((names for names, _ in parts), []),
+                                                         np.concatenate([data for _, data in parts]))
+
+
+def write_weights(writer, model, kind, bias):
+    """Matrices as `kind`, biases as `bias`, all else F32, as llama.cpp does (whose biases are F32); the model has
+    then the weights as a reader has them."""
+    config, tensors, state = model.config, {}, {}
     for name, value in model.state_dict().items():
-        to = ggml_name(name)
-        if not to or (name == "lm_head.weight" and model.config.tie_word_embeddings):
+        to = ggml_name(name, config.model_type)
+        if not to or (name == "lm_head.weight" and config.tie_word_embeddings):
             continue
-        heads = heads_of(name, model.config)
+        heads = heads_of(name, config)
         data = value.numpy().astype(np.float32)
-        data = turn(data, heads) if heads else data
+        tensors[to] = ([name], turn(data, heads) if heads else data)
+    if config.model_type == "nomic_bert":
+        fuse(tensors)
+    for to, (names, data) in tensors.items():
         is_small = data.ndim < 2 or to.startswith(("position_embd", "token_types"))
-        use = gguf.GGMLQuantizationType.F32 if is_small else KINDS[kind]
-        stored = gguf.quants.quantize(data, use)
-        if use == gguf.GGMLQuantizationType.F16:
-            stored = data.astype(np.float16)
+        use = KINDS[bias if to.endswith(".bias") and "norm" not in to else "f32" if is_small else kind]
+        stored = quantize(data, use)
         writer.add_tensor(to, stored, raw_dtype=use)
         seen = gguf.quants.dequantize(stored, use).astype(np.float32)
-        state[name] = torch.tensor(turn(seen, heads, back=True) if heads else seen)
-    return state
+        for name, part in zip(names, np.split(seen, len(names))):
+            heads = heads_of(name, config)
+            state[name] = torch.tensor(turn(part, heads, back=True) if heads else part)
+    model.load_state_dict(state, strict=False)
 
 
 def write_head(writer, config, types):
@@ -102,11 +124,34 @@ def write_bert_head(writer, config):
     writer.add_token_type_count(config.type_vocab_size)
 
 
-def write_llama_head(writer, config):
-    rope, half = config.rope_parameters, config.head_dim // 2
+def write_nomic_head(writer, config):
+    writer.add_layer_norm_eps(config.layer_norm_eps)
+    writer.add_causal_attention(False)
+    writer.add_pooling_type(gguf.PoolingType.MEAN)
+    writer.add_token_type_count(config.type_vocab_size)
+    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+
+
+def write_decoder_head(writer, config):
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_rope_freq_base(rope["rope_theta"])
+    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+
+
+def write_qwen2_head(writer, config):
+    write_decoder_head(writer, config)
+
+
+def write_qwen3_head(writer, config):
+    write_decoder_head(writer, config)
+    writer.add_key_length(config.head_dim)
+    writer.add_value_length(config.head_dim)
+    writer.add_pooling_type(gguf.PoolingType.LAST)
+
+
+def write_llama_head(writer, config):
+    rope, half = config.rope_parameters, config.head_dim // 2
+    write_decoder_head(writer, config)
     writer.add_rope_dimension_count(config.head_dim)
     # What each frequency is divided by, as convert_hf_to_gguf.py has it for Llama 3.
     low = rope["original_max_position_embeddings"] / rope["low_freq_factor"]
@@ -121,16 +166,20 @@ def write_llama_head(writer, config):
     writer.add_tensor("rope_freqs.weight", np.array(factors, dtype=np.float32))
 
 
-def write_gguf(folder, name, kind, model):
-    writer = gguf.GGUFWriter(os.path.join(folder, "%s-%s.gguf" % (name, kind)), name)
+HEADS = {"bert": write_bert_head, "nomic-bert": write_nomic_head, "llama": write_llama_head, "qwen2": write_qwen2_head,
+         "qwen3": write_qwen3_head}
+
+
+def write_gguf(folder, name, kind, model, family=None, bias="f32"):
+    family = family or name
+    writer = gguf.GGUFWriter(os.path.join(folder, "%s-%s.gguf" % (name, kind)), family)
     write_head(writer, model.config, getattr(gguf.LlamaFileType, {"f32": "ALL_F32"}.get(kind, "MOSTLY_" + kind.upper())))
-    {"bert": write_bert_head, "llama": write_llama_head}[name](writer, model.config)
-    state = write_weights(writer, model, kind)
+    HEADS[family](writer, model.config)
+    write_weights(writer, model, kind, bias)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    model.load_state_dict(state, strict=False)
 
 
 def new_folder(name):
@@ -145,16 +194,35 @@ def rename_reference(folder, name, kind):
         os.rename(os.path.join(folder, "reference." + end), os.path.join(folder, "%s-%s.%s" % (name, kind, end)))
 
 
+def refer_hidden(folder, name, kind, model, rows):
+    with torch.no_grad():
+        hidden = {"%d.hidden" % i: model(torch.tensor([ids])).last_hidden_state[0] for i, ids in enumerate(rows)}
+    write_reference(folder, [{"input_ids": ids} for ids in rows], hidden)
+    rename_reference(folder, name, kind)
+
+
+def refer_greedy(folder, name, kind, model, prompts):
+    rows, tensors = [], {}
+    with torch.no_grad():
+        for index, prompt in enumerate(prompts):
+            ids, margins = list(prompt), []
+            tensors["%d.last_logits" % index] = model(torch.tensor([ids])).logits[0, -1]
+            for _ in range(16):
+                best = model(torch.tensor([ids])).logits[0, -1].topk(2)
+                margins.append(round(float(best.values[0] - best.values[1]), 5))
+                ids.append(int(best.indices[0]))
+            rows.append({"prompt_ids": prompt, "greedy_ids": ids[len(prompt):], "margins": margins})
+    write_reference(folder, rows, tensors)
+    rename_reference(folder, name, kind)
+
+
 def make_gguf_bert():
     folder, rows = new_folder("gguf-bert"), texts(81, LENGTHS, 150)
     for kind in KINDS:
         model = fill(hf.BertModel(bert_config(vocab_size=150, hidden_size=32, num_attention_heads=2,
                                               intermediate_size=64), add_pooling_layer=False), 81)
         write_gguf(folder, "bert", kind, model)
-        with torch.no_grad():
-            hidden = {"%d.hidden" % i: model(torch.tensor([ids])).last_hidden_state[0] for i, ids in enumerate(rows)}
-        write_reference(folder, [{"input_ids": ids} for ids in rows], hidden)
-        rename_reference(folder, "bert", kind)
+        refer_hidden(folder, "bert", kind, model, rows)
 
 
 def make_gguf_llama():
@@ -165,18 +233,48 @@ def make_gguf_llama():
         model = fill(hf.LlamaForCausalLM(decoder_config(hf.LlamaConfig, vocab_size=150, rope_parameters=rope,
                                                         tie_word_embeddings=True)), 82)
         write_gguf(folder, "llama", kind, model)
-        rows, tensors = [], {}
-        with torch.no_grad():
-            for index, prompt in enumerate(prompts):
-                ids, margins = list(prompt), []
-                tensors["%d.last_logits" % index] = model(torch.tensor([ids])).logits[0, -1]
-                for _ in range(16):
-                    best = model(torch.tensor([ids])).logits[0, -1].topk(2)
-                    margins.append(round(float(best.values[0] - best.values[1]), 5))
-                    ids.append(int(best.indices[0]))
-                rows.append({"prompt_ids": prompt, "greedy_ids": ids[len(prompt):], "margins": margins})
-        write_reference(folder, rows, tensors)
-        rename_reference(folder, "llama", kind)
+        refer_greedy(folder, "llama", kind, model, prompts)
+
+
+def add_biases(model):
+    """Biases where llama.cpp's nomic-bert may have them and transformers' model has none."""
+    for layer in model.layers:
+        for linear in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj, layer.self_attn.o_proj,
+                       layer.mlp.gate_proj, layer.mlp.up_proj, layer.mlp.down_proj):
+            linear.bias = torch.nn.Parameter(torch.zeros(linear.out_features))
+    return model
+
+
+def make_gguf_nomic_bert():
+    """Queries, keys and values in one tensor. `biased`: with biases, which are in blocks as well where the matrices are;
+    no converter writes that and the format has it."""
+    folder, rows = new_folder("gguf-nomic-bert"), texts(83, LENGTHS, 120)
+    config = hf.NomicBertConfig(vocab_size=120, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+                                intermediate_size=64, max_position_embeddings=128)
+    for kind in ("f32", "q8_0", "q4_0"):
+        for name in ("nomic-bert", "biased"):
+            model = hf.NomicBertModel(config, add_pooling_layer=False)
+            model = fill(add_biases(model) if name == "biased" else model, 83)
+            write_gguf(folder, name, kind, model, "nomic-bert", kind)
+            refer_hidden(folder, name, kind, model, rows)
+
+
+def make_gguf_qwen3_embedding():
+    """As Qwen3-Embedding: heads wider than hidden / heads, causal."""
+    folder, rows = new_folder("gguf-qwen3-embedding"), texts(84, LENGTHS, 120)
+    for kind in ("f32", "q8_0", "q4_0"):
+        config = decoder_config(hf.Qwen3Config, vocab_size=120, head_dim=16, tie_word_embeddings=True)
+        model = fill(hf.Qwen3Model(config), 84)
+        write_gguf(folder, "qwen3", kind, model)
+        refer_hidden(folder, "qwen3", kind, model, rows)
+
+
+def make_gguf_qwen2():
+    folder, prompts = new_folder("gguf-qwen2"), texts(85, [9, 1, 60], 120)
+    for kind in ("f32", "q8_0"):
+        model = fill(hf.Qwen2ForCausalLM(decoder_config(hf.Qwen2Config, vocab_size=120, tie_word_embeddings=False)), 85)
+        write_gguf(folder, "qwen2", kind, model)
+        refer_greedy(folder, "qwen2", kind, model, prompts)
 
 
 # ---- sentence-transformers ----

@@ -338,31 +338,47 @@ TEST(architecture_keys_of_transformers)
     check_other_config("gte");
 }
 
-static void check_gguf(const char *family)
+static void check_gguf(const char *folder_name, const char *name, const char *kind)
 {
-    static const char *const kinds[] = {"f32", "f16", "bf16", "q8_0", "q4_0"};
-    char folder[PATH_BYTES], name[64], path[PATH_BYTES + 80];
+    char folder[PATH_BYTES], file[64], path[PATH_BYTES + 80];
     reference r;
 
-    snprintf(name, sizeof(name), "gguf-%s", family);
-    fixture_path(folder, name);
+    fixture_path(folder, folder_name);
+    snprintf(file, sizeof(file), "%s-%s", name, kind);
+    snprintf(path, sizeof(path), "%s/%s.gguf", folder, file);
+    open_reference(&r, folder, file, file);
+    check_reference(&r, path);
+    ft_arena_destroy(r.arena);
+}
+
+TEST(architecture_gguf)
+{
+    static const char *const kinds[] = {"f32", "f16", "bf16", "q8_0", "q4_0"};
+
     for (size_t i = 0; i < FT_COUNT_OF(kinds); i++) {
-        snprintf(name, sizeof(name), "%s-%s", family, kinds[i]);
-        snprintf(path, sizeof(path), "%s/%s.gguf", folder, name);
-        open_reference(&r, folder, name, name);
-        check_reference(&r, path);
-        ft_arena_destroy(r.arena);
+        check_gguf("gguf-bert", "bert", kinds[i]);
+        check_gguf("gguf-llama", "llama", kinds[i]);
     }
 }
 
-TEST(architecture_gguf_bert)
+// Queries, keys and values in one tensor, where `biased` has biases in blocks too.
+TEST(architecture_gguf_fused)
 {
-    check_gguf("bert");
+    static const char *const kinds[] = {"f32", "q8_0", "q4_0"};
+
+    for (size_t i = 0; i < FT_COUNT_OF(kinds); i++) {
+        check_gguf("gguf-nomic-bert", "nomic-bert", kinds[i]);
+        check_gguf("gguf-nomic-bert", "biased", kinds[i]);
+    }
 }
 
-TEST(architecture_gguf_llama)
+TEST(architecture_gguf_qwen)
 {
-    check_gguf("llama");
+    check_gguf("gguf-qwen2", "qwen2", "f32");
+    check_gguf("gguf-qwen2", "qwen2", "q8_0");
+    check_gguf("gguf-qwen3-embedding", "qwen3", "f32");
+    check_gguf("gguf-qwen3-embedding", "qwen3", "q8_0");
+    check_gguf("gguf-qwen3-embedding", "qwen3", "q4_0");
 }
 
 // ---- the shared test data ----

@@ -268,15 +268,16 @@ TEST(tiny_models)
 
 TEST(tiny_gguf)
 {
-    static const char *const kinds[] = {"f32", "f16", "bf16", "q8_0", "q4_0"};
+    static const char *const names[] = {"gguf-llama/llama-f32",  "gguf-llama/llama-f16",
+                                        "gguf-llama/llama-bf16", "gguf-llama/llama-q8_0",
+                                        "gguf-llama/llama-q4_0", "gguf-qwen2/qwen2-f32",
+                                        "gguf-qwen2/qwen2-q8_0"};
     char paths[3][NAME_BYTES];
 
-    for (size_t i = 0; i < FT_COUNT_OF(kinds); i++) {
-        char base[40];
-        snprintf(base, sizeof(base), "gguf-llama/llama-%s", kinds[i]);
-        put_path(paths[0], base, ".gguf");
-        put_path(paths[1], base, ".jsonl");
-        put_path(paths[2], base, ".safetensors");
+    for (size_t i = 0; i < FT_COUNT_OF(names); i++) {
+        put_path(paths[0], names[i], ".gguf");
+        put_path(paths[1], names[i], ".jsonl");
+        put_path(paths[2], names[i], ".safetensors");
         check_parity(paths[0], paths[1], paths[2]);
     }
 }

@@ -146,7 +146,9 @@ TEST(hostile_config)
 // In the head, where keys and shapes are.
 TEST(hostile_gguf)
 {
-    static const char *const names[] = {"gguf-bert/bert-q8_0.gguf", "gguf-llama/llama-f16.gguf"};
+    static const char *const names[] = {"gguf-bert/bert-q8_0.gguf", "gguf-llama/llama-f16.gguf",
+                                        "gguf-nomic-bert/biased-q8_0.gguf",
+                                        "gguf-qwen3-embedding/qwen3-q8_0.gguf"};
     enum { HEAD_BYTES = 3000 };
     ft_random random;
 
