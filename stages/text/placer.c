@@ -140,7 +140,26 @@ typedef struct place {
     bool is_changed;  // Origins say where.
     bool as_bytes;    // The model was given bytes.
     bool has_spaces;
+    const uint8_t *sizes;  // [size_count] of tokens, by id (ft_token_model_sizes).
+    size_t size_count;
 } place;
+
+static place open_place(ft_placer *placer, const uint8_t *bytes, bool as_bytes)
+{
+    place w = {.placer = placer,
+               .bytes = bytes,
+               .as_bytes = as_bytes,
+               .has_spaces = placer->out->has_spaces};
+
+    w.sizes = ft_token_model_sizes(placer->tokenizer->model, as_bytes, &w.size_count);
+    return w;
+}
+
+// 0: its id does not say.
+static inline size_t size_of(const place *w, int32_t id)
+{
+    return FT_LIKELY((size_t)id < w->size_count) ? w->sizes[id] : 0;
+}
 
 // The place of the bytes [from, to) of a word, which are characters as a whole.
 FT_ALWAYS_INLINE ft_span find_span(const place *w, ft_placed_word word, size_t from, size_t to)
@@ -237,14 +256,13 @@ static bool place_again(const place *w, const parts *one, ft_error *err)
 static bool place_parts(const place *w, const parts *one, ft_error *err)
 {
     enum { MOST = 64 };
-    const ft_token_model *model = w->placer->tokenizer->model;
-    uint32_t sizes[MOST];
+    size_t sizes[MOST];
     size_t sum = 0, unknown = SIZE_MAX, at = 0;
 
     if (one->count > MOST)
         return place_again(w, one, err);
     for (size_t i = 0; i < one->count; i++) {
-        sizes[i] = ft_token_model_size_of(model, one->ids[i], i == 0, w->as_bytes);
+        sizes[i] = size_of(w, one->ids[i]);
         sum += sizes[i];
         if (sizes[i] == 0 && unknown != SIZE_MAX)
             return place_again(w, one, err);
@@ -253,12 +271,38 @@ static bool place_parts(const place *w, const parts *one, ft_error *err)
     if (unknown != SIZE_MAX ? sum >= one->size : sum != one->size)
         return place_again(w, one, err);
     if (unknown != SIZE_MAX)
-        sizes[unknown] = (uint32_t)(one->size - sum);
+        sizes[unknown] = one->size - sum;
     for (size_t i = 0; i < one->count; i++) {
         put_part(w, one, i, at, at + sizes[i]);
         at += sizes[i];
     }
     return true;
+}
+
+// The same where all is known, in a text that is not changed. False: it is not, or some token is a
+// part of a character; what was written does not count then.
+static inline bool place_sizes(const place *w, const parts *one, ft_span *spans)
+{
+    const uint8_t *bytes = one->bytes, *sizes = w->sizes;
+    const size_t head = one->word.head, size = one->size, known = w->size_count;
+    const uint32_t base = w->start + one->word.from - (uint32_t)head;
+    uint32_t start = head > 0 ? w->start + one->word.head_at : base;
+    size_t at = 0;
+
+    for (size_t i = 0; i < one->count; i++) {
+        const int32_t id = one->ids[i];
+        if (FT_UNLIKELY((size_t)id >= known || sizes[id] == 0 || is_inside(bytes[at])))
+            return false;
+        at += sizes[id];
+        if (FT_UNLIKELY(at > size))
+            return false;
+        // What is put in front ends where that does which it has the place of.
+        const uint32_t end = base + (uint32_t)at;
+        spans[i] =
+            (ft_span){start, at == head ? w->start + one->word.head_at + one->word.head_size : end};
+        start = end;
+    }
+    return at == size;
 }
 
 // `words`, or (NULL) those that end at `ends` behind `from`.
@@ -289,10 +333,14 @@ FT_ALWAYS_INLINE bool place_words(const place *w, const ft_placed_word *words, s
             *span++ = find_span(w, word, 0, size);
         } else {
             const parts one = {w->bytes + at, word, size, ids, counts[i]};
-            out->spans.count += 2 * (size_t)(span - span_behind(out));
-            if (!place_parts(w, &one, err))
-                return false;
-            span = span_behind(out);
+            if (!w->is_changed && !w->has_spaces && place_sizes(w, &one, span)) {
+                span += counts[i];
+            } else {
+                out->spans.count += 2 * (size_t)(span - span_behind(out));
+                if (!place_parts(w, &one, err))
+                    return false;
+                span = span_behind(out);
+            }
         }
         ids += counts[i];
         at += size;
@@ -311,17 +359,20 @@ static bool make_room(ft_placer *p, ft_error *err)
 bool ft_placer_add(ft_placer *p, const uint8_t *bytes, const ft_placed_word *words,
                    const uint32_t *counts, size_t count, ft_error *err)
 {
-    place w = {.placer = p, .bytes = bytes, .has_spaces = p->out->has_spaces};
-
     if (count == 0)
         return true;
+    place w = open_place(p, bytes, false);
     const size_t from = words[0].head ? words[0].head_at : words[0].from;
     w.is_changed = !is_kept(p, from, words[count - 1].to, &w.start);
     if (!make_room(p, err))
         return false;
     if (w.is_changed || w.has_spaces)
         return place_words(&w, words, 0, NULL, counts, count, err);
-    const place plain = {.placer = p, .bytes = bytes, .start = w.start};
+    const place plain = {.placer = p,
+                         .bytes = bytes,
+                         .start = w.start,
+                         .sizes = w.sizes,
+                         .size_count = w.size_count};
     return place_words(&plain, words, 0, NULL, counts, count, err);
 }
 
@@ -381,7 +432,7 @@ static bool place_by_size(ft_placer *p, const uint8_t *bytes, size_t size, uint3
 bool ft_placer_add_cut(ft_placer *p, const uint8_t *bytes, size_t from, const uint32_t *ends,
                        const uint32_t *counts, size_t count, ft_error *err)
 {
-    place w = {.placer = p, .bytes = bytes, .as_bytes = true, .has_spaces = p->out->has_spaces};
+    place w = open_place(p, bytes, true);
     const size_t size = ends[count - 1];
 
     if (!make_room(p, err))

@@ -22,7 +22,8 @@ struct ft_token_model {
     ft_model_kind kind;
     int32_t unknown;
     bool begins_at_sign;
-    bool has_sizes;  // Each id has one text.
+    const uint8_t *sizes;  // [size_count] by id, what ft_token_model_sizes says.
+    size_t size_count;
     ft_vocab vocab;
     union {
         ft_wordpiece wordpiece;
@@ -84,14 +85,14 @@ static bool begins_at(const ft_vocab *vocab, ft_slice sign)
     return true;
 }
 
-// Each id has one text.
-static bool has_one_text(const ft_vocab *vocab)
+// Of models that give a word several tokens and know them by their texts. A Unigram model's byte
+// tokens have the place of the characters that they spell.
+static bool build_sizes(ft_token_model *model, ft_arena *arena, ft_error *err)
 {
-    size_t live = 0;
-
-    for (size_t i = 0; i < vocab->count; i++)
-        live += vocab->records[i].id >= 0;
-    return live == vocab->ordered;
+    model->size_count = ft_vocab_id_end(&model->vocab);
+    model->sizes =
+        ft_vocab_sizes(&model->vocab, model->unknown, model->kind == FT_MODEL_BPE, arena, err);
+    return model->sizes;
 }
 
 // Nothing else than merges joins, ends or begins words.
@@ -119,7 +120,6 @@ bool ft_token_model_build(const ft_model_definition *definition, const char *pat
                         definition->kind == FT_MODEL_UNIGRAM ? FT_VOCAB_KEEP : FT_VOCAB_FORGET,
                         path, arena, &model->vocab, err))
         return false;
-    model->has_sizes = has_one_text(&model->vocab);
     switch (definition->kind) {
     case FT_MODEL_WORDPIECE:
         return build_wordpiece(model, definition, arena, err);
@@ -129,13 +129,14 @@ bool ft_token_model_build(const ft_model_definition *definition, const char *pat
         // A sign that is unknown to the model would become one token with what is unknown around.
         // Where two tokens share an id, what merges with the one merges with the other.
         // What an unused piece is taken apart into depends on the whole text.
-        model->begins_at_sign = model->has_sizes && only_merges(definition) &&
+        model->begins_at_sign = ft_vocab_has_one_text(&model->vocab) && only_merges(definition) &&
                                 model->bpe.unused_count == 0 &&
                                 ft_bpe_has_char(&model->bpe, SIGN_CODE_POINT) &&
                                 begins_at(&model->vocab, FT_SLICE("\xe2\x96\x81"));
-        return true;
+        return model->bpe.takes_bytes || build_sizes(model, arena, err);
     case FT_MODEL_UNIGRAM:
-        return ft_unigram_build(definition, &model->vocab, arena, &model->unigram, err);
+        return ft_unigram_build(definition, &model->vocab, arena, &model->unigram, err) &&
+               build_sizes(model, arena, err);
     case FT_MODEL_WORDLEVEL:
         return true;
     }
@@ -629,28 +630,14 @@ bool ft_token_model_byte_words(const ft_token_model *model, ft_model_scratch *sc
     return true;
 }
 
-// <0x41> stands for a byte, unless the text has it letter by letter.
-static bool is_byte_token(ft_slice text)
+const uint8_t *ft_token_model_sizes(const ft_token_model *model, bool as_bytes, size_t *out_count)
 {
-    return text.size == 6 && memcmp(text.data, "<0x", 3) == 0;
-}
-
-uint32_t ft_token_model_size_of(const ft_token_model *model, int32_t id, bool is_first,
-                                bool as_bytes)
-{
-    if (as_bytes)
-        return (uint32_t)ft_bpe_raw_size(&model->bpe, id);
-    size_t at = ft_vocab_record_of(&model->vocab, id);
-    if (at >= model->vocab.count || !model->has_sizes)
-        return 0;
-    const ft_vocab_record *record = &model->vocab.records[at];
-    if (id == model->unknown)
-        return 0;
-    if (model->kind == FT_MODEL_WORDPIECE)
-        return record->size - (is_first ? 0 : (uint32_t)model->wordpiece.prefix_size);
-    if (is_byte_token((ft_slice){model->vocab.texts + record->offset, record->size}))
-        return model->kind == FT_MODEL_BPE;
-    return record->size;
+    if (!as_bytes) {
+        *out_count = model->size_count;
+        return model->sizes;
+    }
+    *out_count = model->bpe.unique_sizes ? model->bpe.raw_count : 0;
+    return model->bpe.raw_sizes;
 }
 
 bool ft_token_model_is_whole(const ft_token_model *model, bool as_bytes)
@@ -759,7 +746,9 @@ void ft_token_model_transfer(const ft_token_model **model, ft_image *image)
     FT_IMAGE_FIELD(image, copy->kind, FT_MODEL_WORDLEVEL);
     FT_IMAGE_ID(image, copy->unknown);
     FT_IMAGE_FIELD(image, copy->begins_at_sign, 1);
-    FT_IMAGE_FIELD(image, copy->has_sizes, 1);
+    const void *sizes = copy->sizes;
+    ft_image_array(image, &sizes, &copy->size_count, sizeof(*copy->sizes), NULL, NULL);
+    copy->sizes = sizes;
     bool is_text = copy->kind != FT_MODEL_BPE || !copy->bpe.is_bytes;
     FT_IMAGE_FIELD(image, is_text, 1);
     ft_vocab_transfer(&copy->vocab, is_text, image);

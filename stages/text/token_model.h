@@ -67,11 +67,10 @@ bool ft_token_model_byte_words(const ft_token_model *model, ft_model_scratch *sc
                                int32_t *out, size_t room, size_t *out_count,
                                ft_error *err) FT_MUST_CHECK;
 
-// Places from ids. How many bytes of a word a token of it stands for, 0 when its id does not say;
-// `is_first`: it begins the word; `as_bytes`: the word was given as bytes. That all sizes are known
-// and add up to the word's says that they are right.
-uint32_t ft_token_model_size_of(const ft_token_model *model, int32_t id, bool is_first,
-                                bool as_bytes);
+// Places from ids. [*out_count] by id: how many bytes of a word a token of it stands for, 0 when
+// its id does not say; `as_bytes`: the word was given as bytes. That all sizes are known and add up
+// to the word's says that they are right. With a count of 0 the list may be NULL.
+const uint8_t *ft_token_model_sizes(const ft_token_model *model, bool as_bytes, size_t *out_count);
 // The places, from `start` on, of tokens of words that were given as bytes and stand side by side,
 // `size` bytes together. False: sizes do not say, and `spans` holds anything.
 bool ft_token_model_add_up(const ft_token_model *model, const int32_t *ids, size_t count,

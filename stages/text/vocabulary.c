@@ -238,6 +238,40 @@ size_t ft_vocab_id_end(const ft_vocab *vocab)
     return (size_t)vocab->records[vocab->order ? vocab->order[count - 1] : count - 1].id + 1;
 }
 
+bool ft_vocab_has_one_text(const ft_vocab *vocab)
+{
+    size_t live = 0;
+
+    for (size_t i = 0; i < vocab->count; i++)
+        live += vocab->records[i].id >= 0;
+    return live == vocab->ordered;
+}
+
+// <0x41> stands for a byte, unless the text has it letter by letter.
+static bool is_byte_token(ft_slice text)
+{
+    return text.size == 6 && memcmp(text.data, "<0x", 3) == 0;
+}
+
+const uint8_t *ft_vocab_sizes(const ft_vocab *vocab, int32_t unknown, uint8_t byte_size,
+                              ft_arena *arena, ft_error *err)
+{
+    const size_t count = ft_vocab_id_end(vocab);
+    uint8_t *sizes = ft_arena_zero(arena, count + 1, 1);
+
+    if (!sizes)
+        ft_fail_nomem(err, count + 1);
+    const size_t said = sizes && ft_vocab_has_one_text(vocab) ? vocab->count : 0;
+    for (size_t i = 0; i < said; i++) {
+        const ft_vocab_record *record = &vocab->records[i];
+        if (record->id < 0 || record->id == unknown || record->size > UINT8_MAX)
+            continue;
+        bool is_byte = is_byte_token((ft_slice){vocab->texts + record->offset, record->size});
+        sizes[record->id] = is_byte ? byte_size : (uint8_t)record->size;
+    }
+    return sizes;
+}
+
 static bool find_part(const ft_vocab *vocab, const ft_merge_text *merge, ft_slice part,
                       const char *path, size_t index, int32_t *out, ft_error *err)
 {

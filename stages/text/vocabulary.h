@@ -44,7 +44,13 @@ int32_t ft_vocab_find(const ft_vocab *vocab, ft_slice text);   // -1: no piece i
 size_t ft_vocab_record_of(const ft_vocab *vocab, int32_t id);  // SIZE_MAX: no piece has it.
 // data NULL: no piece has that id.
 ft_slice ft_vocab_text(const ft_vocab *vocab, int32_t id);
-size_t ft_vocab_id_end(const ft_vocab *vocab);  // One more than the largest id.
+size_t ft_vocab_id_end(const ft_vocab *vocab);      // One more than the largest id.
+bool ft_vocab_has_one_text(const ft_vocab *vocab);  // Each id; none was forgotten for another.
+// [ft_vocab_id_end] by id, into the arena: how many bytes of a text its token stands for, and 0
+// where its own text does not say: that of `unknown`, of what is longer than 255 bytes, of ids with
+// several texts. <0x41>, which stands for a byte, has `byte_size`. NULL with `err` set.
+const uint8_t *ft_vocab_sizes(const ft_vocab *vocab, int32_t unknown, uint8_t byte_size,
+                              ft_arena *arena, ft_error *err);
 
 // The pieces of the user with their ids, of equal ones the first; NULL when there are none.
 bool ft_pieces_user_defined(const ft_piece *pieces, size_t count, ft_arena *arena,
