@@ -10,6 +10,7 @@ STS-B: Spearman's correlation of the scores that people gave with cosines of Min
 
 import json
 import os
+import random
 import shutil
 import struct
 import sys
@@ -36,7 +37,7 @@ def vectors_of(path):
     return [numbers[i * columns:(i + 1) * columns] for i in range(rows)]
 
 
-def embed(player, model, texts, prompt=None, pools_prompt=True, option="prompt", **options):
+def embed(player, model, texts, prompt=None, pools_prompt=True, option="prompt", isa="auto", **options):
     """The vectors of texts; `prompt` stands before each, or the one of that name with `option`."""
     player.write("in.jsonl", "".join(json.dumps({"text": text}) + "\n" for text in texts))
     stage = {"embed": model, **options}
@@ -48,7 +49,7 @@ def embed(player, model, texts, prompt=None, pools_prompt=True, option="prompt",
     stages = [{"read": "in.jsonl"}, tokens, stage,
               {"write": "out.npy", "mode": "replace", "fields": ["embedding"]}]
     player.write("p.yaml", json.dumps({"stages": stages}))
-    result = player.run("run", "p.yaml", "--threads", "2")
+    result = player.run("run", "p.yaml", "--threads", "2", env={"FTPIPE_ISA": isa})
     assert result.status == 0, str(result)
     return vectors_of(os.path.join(player.folder, "out.npy"))
 
@@ -350,6 +351,30 @@ def static(player, name):
     assert worst <= 1e-6, worst
 
 
+def static_wide(player, kind, letter):
+    """More columns than are added up at a time, and some left over, against sums in double precision."""
+    size, texts = 75, ["salt", "birds, stars and bridges " * 40, "the old mill", "a"]
+    random.seed(3)
+    shutil.copytree(os.path.join(MODELS, "static"), os.path.join(player.folder, "wide"))
+    count = len(json.loads(player.read("wide/tokenizer.json"))["model"]["vocab"])
+    data = struct.pack("<%d%s" % (count * size, letter), *(random.gauss(0, 1) for _ in range(count * size)))
+    table = struct.unpack("<%d%s" % (count * size, letter), data)
+    header = json.dumps({"embeddings": {"dtype": kind, "shape": [count, size], "data_offsets": [0, len(data)]}}).encode()
+    player.write("wide/model.safetensors", struct.pack("<Q", len(header)) + header + data)
+    player.write("in.jsonl", "".join(json.dumps({"text": text}) + "\n" for text in texts))
+    player.write("p.yaml", json.dumps({"stages": [{"read": "in.jsonl"}, {"tokenize": "./wide"},
+                                                  {"write": "out.jsonl", "fields": ["tokens"]}]}))
+    result = player.run("run", "p.yaml")
+    assert result.status == 0, str(result)
+    want = []
+    for ids in (json.loads(line)["tokens"] for line in player.read("out.jsonl").splitlines()):
+        mean = [sum(table[i * size + k] for i in ids) / len(ids) for k in range(size)]
+        want.append([x / length(mean) for x in mean])
+    for isa in ("generic", "auto"):
+        worst = difference(embed(player, "./wide", texts, isa=isa), want)
+        assert worst <= 1e-6, (isa, worst)
+
+
 def wordllama(player):
     folder = need_data("models", "wordllama-l2-256")
     with open(os.path.join(folder, "reference_texts.jsonl"), encoding="utf-8") as file:
@@ -409,6 +434,8 @@ def main():
     player.case("refused", refused)
     player.case("static", static, "static")
     player.case("static_mapped", static, "static-mapped")
+    player.case("static_wide_f32", static_wide, "F32", "f")
+    player.case("static_wide_f16", static_wide, "F16", "e")
     player.case("wordllama", wordllama)
     player.case("sts_f32", sts, "f32", STS_MOST)
     player.case("sts_bf16", sts, "bf16", STS_MOST)

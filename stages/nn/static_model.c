@@ -10,7 +10,13 @@
 #include "stages/nn/kernel/isa.h"
 #include "stages/nn/safetensors.h"
 
-enum { CONFIG_BYTES_MAX = 1 << 20, TOKENIZER_BYTES_MAX = 1 << 28, SIZE_MOST = 1 << 16 };
+enum {
+    CONFIG_BYTES_MAX = 1 << 20,
+    TOKENIZER_BYTES_MAX = 1 << 28,
+    SIZE_MOST = 1 << 16,
+    GROUP_ROWS = 32,  // Added up together.
+    LINE_BYTES = 64,
+};
 
 // ---- finding ----
 
@@ -204,9 +210,12 @@ bool ft_static_model_load(ft_static_model *model, const char *folder, ft_arena *
                            folder, id, row, model->rows);
     }
     model->unknown = -1;
-    model->add = model->table->kind == FT_WEIGHT_F32 ? ft_static_add_f32
-                 : ft_isa_level() != FT_ISA_GENERIC  ? ft_static_add_f16_avx2
-                                                     : ft_static_add_f16;
+    const bool is_half = model->table->kind == FT_WEIGHT_F16;
+    model->add = is_half ? ft_static_add_f16 : ft_static_add_f32;
+#if defined(__x86_64__)
+    if (ft_isa_level() != FT_ISA_GENERIC)
+        model->add = is_half ? ft_static_add_f16_avx2 : ft_static_add_f32_avx2;
+#endif
     if (!path)
         return ft_fail_nomem(err, strlen(folder));
     if (!model->forgets_unknown || ft_file_find(path) == FT_FILE_MISSING)
@@ -225,43 +234,63 @@ bool ft_static_model_load(ft_static_model *model, const char *folder, ft_arena *
 
 // ---- running ----
 
-void ft_static_add_f32(const char *row, size_t size, float weight, float *out)
+// Adds up by columns, since a number is divided when all of it is there.
+void ft_static_add_f32(const ft_static_rows *rows, size_t first, size_t size, float *out)
 {
-    for (size_t k = 0; k < size; k++) {
-        float value;
-        memcpy(&value, row + k * sizeof(value), sizeof(value));
-        out[k] += value * weight;
+    for (size_t k = first; k < size; k++) {
+        for (size_t i = 0; i < rows->count; i++) {
+            float value;
+            memcpy(&value, rows->at[i] + k * sizeof(value), sizeof(value));
+            out[k] += value * rows->weights[i];
+        }
+        out[k] /= rows->divisor;
     }
 }
 
-void ft_static_add_f16(const char *row, size_t size, float weight, float *out)
+void ft_static_add_f16(const ft_static_rows *rows, size_t first, size_t size, float *out)
 {
-    const ft_weight halves = {
-        .kind = FT_WEIGHT_F16, .elements = size, .data = row, .end = 2 * size};
-
-    for (size_t k = 0; k < size; k++) {
-        float value;
-        ft_weight_read(&halves, k, 1, &value);
-        out[k] += value * weight;
+    for (size_t k = first; k < size; k++) {
+        for (size_t i = 0; i < rows->count; i++) {
+            const ft_weight halves = {
+                .kind = FT_WEIGHT_F16, .elements = size, .data = rows->at[i], .end = 2 * size};
+            float value;
+            ft_weight_read(&halves, k, 1, &value);
+            out[k] += value * rows->weights[i];
+        }
+        out[k] /= rows->divisor;
     }
+}
+
+// Rows lie anywhere in a table that is larger than the caches: all of a group's are asked for
+// before the first one is added.
+static void fetch(const char *row, size_t size_bytes)
+{
+    for (size_t at = 0; at < size_bytes; at += LINE_BYTES)
+        FT_PREFETCH(row + at);
 }
 
 void ft_static_model_run(const ft_static_model *model, const int32_t *ids, size_t count, float *out)
 {
     const size_t row_bytes = model->size * (model->table->kind == FT_WEIGHT_F32 ? 4 : 2);
+    const char *at[GROUP_ROWS];
+    float weights[GROUP_ROWS];
     size_t counted = 0;
 
     memset(out, 0, model->size * sizeof(*out));
-    for (size_t i = 0; i < count; i++) {
-        float weight = 1;
-        if (ids[i] == model->unknown)
-            continue;
-        if (model->weights)
-            ft_weight_read(model->weights, (size_t)ids[i], 1, &weight);
-        model->add(model->table->data + (size_t)row_of(model, ids[i]) * row_bytes, model->size,
-                   weight, out);
-        counted++;
+    for (size_t i = 0; i < count;) {
+        size_t rows = 0;
+        for (; i < count && rows < GROUP_ROWS; i++) {
+            if (ids[i] == model->unknown)
+                continue;
+            at[rows] = model->table->data + (size_t)row_of(model, ids[i]) * row_bytes;
+            fetch(at[rows], row_bytes);
+            weights[rows] = 1;
+            if (model->weights)
+                ft_weight_read(model->weights, (size_t)ids[i], 1, &weights[rows]);
+            rows++;
+        }
+        counted += rows;
+        const float divisor = i < count || counted == 0 ? 1 : (float)counted;
+        model->add(&(ft_static_rows){at, weights, rows, divisor}, 0, model->size, out);
     }
-    for (size_t k = 0; k < model->size && counted > 0; k++)
-        out[k] /= (float)counted;
 }

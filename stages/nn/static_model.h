@@ -12,8 +12,17 @@
 // Of a text, that model2vec counts unless told otherwise.
 enum { FT_STATIC_TOKENS = 512 };
 
-// out[size] += weight * row.
-typedef void ft_static_add(const char *row, size_t size, float weight, float *out);
+// Rows to be added up, in their order: out[k] = (out[k] + sum of weights[i] * rows[i][k]) /
+// divisor.
+typedef struct ft_static_rows {
+    const char *const *at;  // [count]
+    const float *weights;   // [count]
+    size_t count;
+    float divisor;
+} ft_static_rows;
+
+// Of numbers `first` up to `size` of the rows.
+typedef void ft_static_add(const ft_static_rows *rows, size_t first, size_t size, float *out);
 
 typedef struct ft_static_model {
     const ft_weight *table;    // [rows, size], F16 or F32
@@ -38,4 +47,5 @@ void ft_static_model_run(const ft_static_model *model, const int32_t *ids, size_
                          float *out);
 
 ft_static_add ft_static_add_f32, ft_static_add_f16;
-ft_static_add ft_static_add_f16_avx2;  // Where ft_isa_level is AVX2 or more.
+// Where ft_isa_level is AVX2 or more.
+ft_static_add ft_static_add_f32_avx2, ft_static_add_f16_avx2;
