@@ -107,6 +107,7 @@ ft_run *ft_run_create(const ft_plan *plan, const ft_run_settings *settings,
         ft_ignore(ft_fail_nomem(err, sizeof(*run)));
         return NULL;
     }
+    ft_alloc_begin_passing();
     run->plan = plan;
     if (settings)
         run->settings = *settings;
@@ -200,6 +201,7 @@ void ft_run_destroy(ft_run *run)
         run->next_kept = ft_atomic_exchange(&kept_runs, run, FT_ACQ_REL);
         return;
     }
+    ft_alloc_begin_passing();
     ft_zygote_stop(run);
     if (run->nodes)
         ft_graph_finish(run);
@@ -214,6 +216,7 @@ void ft_run_destroy(ft_run *run)
     ft_arena_destroy(run->arena);
     ft_arena_destroy(run->immortal);
     ft_free(run);
+    ft_alloc_end_passing();
 }
 
 // ---- what became of the items ----

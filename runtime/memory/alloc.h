@@ -18,10 +18,11 @@ FT_API void *ft_realloc(void *pointer, size_t size_bytes)
 FT_API void ft_free(void *pointer);  // NULL is fine; any of the above.
 FT_API char *ft_copy_text(const char *data, size_t size) FT_MUST_CHECK;  // NUL-terminated copy.
 
-// Around what needs much memory for a short time: pages go back to the system as soon as they are
-// free. Else the allocator keeps them for some milliseconds, and gives them back when the same
-// thread next allocates: never, when it sleeps from then on. Before other threads are started; an
-// end without a beginning does nothing.
+// Around what needs much memory for a short time, or frees much of it: pages go back to the system
+// as soon as they are free. Else the allocator keeps them for some milliseconds, and gives them
+// back when the same thread next allocates: never, when it sleeps from then on. The end gives back
+// the large blocks kept, too. One thread at a time; an end without a beginning does nothing, nor
+// does a second beginning.
 void ft_alloc_begin_passing(void);
 void ft_alloc_end_passing(void);
 

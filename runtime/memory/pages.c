@@ -77,6 +77,10 @@ void *ft_pages_resize(void *pages, size_t old_bytes, size_t new_bytes)
     return moved;
 }
 
+void ft_pages_trim(void)
+{
+}
+
 #else
 
 typedef struct {
@@ -219,6 +223,20 @@ void ft_pages_discard(void *pages, size_t size_bytes)
     ft_alloc_count(true);
     note_live(0, size_bytes);
     munmap(pages, size_bytes);
+}
+
+void ft_pages_trim(void)
+{
+    block kept[CACHE_BLOCKS];
+
+    pthread_mutex_lock(&cache_lock);
+    size_t count = cache_count;
+    memcpy(kept, cache, sizeof(kept));
+    cache_count = cache_bytes = 0;
+    peak_bytes = live_bytes;
+    pthread_mutex_unlock(&cache_lock);
+    for (size_t i = 0; i < count; i++)
+        munmap(kept[i].pages, kept[i].size_bytes);
 }
 
 void *ft_pages_resize(void *pages, size_t old_bytes, size_t new_bytes)

@@ -22,6 +22,8 @@ void *ft_pages_zero(size_t size_bytes) FT_MUST_CHECK;
 void ft_pages_touch(void *pages, size_t size_bytes);
 void ft_pages_destroy(void *pages, size_t size_bytes);
 void ft_pages_discard(void *pages, size_t size_bytes);  // The same, of pages that are read-only.
+// Gives back the freed blocks that are kept, and forgets how much was in use.
+void ft_pages_trim(void);
 // Moves pages rather than bytes. NULL without memory: the old block stays.
 void *ft_pages_resize(void *pages, size_t old_bytes, size_t new_bytes) FT_MUST_CHECK;
 
