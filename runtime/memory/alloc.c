@@ -3,6 +3,7 @@
 // the last shard and add atomically.
 #include "runtime/memory/alloc.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,6 +172,7 @@ static const mi_option_t gives_back_abandoned = mi_option_abandoned_page_decommi
 static const mi_option_t delay = mi_option_purge_delay;
 static const mi_option_t gives_back_abandoned = mi_option_abandoned_page_purge;
 #endif
+static pthread_mutex_t passing_lock = PTHREAD_MUTEX_INITIALIZER;  // Of these two and of `delay`.
 static long usual_delay_ms;
 static bool is_passing;
 
@@ -189,23 +191,27 @@ __attribute__((constructor)) static void give_back_at_once(void)
 void ft_alloc_begin_passing(void)
 {
 #ifndef FT_SANITIZED
+    pthread_mutex_lock(&passing_lock);
     if (!is_passing)
         usual_delay_ms = mi_option_get(delay);
     is_passing = true;
     mi_option_set(delay, 0);
+    pthread_mutex_unlock(&passing_lock);
 #endif
 }
 
 void ft_alloc_end_passing(void)
 {
 #ifndef FT_SANITIZED
-    if (!is_passing)
-        return;
+    pthread_mutex_lock(&passing_lock);
+    if (is_passing) {
+        ft_pages_trim();
+        // Not by force: that takes over what ended threads have left, and holds more each run.
+        mi_collect(false);
+        mi_option_set(delay, usual_delay_ms);
+    }
     is_passing = false;
-    ft_pages_trim();
-    // Not by force: that takes over what ended threads have left, and holds more with every run.
-    mi_collect(false);
-    mi_option_set(delay, usual_delay_ms);
+    pthread_mutex_unlock(&passing_lock);
 #endif
 }
 

@@ -21,8 +21,8 @@ FT_API char *ft_copy_text(const char *data, size_t size) FT_MUST_CHECK;  // NUL-
 // Around what needs much memory for a short time, or frees much of it: pages go back to the system
 // as soon as they are free. Else the allocator keeps them for some milliseconds, and gives them
 // back when the same thread next allocates: never, when it sleeps from then on. The end gives back
-// the large blocks kept, too. One thread at a time; an end without a beginning does nothing, nor
-// does a second beginning.
+// the large blocks kept, too. From any thread; an end without a beginning does nothing, nor does a
+// second beginning: where runs overlap, the first end counts for all.
 void ft_alloc_begin_passing(void);
 void ft_alloc_end_passing(void);
 
