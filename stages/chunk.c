@@ -6,14 +6,16 @@
 // chunk begins with at most `overlap` tokens of the one before, from a place of the same kind, and
 // with fewer where it would become too long. Where characters share a token, as those of byte-level
 // BPE may, a cut between them counts it on both sides; only one character that alone has more than
-// N tokens is more. A text without tokens is one chunk.
+// N tokens is more. A text without tokens is one chunk. With `split: false` items stay whole and
+// get the places of their chunks.
 #include <string.h>
 
+#include "runtime/memory/alloc.h"
 #include "stages/text/stage_text.h"
 #include "stages/text/text_border.h"
 
 enum { COUNTER_TOKENS, COUNTER_CHUNKS };
-enum { TOKENS_MAX = 1 << 30, SEND_ITEMS = 1024, SEND_BYTES = 1 << 20 };
+enum { TOKENS_MAX = 1 << 30, SEND_ITEMS = 1024, SEND_BYTES = 1 << 20, LIST_BYTES = 1024 };
 
 // In the order of ft_border, from FT_BORDER_TOKEN on, and of ft_special_tokens.
 static const char *const border_choices[] = {"token", "word", "sentence", NULL};
@@ -21,13 +23,14 @@ static const char *const special_choices[] = {"parse", "text", "error", NULL};
 static const char *const chunk_counters[] = {"tokens", "chunks", NULL};
 // What `outputs` may name.
 enum { START, END, OUTPUT_COUNT };
+static const char *const list_names[] = {"starts", "ends"};
 static const char *const output_names[] = {"start", "end", NULL};
 
 typedef struct chunk_config {
     int64_t tokens, overlap;
     const char *tokenizer;
     int on, special_tokens;
-    bool add_special;
+    bool add_special, split;
     ft_strings outputs;
     // Found by `plan`:
     size_t room, common;   // Most tokens of a chunk, without special ones, and in common.
@@ -47,6 +50,9 @@ typedef struct chunk_state {
     ft_tokens tokens;      // Of the text at work.
     ft_buffer *cuts;       // [tokens + 1]
     ft_buffer *unescaped;  // A text that came as JSON.
+    // Without `split`: where the chunks of one item are, and a column of each.
+    ft_buffer *lists[OUTPUT_COUNT];
+    size_t chunks;
     // What is made and not sent: for each chunk the item it is of, and its columns.
     uint32_t items[SEND_ITEMS];
     size_t bytes;
@@ -68,6 +74,9 @@ static const ft_option chunk_options[] = {
     FT_OPT_STRINGS(chunk_config, outputs,
                    .doc = "Fields that are made beside the text: `start` and `end`, its bytes in "
                           "the whole text."),
+    FT_OPT_BOOL(chunk_config, split, .fallback = "true",
+                .doc = "false: an item stays one, with the bytes of its chunks in the text as "
+                       "`starts` and `ends`. `embed` with `long: late` takes them."),
     FT_OPT_CHOICE(chunk_config, special_tokens, special_choices, .fallback = "parse",
                   .doc = "What special tokens that are written in a text are: the tokens, text "
                          "like any other, or a failure of the item."),
@@ -122,6 +131,22 @@ static bool plan_outputs(ft_stage_plan *plan, chunk_config *c, const char *to, f
     return true;
 }
 
+// The item stays as it is, with two lists more.
+static bool plan_lists(ft_stage_plan *plan, chunk_config *c, ft_error *err)
+{
+    const char *option = plan->to ? "to" : c->outputs.count ? "outputs" : NULL;
+
+    if (option) {
+        ft_fail(err, FT_ERROR_USAGE, "`%s` says nothing where `split` is false", option);
+        ft_hint(err, "Leave it out: `starts` and `ends` are made.");
+        return ft_error_at(err, option, 0, 0);
+    }
+    for (size_t i = 0; i < OUTPUT_COUNT; i++)
+        if (!ft_plan_add(plan, list_names[i], FT_TYPE_IDS, &c->places[i], err))
+            return false;
+    return true;
+}
+
 static bool chunk_plan(ft_stage_plan *plan, void *config, ft_error *err)
 {
     chunk_config *c = config;
@@ -129,7 +154,8 @@ static bool chunk_plan(ft_stage_plan *plan, void *config, ft_error *err)
 
     return plan_lengths(plan, c, err) &&
            ft_plan_read(plan, plan->from ? "from" : NULL, from, FT_TYPE(STRING), &c->input, err) &&
-           plan_outputs(plan, c, plan->to ? plan->to : "chunk", err);
+           (c->split ? plan_outputs(plan, c, plan->to ? plan->to : "chunk", err)
+                     : plan_lists(plan, c, err));
 }
 
 static bool chunk_load(ft_stage_load *load, const void *config, void **out_shared, ft_error *err)
@@ -153,7 +179,8 @@ static bool chunk_open(ft_stage *self, ft_error *err)
     bool ok = state->coder != NULL;
     ok = ok && ft_builder_init(&state->texts, FT_TYPE(STRING), self->account, 0, 0, err);
     for (size_t i = 0; ok && i < OUTPUT_COUNT; i++)
-        ok = ft_builder_init(&state->numbers[i], FT_TYPE(INT), self->account, 0, 0, err);
+        ok = ft_builder_init(&state->numbers[i], config->split ? FT_TYPE(INT) : FT_TYPE_IDS,
+                             self->account, 0, 0, err);
     return ok;
 }
 
@@ -166,28 +193,13 @@ static void chunk_close(ft_stage *self)
     ft_buffer_unref(state->cuts);
     ft_buffer_unref(state->unescaped);
     ft_builder_finish(&state->texts);
-    for (size_t i = 0; i < OUTPUT_COUNT; i++)
+    for (size_t i = 0; i < OUTPUT_COUNT; i++) {
+        ft_buffer_unref(state->lists[i]);
         ft_builder_finish(&state->numbers[i]);
+    }
 }
 
 // ---- sending ----
-
-// The columns of the items that go on and that something reads: a text of which nobody but this
-// stage reads anything is not repeated for each chunk.
-static bool select_columns(ft_stage *self, const ft_batch *in, const uint32_t *items, ft_batch *out,
-                           ft_error *err)
-{
-    size_t width = in->width < out->width ? in->width : out->width;
-
-    for (size_t i = 0; i < width; i++) {
-        if (i < self->output->count && !self->live[i])
-            out->columns[i].type = in->columns[i].type;
-        else if (!ft_column_select(&in->columns[i], items, out->count, self->account,
-                                   &out->columns[i], err))
-            return false;
-    }
-    return true;
-}
 
 static bool set_column(ft_batch *batch, size_t index, ft_builder *builder, ft_error *err)
 {
@@ -207,9 +219,8 @@ static bool send(ft_stage *self, const ft_batch *in, ft_error *err)
 
     if (count == 0)
         return true;
-    ft_batch *out = ft_batch_derive(in, state->items, count, self->output_width, err);
-    bool ok = out && select_columns(self, in, state->items, out, err) &&
-              set_column(out, config->output, &state->texts, err);
+    ft_batch *out = ft_stage_repeat(self, in, state->items, count, err);
+    bool ok = out && set_column(out, config->output, &state->texts, err);
     for (size_t i = 0; ok && i < OUTPUT_COUNT; i++)
         if (config->wanted >> i & 1)
             ok = set_column(out, config->places[i], &state->numbers[i], err);
@@ -220,6 +231,19 @@ static bool send(ft_stage *self, const ft_batch *in, ft_error *err)
     return false;
 }
 
+static bool add_places(chunk_state *state, const int64_t numbers[OUTPUT_COUNT], ft_error *err)
+{
+    for (size_t i = 0; i < OUTPUT_COUNT; i++) {
+        ft_buffer *list = state->lists[i];
+        if ((state->chunks + 1) * sizeof(int32_t) > list->size_bytes &&
+            !ft_buffer_resize(list, 2 * list->size_bytes, err))
+            return false;
+        ((int32_t *)list->data)[state->chunks] = (int32_t)numbers[i];
+    }
+    state->chunks++;
+    return true;
+}
+
 static bool add_chunk(ft_stage *self, const ft_batch *in, size_t item, ft_slice text, size_t start,
                       size_t end, ft_error *err)
 {
@@ -227,6 +251,8 @@ static bool add_chunk(ft_stage *self, const ft_batch *in, size_t item, ft_slice 
     chunk_state *state = self->state;
     const int64_t numbers[OUTPUT_COUNT] = {[START] = (int64_t)start, [END] = (int64_t)end};
 
+    if (!config->split)
+        return add_places(state, numbers, err);
     state->items[state->texts.count] = (uint32_t)item;
     for (size_t i = 0; i < OUTPUT_COUNT; i++)
         if ((config->wanted >> i & 1) && !ft_builder_add_int(&state->numbers[i], numbers[i], err))
@@ -373,8 +399,65 @@ static bool read_item(ft_stage *self, const ft_batch *in, size_t item, ft_slice 
     return true;
 }
 
+// Of one item the lists of its chunks.
+static bool add_lists(ft_stage *self, const ft_batch *in, size_t item, ft_slice text, ft_error *err)
+{
+    chunk_state *state = self->state;
+    for (size_t i = 0; i < OUTPUT_COUNT; i++)
+        if (!ft_stage_room(self, &state->lists[i], LIST_BYTES, err))
+            return false;
+    state->chunks = 0;
+    if (!cut_text(self, in, item, text, err))
+        return false;
+    ft_count(self, COUNTER_CHUNKS, state->chunks);
+    for (size_t i = 0; i < OUTPUT_COUNT; i++)
+        if (!ft_builder_add_numbers(&state->numbers[i], state->lists[i]->data, state->chunks, err))
+            return false;
+    return true;
+}
+
+// Without `split`: the items that could be read, with their lists.
+static bool process_whole(ft_stage *self, ft_batch **in, uint32_t *kept, ft_error *err)
+{
+    const chunk_config *config = self->config;
+    chunk_state *state = self->state;
+    ft_batch *out = NULL;
+    size_t count = 0;
+
+    for (size_t i = 0; i < (*in)->count; i++) {
+        ft_error why = FT_ERROR_INIT;
+        ft_slice text;
+        if (ft_is_cancelled(self))
+            return ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
+        if (!read_item(self, *in, i, &text, &why)) {
+            if (!ft_stage_leave_out(self, *in, i, &why, err))
+                return false;
+            continue;
+        }
+        if (!add_lists(self, *in, i, text, err))
+            return false;
+        kept[count++] = (uint32_t)i;
+    }
+    if (count == 0)
+        return true;
+    bool ok = ft_stage_keep(self, in, kept, count, &out, err);
+    for (size_t i = 0; ok && i < OUTPUT_COUNT; i++)
+        ok = set_column(out, config->places[i], &state->numbers[i], err);
+    if (ok)
+        return ft_emit(self, out, err);
+    ft_batch_unref(out);
+    return false;
+}
+
 static bool chunk_process(ft_stage *self, ft_batch **in, ft_error *err)
 {
+    if (!((const chunk_config *)self->config)->split) {
+        uint32_t *kept = ft_alloc_array((*in)->count, sizeof(*kept));
+        const bool ok = kept ? process_whole(self, in, kept, err)
+                             : ft_fail_nomem(err, (*in)->count * sizeof(*kept));
+        ft_free(kept);
+        return ok;
+    }
     for (size_t i = 0; i < (*in)->count; i++) {
         ft_error why = FT_ERROR_INIT;
         ft_slice text;

@@ -8,7 +8,8 @@
 //
 // Of a text with more tokens than the model takes the first ones count and the last ([SEP]); or,
 // with `long: window`, all of them: the text is cut into windows of the model's size and its vector
-// is the mean of theirs, by their tokens, before the model's last normalisation.
+// is the mean of theirs, by their tokens, before the model's last normalisation. `long: late` gives
+// each chunk of a text a vector, of rows that the whole text was seen for, and an item.
 //
 // `dim` keeps the first numbers of a vector, for models that were trained for it (Matryoshka);
 // `output` makes the numbers smaller, as sentence-transformers' quantize_embeddings does.
@@ -24,6 +25,7 @@
 
 #include "runtime/memory/alloc.h"
 #include "runtime/stage.h"
+#include "stages/embed_late.h"
 #include "stages/nn/embed_chain.h"
 #include "stages/nn/quantize.h"
 #include "stages/nn/static_model.h"
@@ -33,7 +35,7 @@
 
 enum { POOLING_AUTO, POOLING_NONE = FT_POOLING_COUNT };  // Between them ft_pooling's, in its order.
 enum { NORMALIZE_AUTO, NORMALIZE_TRUE, NORMALIZE_FALSE };
-enum { LONG_TRUNCATE, LONG_WINDOW };
+enum { LONG_TRUNCATE, LONG_WINDOW, LONG_LATE };
 enum { COUNTER_TOKENS, COUNTER_TRUNCATED };
 enum { DIM_MOST = 1 << 20 };
 // A good turn of a static model, which takes less than a microsecond for a text.
@@ -42,7 +44,7 @@ enum { STATIC_ITEMS = 256 };
 static const char *const pooling_choices[] = {
     "auto", "mean", "cls", "max", "mean_sqrt_len", "weightedmean", "lasttoken", "none", NULL};
 static const char *const normalize_choices[] = {"auto", "true", "false", NULL};
-static const char *const long_choices[] = {"truncate", "window", NULL};
+static const char *const long_choices[] = {"truncate", "window", "late", NULL};
 // In the order of ft_vector_format.
 static const char *const output_choices[] = {"f32",    "f16",     "int8", "uint8",
                                              "binary", "ubinary", NULL};
@@ -51,7 +53,7 @@ static const char *const embed_counters[] = {"tokens", "truncated", NULL};
 typedef struct embed_config {
     const char *model, *prompt, *prompt_name;
     int dtype, pooling, normalize, output, long_texts;
-    int64_t dim;
+    int64_t dim, chunk_tokens, overlap;
     ft_strings ranges;
     // Found by `plan`:
     size_t input, column;  // Columns.
@@ -60,7 +62,8 @@ typedef struct embed_config {
     ft_encoder_config encoder;  // or these two.
     ft_chain chain;
     size_t vocabulary;
-    size_t window;   // Tokens: what the encoder takes, or less where `tokenize` cuts before.
+    size_t window;  // Tokens: what the encoder takes, or less where `tokenize` cuts before.
+    embed_late late;
     size_t size;     // Numbers of a vector before `output`.
     ft_type type;    // Of one vector.
     ft_range range;  // Of numbers, for int8 and uint8.
@@ -72,8 +75,8 @@ typedef struct embed_model {
     ft_chain chain;
     ft_static_model table;
     size_t prompt_tokens;   // That pooling leaves out.
-    ft_window_frame frame;  // With `long: window`,
-    ft_chain window_chain;  // as is this: without the last normalisation.
+    ft_window_frame frame;  // With `long: window` and `long: late`.
+    ft_chain window_chain;  // Of a window: without the last normalisation.
 } embed_model;
 
 typedef struct embed_state {
@@ -81,6 +84,12 @@ typedef struct embed_state {
     ft_buffer *scratch;  // The chain's, and a vector.
     ft_buffer *sum;      // Of the windows' vectors: doubles.
 } embed_state;
+
+// Where the vectors of chunks go.
+typedef struct embed_late_host {
+    ft_stage *self;
+    char *out;
+} embed_late_host;
 
 // How far a text's windows have been added up.
 typedef struct embed_sum {
@@ -122,8 +131,19 @@ static const ft_option embed_options[] = {
      .fallback = "truncate",
      .doc = "What becomes of a text with more tokens than the model takes. truncate: what is "
             "beyond is left out. window: the mean of the vectors of windows of the model's size, "
-            "each with the special tokens around it and counting as much as it has tokens. Set "
-            "`truncation: none` at `tokenize`, which else cuts such texts itself."},
+            "each with the special tokens around it and counting as much as it has tokens. late: "
+            "late chunking: each text becomes an item for each of its chunks, with `start`, `end` "
+            "and the vector of the chunk's tokens as they are within the whole text, or within "
+            "overlapping windows of the model's size. Set `truncation: none` at `tokenize`, which "
+            "else cuts such texts itself."},
+    FT_OPT_COUNT(embed_config, chunk_tokens, .min = 1, .max = DIM_MOST,
+                 .doc = "For `long: late`, chunks of so many tokens; `start` and `end` count "
+                        "tokens then. Else chunks are the bytes from `starts` to `ends` of each "
+                        "item, which `chunk` makes with `split: false`, and `tokenize` needs "
+                        "`outputs: [offsets]`."),
+    FT_OPT_COUNT(embed_config, overlap, .min = 1, .max = DIM_MOST,
+                 .doc = "For `long: late`, how many tokens a window sees of the one before; else "
+                        "an eighth of what the model takes."),
     FT_OPT_STRING(embed_config, prompt,
                   .doc = "The `prompt` that `tokenize` puts before each text, for models whose "
                          "pooling leaves it out (include_prompt: false)."),
@@ -180,15 +200,24 @@ static bool embed_plan_long(ft_stage_plan *plan, embed_config *c, ft_error *err)
 {
     ft_tokenizer_info info;
 
-    if (c->long_texts != LONG_WINDOW)
+    if (c->long_texts != LONG_LATE && (c->chunk_tokens || c->overlap)) {
+        const char *option = c->chunk_tokens ? "chunk_tokens" : "overlap";
+        ft_fail(err, FT_ERROR_USAGE, "`%s` says nothing without `long: late`", option);
+        return ft_error_at(err, option, 0, 0);
+    }
+    if (c->long_texts == LONG_TRUNCATE)
         return true;
     if (c->is_static || c->pooling == POOLING_NONE) {
-        ft_fail(err, FT_ERROR_USAGE, "`long: window` makes one vector of a text's windows, and %s",
+        ft_fail(err, FT_ERROR_USAGE, "`long: %s` makes vectors of a text's tokens together, and %s",
+                long_choices[c->long_texts],
                 c->is_static ? "a static model takes texts of any length"
-                             : "`pooling: none` makes none of its tokens");
+                             : "`pooling: none` makes one of each");
         ft_hint(err, "Leave `long` out.");
         return ft_error_at(err, "long", 0, 0);
     }
+    if (c->long_texts == LONG_LATE)
+        return embed_late_plan(plan, &c->chain, c->chunk_tokens, c->overlap, c->encoder.max_tokens,
+                               &c->late, err);
     if (!ft_tokenizer_describe(c->model, plan->arena, &info, err))
         return ft_error_at(err, "long", 0, 0);
     c->window = c->encoder.max_tokens;
@@ -329,7 +358,7 @@ static bool embed_ask_tokenizer(ft_stage_load *load, const embed_config *c, embe
     void *tokenizer;
     size_t count;
 
-    if (!c->prompt && c->long_texts != LONG_WINDOW)
+    if (!c->prompt && c->long_texts != LONG_WINDOW && !c->chunk_tokens)
         return true;
     if (!ft_stage_load_tokenizer(load, c->model, &tokenizer, err))
         return false;
@@ -646,6 +675,61 @@ static bool embed_add_vectors(ft_stage *self, const ft_token_span *spans, size_t
     return ok;
 }
 
+static void embed_late_put(void *host, float *vector)
+{
+    embed_late_host *late = host;
+
+    embed_put(late->self->config, vector, &late->out);
+}
+
+static bool embed_late_is_cancelled(void *host)
+{
+    return ft_is_cancelled(((const embed_late_host *)host)->self);
+}
+
+static bool embed_late_run(ft_stage *self, const embed_chunks *chunks, ft_column *vectors,
+                           ft_error *err)
+{
+    const embed_config *config = self->config;
+    const embed_model *model = self->shared;
+    const embed_state *state = self->state;
+    const int64_t shape[2] = {(int64_t)chunks->count, config->type.shape[0]};
+
+    vectors->values = ft_tensor_create(self->account, config->type.dtype, 2, shape, err);
+    if (!vectors->values)
+        return false;
+    embed_late_host host = {self, vectors->values->data};
+    float *scratch = state->scratch->data;
+    const ft_late_run run = {.run = state->run,
+                             .chain = &model->chain,
+                             .account = self->account,
+                             .overlap = config->late.overlap,
+                             .scratch = scratch,
+                             .vector = scratch + ft_chain_scratch(&model->chain),
+                             .put = embed_late_put,
+                             .is_cancelled = embed_late_is_cancelled,
+                             .host = &host};
+    return ft_late_run_texts(&run, chunks->texts, chunks->text_count, err);
+}
+
+static bool embed_kept_late(ft_stage *self, const ft_batch *in, const ft_token_span *spans,
+                            const uint32_t *kept, size_t count, ft_error *err)
+{
+    const embed_config *config = self->config;
+    const embed_model *model = self->shared;
+    ft_column vectors = {.type = config->type};
+    embed_chunks chunks;
+
+    bool ok =
+        embed_late_find(self, &config->late, &model->frame, in, spans, kept, count, &chunks, err);
+    if (ok && chunks.count > 0)
+        ok = embed_late_run(self, &chunks, &vectors, err) &&
+             embed_late_send(self, &config->late, in, &chunks, &vectors, config->column, err);
+    ft_column_finish(&vectors);
+    embed_late_finish(&chunks);
+    return ok;
+}
+
 static bool embed_kept(ft_stage *self, ft_batch **in, const ft_token_span *spans,
                        const uint32_t *kept, size_t count, ft_error *err)
 {
@@ -667,6 +751,7 @@ static bool embed_kept(ft_stage *self, ft_batch **in, const ft_token_span *spans
 
 static bool embed_process(ft_stage *self, ft_batch **in, ft_error *err)
 {
+    const embed_config *config = self->config;
     const size_t items = (*in)->count;
     ft_token_span *spans = ft_alloc_array(items, sizeof(*spans));
     uint32_t *kept = ft_alloc_array(items, sizeof(*kept));
@@ -676,7 +761,9 @@ static bool embed_process(ft_stage *self, ft_batch **in, ft_error *err)
     if (!spans || !kept)
         ok = ft_fail_nomem(err, items * sizeof(*spans));
     else if (embed_collect(self, *in, spans, kept, &count, err))
-        ok = count == 0 || embed_kept(self, in, spans, kept, count, err);
+        ok = count == 0 ||
+             (config->long_texts == LONG_LATE ? embed_kept_late(self, *in, spans, kept, count, err)
+                                              : embed_kept(self, in, spans, kept, count, err));
     else
         ok = false;
     ft_free(kept);

@@ -8,6 +8,7 @@ The models of `models/chain-*` were made by `models/make_files.py`; their vector
 STS-B: Spearman's correlation of the scores that people gave with cosines of MiniLM's vectors.
 """
 
+import array
 import json
 import os
 import random
@@ -326,13 +327,113 @@ def windows_with_prompt(player):
     assert result.status != 0 and b"windows of 40 tokens" in result.err, str(result)
 
 
+def late_reference():
+    """(folder, lines, for each the vectors of its chunks, and those by size)."""
+    folder = reference("chain-dense")[0]
+    with open(os.path.join(folder, "late.jsonl"), encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    with open(os.path.join(folder, "late.safetensors"), "rb") as file:
+        data = file.read()
+    size = struct.unpack_from("<Q", data)[0]
+    entries = json.loads(data[8:8 + size])
+
+    def read(at, name):
+        entry = entries["%d.%s" % (at, name)]
+        numbers = array.array("f", data[8 + size + entry["data_offsets"][0]:8 + size + entry["data_offsets"][1]])
+        return [list(numbers[i:i + entry["shape"][1]]) for i in range(0, len(numbers), entry["shape"][1])]
+
+    return folder, lines, [read(at, "vectors") for at in range(len(lines))], [read(at, "by_size") for at in range(len(lines))]
+
+
+def late_of(player, model, lines, *extra, before=None, status=0, **options):
+    """The items that embed makes of chunks, as JSON."""
+    player.write("in.jsonl", "".join(json.dumps({"id": at, **line}) + "\n" for at, line in enumerate(lines)))
+    fields = {} if before else {"starts": "i32[*]", "ends": "i32[*]"}
+    player.write("p.yaml", json.dumps({"stages": [
+        {"read": "in.jsonl", "fields": {"id": "int", "text": "string", **fields}}, *([before] if before else []),
+        {"tokenize": model, "truncation": "none", "outputs": ["offsets"]}, {"embed": model, "long": "late", **options},
+        {"write": "out.jsonl", "mode": "replace", "fields": ["id", "start", "end", "embedding"]}]}))
+    result = player.run("run", "p.yaml", *extra)
+    assert result.status == status, str(result)
+    return [json.loads(line) for line in player.read("out.jsonl").splitlines()] if status == 0 else result
+
+
+def late(player):
+    """long: late, as the paper's algorithms give it with transformers' rows; short texts and such as are run in windows."""
+    folder, lines, vectors, by_size = late_reference()
+    worst = 0
+    for overlap, size in (5, 7), (12, 11):
+        use = [at for at, line in enumerate(lines) if line["overlap"] == overlap]
+        some = [{key: lines[at][key] for key in ("text", "starts", "ends")} for at in use]
+        more = {} if overlap == 5 else {"overlap": overlap}  # 40 / 8 is what it is by itself.
+        rows = late_of(player, folder, some, **more)
+        assert [(row["id"], row["start"], row["end"]) for row in rows] == \
+            [(at, *place) for at, line in enumerate(some) for place in zip(line["starts"], line["ends"])]
+        want = [vector for at in use for vector in vectors[at]]
+        worst = max(worst, difference([row["embedding"] for row in rows], want))
+        assert late_of(player, folder, some, "--threads", "1", **more) == rows
+        alone = [row for at, line in enumerate(some)
+                 for row in late_of(player, folder, [line], **more)] if overlap == 12 else rows
+        assert [row["embedding"] for row in alone] == [row["embedding"] for row in rows], "other bits in other company"
+        sized = late_of(player, folder, some, chunk_tokens=size, **more)
+        worst = max(worst, difference([row["embedding"] for row in sized], [vector for at in use for vector in by_size[at]]))
+        assert all(a["end"] == b["start"] for a, b in zip(sized, sized[1:]) if a["id"] == b["id"])
+    print("late chunking: max |difference| %.2e" % worst)
+    assert worst <= MOST
+
+
+def late_of_chunks(player):
+    """What `chunk` finds goes to `embed` by way of the items: the same as if they had said it."""
+    folder, lines, _, _ = late_reference()
+    texts = [{"text": line["text"]} for line in lines]
+    cutter = {"chunk": 12, "tokenizer": folder, "overlap": 3, "split": False}
+    player.write("in.jsonl", "".join(json.dumps(text) + "\n" for text in texts))
+    player.write("p.yaml", json.dumps({"stages": [{"read": "in.jsonl"}, cutter, {"write": "out.jsonl"}]}))
+    result = player.run("run", "p.yaml")
+    assert result.status == 0, str(result)
+    places = [json.loads(line) for line in player.read("out.jsonl").splitlines()]
+    player.write("p.yaml", json.dumps({"stages": [
+        {"read": "in.jsonl"}, {**cutter, "split": True, "outputs": ["start", "end"]},
+        {"write": "out.jsonl", "mode": "replace", "fields": ["start", "end"]}]}))
+    assert player.run("run", "p.yaml").status == 0
+    pairs = [json.loads(line) for line in player.read("out.jsonl").splitlines()]
+    assert [{"start": a, "end": b} for line in places for a, b in zip(line["starts"], line["ends"])] == pairs
+    rows = late_of(player, folder, texts, before=cutter)
+    assert rows == late_of(player, folder, places) and len(rows) == len(pairs)
+
+
+def late_of_broken_items(player):
+    folder, lines, _, _ = late_reference()
+    line = {key: lines[0][key] for key in ("text", "starts", "ends")}
+    for change, message in (({"starts": [9, 0], "ends": [20, 30]}, b"chunk 2 of the text begins or ends before"),
+                            ({"starts": [0]}, b"`starts` and"), ({"starts": [], "ends": []}, b"no chunks"),
+                            ({"starts": [0, 500], "ends": [9, 600]}, b"no token is of chunk 2"),
+                            ({"starts": [-2147483648], "ends": [-1]}, b"no token is of chunk 1")):
+        result = late_of(player, folder, [{**line, **change}], status=1)
+        assert message in result.err, str(result)
+
+
+def late_with_prompt(player):
+    """A prompt that pooling leaves out is in no chunk; a text of one chunk has the vector that it has without."""
+    folder, lines, _, prompts = reference("chain-all")
+    prompt, texts = prompts["query"], [line["text"] for line in lines[:14] if line["text"]]
+    lists = tokens_of(player, folder, texts, prompt=prompt)
+    options = {"prompt": prompt, "pooling": "mean", "normalize": "false"}
+    short = [ids for ids in lists if len(ids) <= 40]
+    got = of_tokens(player, folder, short, long="late", chunk_tokens=40, **options)[0]
+    assert got == of_tokens(player, folder, short, **options)[0] and len(short) > 5
+
+
 def refused(player):
     folder = reference("chain-dense")[0]
     for options, message in (({"dim": 25}, b"more than the model's 24"), ({"pooling": "none", "dim": 37}, b"36"),
                              ({"ranges": [0, 1]}, b"`ranges` says nothing"), ({"prompt": "a"}, b"`prompt` says nothing"), ({"dtype": "f16"}, b"`dtype`"),
                              ({"output": "int8", "ranges": [1, 0]}, b"the lower one first"),
-                             ({"long": "window", "pooling": "none"}, b"`pooling: none` makes none"),
-                             ({"long": "late"}, b"truncate")):
+                             ({"long": "window", "pooling": "none"}, b"`pooling: none` makes one of each"),
+                             ({"long": "later"}, b"truncate"), ({"long": "late"}, b"`starts`"),
+                             ({"chunk_tokens": 9}, b"`chunk_tokens` says nothing"),
+                             ({"long": "late", "chunk_tokens": 9, "pooling": "cls"}, b"first token alone"),
+                             ({"long": "late", "chunk_tokens": 9, "overlap": 21}, b"at most half")):
         player.write("p.yaml", json.dumps({"stages": [{"read": "in.jsonl", "fields": {"tokens": "i32[*]"}},
                                                       {"embed": folder, **options}, {"drop": None}]}))
         player.write("in.jsonl", "")
@@ -430,6 +531,8 @@ def main():
     player.case("each_token", each_token)
     player.case("windows", windows)
     player.case("windows_with_prompt", windows_with_prompt)
+    for function in late, late_of_chunks, late_of_broken_items, late_with_prompt:
+        player.case(function.__name__, function)
     player.case("larger_tokenizer", larger_tokenizer)
     player.case("refused", refused)
     player.case("static", static, "static")

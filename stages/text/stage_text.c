@@ -129,6 +129,32 @@ bool ft_stage_keep(ft_stage *self, ft_batch **in, const uint32_t *kept, size_t c
     return true;
 }
 
+static bool repeat_columns(ft_stage *self, const ft_batch *in, const uint32_t *items, ft_batch *out,
+                           ft_error *err)
+{
+    size_t width = in->width < out->width ? in->width : out->width;
+
+    for (size_t i = 0; i < width; i++) {
+        if (i < self->output->count && !self->live[i])
+            out->columns[i].type = in->columns[i].type;
+        else if (!ft_column_select(&in->columns[i], items, out->count, self->account,
+                                   &out->columns[i], err))
+            return false;
+    }
+    return true;
+}
+
+ft_batch *ft_stage_repeat(ft_stage *self, const ft_batch *in, const uint32_t *items, size_t count,
+                          ft_error *err)
+{
+    ft_batch *out = ft_batch_derive(in, items, count, self->output_width, err);
+
+    if (out && repeat_columns(self, in, items, out, err))
+        return out;
+    ft_batch_unref(out);
+    return NULL;
+}
+
 static bool add_items(ft_stage *self, const ft_batch *in, ft_stage_add *add, ft_builder *out,
                       uint32_t *kept, ft_error *err)
 {

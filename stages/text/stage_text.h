@@ -32,6 +32,12 @@ bool ft_stage_read_names(const ft_strings *given, const char *option, const char
 bool ft_stage_keep(ft_stage *self, ft_batch **in, const uint32_t *kept, size_t count,
                    ft_batch **out, ft_error *err) FT_MUST_CHECK;
 
+// The items `items` of a batch, in order, one of them maybe several times, as a new batch that is
+// as wide as the stage's output. Columns that nothing downstream reads are absent: a text of which
+// only this stage reads anything is not repeated for each of its pieces.
+ft_batch *ft_stage_repeat(ft_stage *self, const ft_batch *in, const uint32_t *items, size_t count,
+                          ft_error *err) FT_MUST_CHECK;
+
 // Adds the new value of one item to its builder; on failure nothing was added. DATA: the item's
 // fault.
 typedef bool ft_stage_add(ft_stage *self, const ft_batch *in, size_t item, ft_builder *out,

@@ -1,5 +1,6 @@
-// The modules behind an encoder: modules.json and the folders that it names; or a GGUF file's way
-// of pooling, where the input begins as one.
+// The modules behind an encoder: modules.json, which is missing where the input begins with
+// FUZZ_BESIDE, and the folders that it names; or a GGUF file's way of pooling, where the input
+// begins as one.
 #include "runtime/memory/arena.h"
 #include "stages/nn/embed_chain.h"
 #include "tests/fuzz/fuzz.h"
@@ -37,9 +38,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ft_chain chain;
 
     FUZZ_CHECK(arena);
-    const ft_slice input = {(const char *)data, size};
+    ft_slice input = {(const char *)data, size};
     const bool is_gguf = ft_slice_starts_with(input, FT_SLICE("GGUF"));
-    fuzz_set_files(is_gguf ? gguf : names, input);
+    const bool is_bare = ft_slice_starts_with(input, FT_SLICE(FUZZ_BESIDE));
+    if (is_bare)
+        fuzz_cut(&input);
+    fuzz_set_files(is_gguf ? gguf : names + is_bare, input);
     if (ft_chain_read(is_gguf ? FUZZ_FOLDER "model.gguf" : "fuzz", HIDDEN, arena, &chain, &err)) {
         check_sizes(&chain);
         ft_chain_drop_normalize(&chain);

@@ -431,6 +431,13 @@ def config_seeds():
         keys += [(family + ".attention.layer_norm_epsilon", F32, 1e-12), (family + ".attention.layer_norm_rms_epsilon", F32, 1e-6),
                  (family + ".rope.freq_base", F32, 10000.0), (family + ".attention.causal", BOOL, False)]
         seeds["gguf-" + family] = gguf(keys, [("token_embd.weight", (32, 2), 0, 256)])
+        for scaling in ("linear", "yarn") if family == "qwen3" else ():
+            rope = [(family + ".rope.scaling.type", TEXT, scaling), (family + ".rope.scaling.factor", F32, 2.0)]
+            seeds["gguf-rope-" + scaling] = gguf(keys + rope, [("token_embd.weight", (32, 2), 0, 256)])
+    linear = {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}
+    qwen3 = json.loads(seeds["qwen3-embedding"].split(BESIDE)[0])
+    seeds["rope-linear"] = compact({**qwen3, "rope_scaling": linear})
+    seeds["refused-causal"] = compact({**json.loads(seeds["bert"].split(BESIDE)[0]), "is_causal": True})
     return seeds
 
 
@@ -459,6 +466,18 @@ def chain_seeds():
     for mode in modes + [modes, "other", 1, ["mean", "mean"]]:
         seeds["mode-%s" % (mode if isinstance(mode, str) else len(str(mode)))] = BESIDE.join(
             [modules("1_Pooling"), compact({"embedding_dimension": 4, "pooling_mode": mode})])
+    dense = {"in_features": 8, "out_features": 30, "bias": False}
+    seeds["wide"] = BESIDE.join(
+        [modules("1_Pooling", "Normalize", "2_Dense", "Normalize"), compact({"pooling_mode": ["mean", "max"]}), compact(dense),
+         safetensors([("linear.weight", "F16", [30, 8], bytes(480))])])
+    seeds["normalize-first"] = BESIDE.join([modules("1_Pooling", "Normalize", "2_Dense")] + seeds["residual"].split(BESIDE)[1:])
+    seeds["refused-many"] = modules(*["Normalize"] * 17)
+    seeds["without-modules"] = BESIDE + compact(mean)
+    for number in range(5):
+        keys = [("general.architecture", TEXT, "bert"), ("bert.pooling_type", U32, number)]
+        seeds["gguf-%d" % number] = gguf(keys, [("token_embd.weight", (32, 2), 0, 256)])
+    seeds["gguf-refused"] = gguf([("general.architecture", TEXT, "bert"), ("bert.pooling_type", TEXT, "mean")])
+    seeds["gguf-nameless"] = gguf([("general.architecture", U32, 1)])
     for name in ("../1_Pooling", "/1_Pooling", "1_WordWeights"):
         seeds["refused-%d" % len(name)] = modules(name)
     return seeds
