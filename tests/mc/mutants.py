@@ -316,6 +316,14 @@ mutant("collector", "fields are read outside a section", GRAPH,
 mutant("collector", "a candidate is put into its list without order", COLLECTOR,
        "while (!ft_atomic_cas_weak(list, &head, cyclic, FT_SEQ_CST));",
        "while (!ft_atomic_cas_weak(list, &head, cyclic, FT_RELAXED));")
+mutant("collector", "a look takes the lists before it lowers the counts", COLLECTOR,
+       """        if (ft_atomic_load(&lease->candidate_count, FT_SEQ_CST) > 0)
+            ft_atomic_exchange(&lease->candidate_count, 0, FT_SEQ_CST);
+        examine_list(&c, take_all(&lease->candidates));
+""", """        examine_list(&c, take_all(&lease->candidates));
+        if (ft_atomic_load(&lease->candidate_count, FT_SEQ_CST) > 0)
+            ft_atomic_exchange(&lease->candidate_count, 0, FT_SEQ_CST);
+""", "collector-unpaid")
 mutant("collector", "a look is no longer wanted once it is over", COLLECTOR,
        "level what = (level)ft_atomic_exchange(&wanted, NOTHING, FT_SEQ_CST);",
        "level what = (level)ft_atomic_load(&wanted, FT_SEQ_CST);", "collector-wanted",

@@ -241,6 +241,13 @@ static void setup_wanted(void)
     mc_as(1, make_two);
 }
 
+// The last look found nothing: then only the first candidate behind a look wants another.
+static void setup_unpaid(void)
+{
+    setup_wanted();
+    ft_atomic_store(&pays, 0, FT_RELAXED);
+}
+
 static void setup_garbage(void)
 {
     prepare(3);
@@ -464,6 +471,8 @@ const mc_target mc_targets[] = {
      note_two, finish_wanted, .is_long = false},
     {"collector-wanted-3", "candidate | looks when it is wanted | candidate", 3, setup_wanted,
      note_each, finish_wanted, .is_long = false},
+    {"collector-unpaid", "candidate, candidate | looks when it is wanted, which does not pay", 2,
+     setup_unpaid, note_two, finish_wanted, .is_long = false},
     {"collector-disturbed", "ref, drop, drop | look", 2, setup_garbage, disturb, finish,
      .is_long = false},
     {"collector-two-looks", "drop | look | look", 3, setup_pair, let_go, finish, .is_long = false},
