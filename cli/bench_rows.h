@@ -15,7 +15,8 @@ enum {
 };
 
 // Makes the folder and fills it: texts-a.jsonl, texts-b.jsonl (the same once more), more.jsonl
-// (nine times); tokenize.yaml, infer.yaml, embed.yaml, twice.yaml (a and b).
+// (nine times); tokenize.yaml, infer.yaml (a network of 3 MiB), infer-large.yaml (14 MiB),
+// embed.yaml, twice.yaml (a and b).
 bool ft_bench_scratch_make(ft_bench *bench, ft_bench_scratch *scratch, ft_error *err) FT_MUST_CHECK;
 void ft_bench_scratch_remove(const ft_bench_scratch *scratch);
 

@@ -524,6 +524,9 @@ bool ft_bench_runtime(ft_bench *bench, const ft_bench_scratch *scratch, ft_error
            measure_modes(&t, "infer.yaml", "infer") && measure_modes(&t, "twice.yaml", "embed") &&
            measure_processes(&t, "tokenize.yaml", "tokenize") &&
            measure_processes(&t, "infer.yaml", "infer") &&
+           ft_bench_memory(bench, scratch, "infer-large.yaml",
+                           "infer, 14 MiB of weights: memory (PSS) of threads against processes",
+                           err) &&
            measure_processes(&t, "twice.yaml", "embed") && measure_collector(&t) &&
            measure_idle(&t);
 }

@@ -123,20 +123,31 @@ static bool make_essay(ft_bench *bench, const ft_bench_scratch *scratch, ft_erro
     return make_network(bench, scratch, "linear.safetensors", "512,10", err);
 }
 
-// A network whose weights stay in a core's cache.
-static bool make_infer(ft_bench *bench, const ft_bench_scratch *scratch, ft_error *err)
+static bool make_inference(ft_bench *bench, const ft_bench_scratch *scratch, const char *name,
+                           int vectors, const char *activations, const char *network,
+                           const char *layers, ft_error *err)
 {
     const char *pipeline =
         ft_arena_format(bench->arena,
                         "run: {seed: 7}\nstages:\n  - generate: %d\n    fields: {input: 'normal(1, "
-                        "512)'}\n  - infer: network.safetensors\n    activations: [relu, relu]\n"
+                        "512)'}\n  - infer: %s\n    activations: [%s]\n"
                         "  - gather:\n    fields: {first: first(output)}\n  - print: first\n",
-                        FT_BENCH_VECTORS);
+                        vectors, network, activations);
 
     if (!pipeline)
         return ft_fail_nomem(err, 256);
-    return put_file(scratch, "infer.yaml", pipeline, err) &&
-           make_network(bench, scratch, "network.safetensors", "512,1024,256,10", err);
+    return put_file(scratch, name, pipeline, err) &&
+           make_network(bench, scratch, network, layers, err);
+}
+
+// A network whose weights stay in a core's cache, and one that is larger than the program.
+static bool make_infer(ft_bench *bench, const ft_bench_scratch *scratch, ft_error *err)
+{
+    return make_inference(bench, scratch, "infer.yaml", FT_BENCH_VECTORS, "relu, relu",
+                          "network.safetensors", "512,1024,256,10", err) &&
+           make_inference(bench, scratch, "infer-large.yaml", FT_BENCH_VECTORS / 6,
+                          "relu, relu, relu, relu", "large.safetensors",
+                          "512,1024,1024,1024,1024,10", err);
 }
 
 static bool make_pipelines(ft_bench *bench, const ft_bench_scratch *scratch, ft_error *err)
