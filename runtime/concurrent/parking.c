@@ -111,10 +111,11 @@ static bool spin(ft_atomic_u8 *lock)
     unsigned pauses = PAUSES;
 
     for (int i = 0; i < LOOKS; i++) {
+        uint8_t word = ft_atomic_load(lock, FT_RELAXED);
         // Who is parked comes first: a spinner would overtake it for ever.
-        if (ft_atomic_load(lock, FT_RELAXED) & PARKED)
+        if (word & PARKED)
             return false;
-        if (try_now(lock))
+        if (word == 0 && ft_atomic_cas_weak(lock, &word, LOCKED, FT_ACQUIRE))
             return true;
         ft_backoff(&pauses);
     }
