@@ -26,11 +26,12 @@ void ft_json_copy_avx512vbmi2(const ft_json *json, size_t *at, char *out, size_t
                               bool *has_high)
 {
     const __m512i low = _mm512_loadu_si512(meanings), high = _mm512_loadu_si512(meanings + 64);
+    const char *from = json->text + *at, *const end = json->text + json->size;
+    char *to = out + *size;
     uint64_t highs = 0;
-    bool more = true;
 
-    while (more && json->size - *at >= STEP) {
-        const __m512i bytes = _mm512_loadu_si512(json->text + *at);
+    while (end - from >= STEP) {
+        const __m512i bytes = _mm512_loadu_si512(from);
         const uint64_t backslashes = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\\'));
         const uint64_t escaped = find_escaped(backslashes);
         const uint64_t starts = backslashes & ~escaped;
@@ -39,16 +40,27 @@ void ft_json_copy_avx512vbmi2(const ft_json *json, size_t *at, char *out, size_t
         const uint64_t unknown = escaped & (above | _mm512_testn_epi8_mask(meant, meant));
         const uint64_t stops = (_mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('"')) & ~escaped) |
                                unknown >> 1 | _mm512_cmplt_epu8_mask(bytes, _mm512_set1_epi8(0x20));
-        // An escape whose letter comes in the next step waits for it.
-        const size_t taken = stops ? FT_TRAILING_ZEROS_64(stops) : starts >> 63 ? STEP - 1 : STEP;
-        const uint64_t kept = ~starts & _bzhi_u64(~UINT64_C(0), (unsigned)taken);
         const __m512i text = _mm512_mask_blend_epi8(escaped, bytes, meant);
-        _mm512_storeu_si512(out + *size, _mm512_maskz_compress_epi8(kept, text));
+        // Mostly all of it is taken, and the next step need not wait for how much.
+        if (FT_LIKELY(!(stops | starts >> 63))) {
+            _mm512_storeu_si512(to, _mm512_maskz_compress_epi8(~starts, text));
+            highs |= above;
+            to += STEP - __builtin_popcountll(starts);
+            from += STEP;
+            continue;
+        }
+        // An escape whose letter comes in the next step waits for it.
+        const unsigned taken = stops ? (unsigned)FT_TRAILING_ZEROS_64(stops) : STEP - 1;
+        const uint64_t kept = ~starts & _bzhi_u64(~UINT64_C(0), taken);
+        _mm512_storeu_si512(to, _mm512_maskz_compress_epi8(kept, text));
         highs |= above & kept;
-        *size += (size_t)__builtin_popcountll(kept);
-        *at += taken;
-        more = !stops;
+        to += __builtin_popcountll(kept);
+        from += taken;
+        if (stops)
+            break;
     }
+    *at = (size_t)(from - json->text);
+    *size = (size_t)(to - out);
     *has_high |= highs != 0;
 }
 #endif
