@@ -166,6 +166,8 @@ bool ft_bench_run_program(const void *host, double *out, ft_error *err)
 
     if (is_idle && pipe(ends) != 0)
         return ft_fail_errno(err, errno, "cannot make a pipe");
+    if (program->output && unlink(program->output) != 0 && errno != ENOENT)
+        return ft_fail_errno(err, errno, "cannot remove `%s`", program->output);
     double cpu = cpu_seconds();
     int64_t from = ft_clock_ns();
     pid_t pid = fork();

@@ -16,6 +16,7 @@ typedef struct ft_bench_program {
     const char *const *argv;
     ft_bench_measure_of what;
     const char *folder;  // Working directory; NULL: ours.
+    const char *output;  // A file that it makes, which is removed before; NULL: none.
     int idle_ms;
 } ft_bench_program;
 

@@ -227,11 +227,24 @@ static bool add(const table *t, ft_bench_row *row, const char *what, double goal
                                        : ft_fail_nomem(t->err, PATH_BYTES);
 }
 
-static bool measure_rates(const table *t)
+// Whether `--only` takes the row, which is to be known before peers are asked: that takes seconds
+// each.
+static bool is_wanted(const table *t, const char *what)
+{
+    const char *name = ft_arena_format(t->bench->arena, "%s, %s", t->family->name, what);
+
+    return !t->bench->only || (name && strstr(name, t->bench->only));
+}
+
+static bool measure_rates(table *t)
 {
     ft_bench_row row = {
         .unit = "MB/s", .ratio = FT_BENCH_OURS_BY_PEER, .more_is_better = true, .at_least = true};
 
+    if (!is_wanted(t, "not seen before") && !is_wanted(t, "seen before, against 0.23.3"))
+        return true;
+    if (!find_peers(t))
+        return false;
     row.sides[0] = our_side(t, "ftpipe", t->cold_texts, FT_BENCH_CODING_COLD);
     memcpy(row.sides + 1, t->cold, t->peer_count * sizeof(*t->cold));
     if (!add(t, &row, "not seen before", t->family->cold))
@@ -269,12 +282,15 @@ static bool measure_more(const table *t)
 static bool measure_run(const table *t, const char *format, double goal)
 {
     const char *file = ft_arena_format(t->bench->arena, "%s/run-%s.yaml", t->folder, format);
+    const char *output = ft_arena_format(t->bench->arena, "%s/ids.%s", t->out, format);
     const char *pipeline =
-        ft_arena_format(t->bench->arena,
-                        "run: {threads: 1}\nstages:\n  - read: '%s'\n    fields: {text: string}\n"
-                        "  - tokenize: %s\n    truncation: none\n    add_special: false\n"
-                        "  - write: %s/ids.%s\n    fields: [tokens]\n    mode: replace\n",
-                        t->many_texts, t->tokenizer ? t->tokenizer : "", t->out, format);
+        output ? ft_arena_format(
+                     t->bench->arena,
+                     "run: {threads: 1}\nstages:\n  - read: '%s'\n    fields: {text: string}\n"
+                     "  - tokenize: %s\n    truncation: none\n    add_special: false\n"
+                     "  - write: %s\n    fields: [tokens]\n",
+                     t->many_texts, t->tokenizer ? t->tokenizer : "", output)
+               : NULL;
     const char **argv = ft_arena_zero(t->bench->arena, 5, sizeof(char *));
     ft_bench_program *program = ft_arena_zero(t->bench->arena, 1, sizeof(*program));
     ft_bench_row row = {.unit = "s", .ratio = FT_BENCH_PEER_BY_OURS, .at_least = true};
@@ -289,6 +305,7 @@ static bool measure_run(const table *t, const char *format, double goal)
     argv[3] = file;
     program->argv = argv;
     program->folder = t->folder;
+    program->output = output;
     row.sides[0] = our_side(t, "ftpipe run", t->warm_texts, FT_BENCH_CODING_SECONDS);
     row.sides[1] = row.sides[0];
     row.sides[1].name = "the library";
@@ -306,7 +323,7 @@ static bool measure_run(const table *t, const char *format, double goal)
 static bool measure_family(table *t)
 {
     t->tokenizer = find_tokenizer(t);
-    return find_peers(t) && measure_rates(t) && measure_more(t) && measure_run(t, "npy", 0.8) &&
+    return measure_rates(t) && measure_more(t) && measure_run(t, "npy", 0.8) &&
            measure_run(t, "jsonl", 0.5);
 }
 
@@ -340,12 +357,7 @@ bool ft_bench_tokenize(ft_bench *bench, const ft_bench_tokenize_options *options
     bool ok = find_texts(&t, options->texts);
     for (size_t i = 0; ok && i < FT_COUNT_OF(families); i++) {
         t.family = &families[i];
-        // Asking peers takes seconds each: only of families of which a row is wanted.
-        if (!bench->only || strncmp(bench->only, t.family->name, strlen(t.family->name)) == 0 ||
-            strstr(", not seen before, seen before, against 0.23.3, ids and offsets: times as "
-                   "long, 2 threads, ftpipe run: JSONL to ids as .npy, as JSONL",
-                   bench->only))
-            ok = measure_family(&t);
+        ok = measure_family(&t);
     }
     remove_scratch(&t);
     return ok;
