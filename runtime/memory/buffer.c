@@ -117,12 +117,6 @@ ft_buffer *ft_buffer_zero(ft_account *account, size_t size_bytes, ft_error *err)
     return create(account, size_bytes, true, err);
 }
 
-void ft_buffer_touch(ft_buffer *buffer)
-{
-    if (buffer->charged_bytes >= FT_PAGES_MIN)
-        ft_pages_touch(buffer->data, (size_t)buffer->charged_bytes);
-}
-
 ft_buffer *ft_buffer_borrow(void *data, size_t size_bytes, void (*release)(void *, void *, size_t),
                             void *host, ft_error *err)
 {

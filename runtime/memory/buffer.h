@@ -25,8 +25,6 @@ FT_API ft_buffer *ft_buffer_create(ft_account *account, size_t size_bytes,
 // The same, all zero. Of a large one only the pages that are written to take memory.
 FT_API ft_buffer *ft_buffer_zero(ft_account *account, size_t size_bytes,
                                  ft_error *err) FT_MUST_CHECK;
-// All of it is about to be written to: of a large one memory is taken at once. A hint.
-FT_API void ft_buffer_touch(ft_buffer *buffer);
 // Borrowed bytes; `release` may be NULL for bytes that outlive everything.
 FT_API ft_buffer *ft_buffer_borrow(void *data, size_t size_bytes,
                                    void (*release)(void *, void *, size_t), void *host,

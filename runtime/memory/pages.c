@@ -50,11 +50,6 @@ void *ft_pages_zero(size_t size_bytes)
     return pages;
 }
 
-void ft_pages_touch(void *pages, size_t size_bytes)
-{
-    (void)pages, (void)size_bytes;
-}
-
 void ft_pages_destroy(void *pages, size_t size_bytes)
 {
     (void)size_bytes;
@@ -199,16 +194,6 @@ void *ft_pages_zero(size_t size_bytes)
     note_live(size_bytes, 0);
     ft_alloc_count(false);
     return pages;
-}
-
-void ft_pages_touch(void *pages, size_t size_bytes)
-{
-    if (size_bytes >= HUGE_BYTES)
-        madvise(pages, size_bytes, MADV_HUGEPAGE);
-#ifdef MADV_POPULATE_WRITE
-    else
-        madvise(pages, size_bytes, MADV_POPULATE_WRITE);
-#endif
 }
 
 void ft_pages_destroy(void *pages, size_t size_bytes)

@@ -17,9 +17,6 @@ bool ft_pages_round(size_t *size_bytes);
 void *ft_pages_create(size_t size_bytes) FT_MUST_CHECK;
 // All zero. Fresh from the kernel, so a page takes memory only once it is written to.
 void *ft_pages_zero(size_t size_bytes) FT_MUST_CHECK;
-// Of such a block: all of it is about to be written to, so that memory is taken at once, or in huge
-// pages, instead of by a fault for each page. A hint.
-void ft_pages_touch(void *pages, size_t size_bytes);
 void ft_pages_destroy(void *pages, size_t size_bytes);
 void ft_pages_discard(void *pages, size_t size_bytes);  // The same, of pages that are read-only.
 // Gives back the freed blocks that are kept, and forgets how much was in use.

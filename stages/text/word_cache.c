@@ -26,11 +26,12 @@ static bool make_tables(ft_word_cache *cache, ft_error *err)
 {
     size_t size = (size_t)1 << cache->size_bits;
 
-    cache->buffer = ft_buffer_zero(cache->account, size, err);
+    // As large as it is only because words have come that will fill it. A block that has been in
+    // use is cleared in a fraction of the time in which the kernel makes as many fresh pages.
+    cache->buffer = ft_buffer_create(cache->account, size, err);
     if (!cache->buffer)
         return false;
-    // As large as it is only because words have come that will fill it.
-    ft_buffer_touch(cache->buffer);
+    memset(cache->buffer->data, 0, size);
     cache->shorts = cache->buffer->data;
     cache->longs = (ft_word_long *)(void *)((char *)cache->buffer->data + size / 2);
     // Each half holds buckets and entries of 64 bytes.
