@@ -3,7 +3,7 @@
 
     tests/fuzz_tokenize.py PROGRAM [--count N] [--seed N]
 
-PROGRAM is bench_tokenize, which answers ids on a pipe. Texts are random code points of all planes, words of the
+PROGRAM is ids_driver, which answers ids on a pipe. Texts are random code points of all planes, words of the
 vocabularies mutated, edge cases, and mixtures of these, for several tokenizers: real ones from the data folder, all
 combinations of the normaliser's flags, and added tokens with all their flags. One difference fails.
 
@@ -70,10 +70,10 @@ def words_of(description):
 
 
 class Driver:
-    """bench_tokenize --ids for one tokenizer; started anew for each batch."""
+    """ids_driver for one tokenizer; started anew for each batch."""
 
     def __init__(self, program, tokenizer, *flags):
-        self.command = [program, "--ids", tokenizer, *flags]
+        self.command = [program, tokenizer, *flags]
 
     def encode(self, texts):
         batch = b"".join(struct.pack("<I", len(text)) + text for text in texts)

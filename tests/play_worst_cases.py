@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Texts that make tokenizers slow: one letter, emoji, no spaces, one word, spaces, marks ... Ends with "N passed, N failed".
 
-    tests/play_worst_cases.py BENCH [--long]         build/release/tests/bench_encode
+    tests/play_worst_cases.py BENCH [--long]         build/release/tests/bench_worst_cases
 
 Work must grow with the text and no faster: the rate for 1 MB (--long: 4 MB) must not fall below SHARE of the rate for a quarter
 of it, of ids alone and of ids with places. Were it quadratic it would fall to a quarter.
@@ -31,7 +31,7 @@ def unpacked(name, scratch):
 
 
 def measure(bench, path, least_kib):
-    done = subprocess.run([bench, "--worst", path, str(least_kib)], stdout=subprocess.PIPE, text=True, timeout=600, check=True)
+    done = subprocess.run([bench, path, str(least_kib)], stdout=subprocess.PIPE, text=True, timeout=600, check=True)
     for line in done.stdout.splitlines():
         row = json.loads(line)
         for way in row.keys() - {"text"}:

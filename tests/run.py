@@ -135,7 +135,7 @@ def steps(long):
             ("release play_tokenizers.py", [PYTHON, "tests/play_tokenizers.py", "build/release/tests/token_driver"]),
             ("release play_tokenizer_files.py",
              [PYTHON, "tests/play_tokenizer_files.py", "build/release/tests/token_driver"]),
-            ("release play_worst_cases.py", [PYTHON, "tests/play_worst_cases.py", "build/release/tests/bench_encode"]
+            ("release play_worst_cases.py", [PYTHON, "tests/play_worst_cases.py", "build/release/tests/bench_worst_cases"]
              + ["--long"] * long),
             player("release", "play_runaway.py"), faults("release", long),
             player("release", "play_cycles.py", *(["--long"] if long else [])), chaos("release", long),
@@ -153,7 +153,7 @@ def steps(long):
             player("asan", "play_embed.py"), player("asan", "play_generate.py"), player("asan", "play_models.py"),
             player("asan", "play_plugins.py"), player("asan", "play_cycles.py"), player("asan", "play_processes.py"),
             faults("asan", long), player("asan", "play_failures.py", *(["--all"] if long else [])),
-            ("asan fuzz_tokenize.py", [PYTHON, "tests/fuzz_tokenize.py", "build/asan/tests/bench_tokenize"]),
+            ("asan fuzz_tokenize.py", [PYTHON, "tests/fuzz_tokenize.py", "build/asan/tests/ids_driver"]),
             ("asan play_tokenizers.py", [PYTHON, "tests/play_tokenizers.py", "build/asan/tests/token_driver"]),
             ("asan fuzz_tokenizers.py", [PYTHON, "tests/fuzz_tokenizers.py", "build/asan/tests/token_driver"]),
             ("asan fuzz_normalize.py",

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """The measures of the main job beside the programs that ftpipe is compared with, interleaved, as ratios.
 
-    measure.py [--peers FOLDER] [WORK ...]      works: essay wordpiece embed scaling start (default: all)
+    measure.py [--peers FOLDER] [WORK ...]      works: essay embed scaling start (default: all)
 
-`--peers` is the folder of the peers' scripts (essay.py, embed_peers.py, tokenize_peers.py ...), set up by its setup.sh.
+`--peers` is the folder of the peers' scripts (essay.py, embed_peers.py), set up by its setup.sh.
 Run it on an idle machine. Every line says what was compared, the median ratio with its range, and the goal.
 OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE are unset.
 """
@@ -56,15 +56,6 @@ def essay(peers):
 def peer_lines(command):
     out = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.decode()
     return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
-
-
-def wordpiece(peers):
-    """The library's rate on one thread; the texts are those of the peers' script."""
-    bench = os.path.join(ROOT, "build", "release", "tests", "bench_tokenize")
-    lines = peer_lines([sys.executable, os.path.join(peers, "tokenize_peers.py"), "--vocab", "wordpiece", "--threads", "1",
-                        "--also", "ftpipe=%s %s {input} %s" % (bench, MINILM, "/tmp/ftpipe-bench-tokenize.jsonl")])
-    for line in lines:
-        print(json.dumps(line))
 
 
 def embed(peers):
@@ -160,7 +151,7 @@ def start(_):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--peers", default=os.path.join(ROOT, "..", "shared", "peers"))
-    arguments.add_argument("works", nargs="*", default=["essay", "start", "scaling", "wordpiece", "embed"])
+    arguments.add_argument("works", nargs="*", default=["essay", "start", "scaling", "embed"])
     options = arguments.parse_args()
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
         os.environ.pop(name, None)
