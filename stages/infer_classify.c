@@ -130,6 +130,7 @@ static bool run_spans(ft_stage *self, const infer_spans *spans, float *out, ft_e
     const ft_head_config *head = &model->head->config;
     const classify_state *state = infer_state_of(self);
     const size_t stride = ft_row_stride(head->hidden);
+    const bool is_first = head->pooling == FT_POOLING_CLS;
 
     if (!ft_encoder_run_reserve(state->run, spans->spans, spans->count, err))
         return false;
@@ -137,10 +138,12 @@ static bool run_spans(ft_stage *self, const infer_spans *spans, float *out, ft_e
         ft_rows rows;
         if (ft_is_cancelled(self))
             return ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
-        const size_t taken =
-            ft_encoder_run_some(state->run, spans->spans + done, spans->count - done, &rows);
+        const ft_token_span *from = spans->spans + done;
+        const size_t left = spans->count - done;
+        const size_t taken = is_first ? ft_encoder_run_first(state->run, from, left, &rows)
+                                      : ft_encoder_run_some(state->run, from, left, &rows);
         for (size_t i = done; i < done + taken; i++) {
-            const size_t count = ft_encoder_rows(model->encoder, &spans->spans[i]);
+            const size_t count = is_first ? 1 : ft_encoder_rows(model->encoder, &spans->spans[i]);
             ft_pool(head->pooling, rows, 0, count, head->hidden, state->pooled + pooled * stride);
             rows.at += count * rows.stride;
             if (++pooled < FT_HEAD_ROWS && i + 1 < spans->count)

@@ -321,8 +321,25 @@ static void run_blocks(const ft_encoder_run *run, const ft_encoder_layer *layer,
 
 // ---- all of it ----
 
-size_t ft_encoder_run_some(ft_encoder_run *run, const ft_token_span *spans, size_t count,
-                           ft_rows *out_rows)
+// Moves what the rest of a layer takes of each text's first row to the front.
+static void gather_first(const ft_encoder_run *run, const ft_token_span *spans, size_t count)
+{
+    const ft_encoder *encoder = run->encoder;
+    const size_t mixed = encoder->config.heads * encoder->head_padded;
+    size_t row = 0;
+
+    for (size_t i = 0; i < count; row += ft_encoder_rows(encoder, &spans[i]), i++) {
+        if (row == i)
+            continue;
+        memcpy(run->hidden + i * run->hidden_row, run->hidden + row * run->hidden_row,
+               encoder->config.hidden * sizeof(float));
+        memcpy(run->heads + i * run->heads_row, run->heads + row * run->heads_row,
+               mixed * sizeof(float));
+    }
+}
+
+static size_t run_texts(ft_encoder_run *run, const ft_token_span *spans, size_t count,
+                        bool is_first, ft_rows *out_rows)
 {
     const ft_encoder *encoder = run->encoder;
     size_t rows = 0, taken = 0;
@@ -334,12 +351,29 @@ size_t ft_encoder_run_some(ft_encoder_run *run, const ft_token_span *spans, size
     }
     FT_ASSERT(count == 0 || taken > 0);  // A long text that nobody made room for.
     for (size_t i = 0; i < encoder->config.layers; i++) {
+        const bool is_short = is_first && i + 1 == encoder->config.layers;
         run_blocks(run, &encoder->layers[i], rows, run_block_heads);
-        ft_encoder_attend(run, &encoder->layers[i], spans, taken);
+        ft_encoder_attend(run, &encoder->layers[i], spans, taken, is_short);
+        if (is_short) {
+            gather_first(run, spans, taken);
+            rows = taken;
+        }
         run_blocks(run, &encoder->layers[i], rows, run_block_rest);
     }
     if (encoder->last_norm.size)
         encoder->kernels->norm(run->hidden, run->hidden_row, rows, &encoder->last_norm);
     *out_rows = (ft_rows){run->hidden, run->hidden_row};
     return taken;
+}
+
+size_t ft_encoder_run_some(ft_encoder_run *run, const ft_token_span *spans, size_t count,
+                           ft_rows *out_rows)
+{
+    return run_texts(run, spans, count, false, out_rows);
+}
+
+size_t ft_encoder_run_first(ft_encoder_run *run, const ft_token_span *spans, size_t count,
+                            ft_rows *out_rows)
+{
+    return run_texts(run, spans, count, true, out_rows);
 }

@@ -46,3 +46,7 @@ size_t ft_encoder_rows(const ft_encoder *encoder, const ft_token_span *span);
 // Their rows ([hidden] each) lie end to end in `*out_rows` until the next call.
 size_t ft_encoder_run_some(ft_encoder_run *run, const ft_token_span *spans, size_t count,
                            ft_rows *out_rows);
+// The same for those who look at each text's first row alone ([CLS]): there is one row a text, of
+// the same bits. The last layer is run for these rows only, which is most of it.
+size_t ft_encoder_run_first(ft_encoder_run *run, const ft_token_span *spans, size_t count,
+                            ft_rows *out_rows);

@@ -17,6 +17,7 @@ typedef struct head {
     const float *key, *value;  // The same of the head's keys and values.
     const float *distances;    // Of this head, of distance 0; or NULL.
     size_t count;              // Tokens.
+    size_t queries;            // That are asked: of all tokens or of the first one.
     size_t before, behind;     // How many tokens before and behind itself a query sees.
 } head;
 
@@ -68,9 +69,9 @@ static void hide_keys(const head *h, const tile *t)
 
 static tile make_tile(const head *h, size_t first)
 {
-    const size_t left = h->count - first;
+    const size_t left = h->queries - first;
     tile t = {.first = first, .queries = left < QUERIES ? left : QUERIES};
-    const size_t behind_last = left - t.queries;
+    const size_t behind_last = h->count - first - t.queries;
 
     t.columns = t.queries > FT_PANEL_COLUMNS_HALF ? QUERIES : FT_PANEL_COLUMNS_HALF;
     t.keys_from = first > h->before ? first - h->before : 0;
@@ -124,7 +125,7 @@ static void attend_tile(const head *h, const tile *t)
 }
 
 void ft_encoder_attend(const ft_encoder_run *run, const ft_encoder_layer *layer,
-                       const ft_token_span *spans, size_t count)
+                       const ft_token_span *spans, size_t count, bool is_first)
 {
     const ft_encoder *encoder = run->encoder;
     const ft_encoder_config *config = &encoder->config;
@@ -145,12 +146,13 @@ void ft_encoder_attend(const ft_encoder_run *run, const ft_encoder_layer *layer,
                                        config->max_tokens - 1
                                  : NULL,
                 .count = tokens,
+                .queries = is_first ? 1 : tokens,
                 .before = layer->is_local ? config->window_before : SIZE_MAX,
                 .behind = config->is_causal ? 0
                           : layer->is_local ? config->window_behind
                                             : SIZE_MAX,
             };
-            for (size_t first = 0; first < tokens; first += QUERIES) {
+            for (size_t first = 0; first < h.queries; first += QUERIES) {
                 const tile t = make_tile(&h, first);
                 attend_tile(&h, &t);
             }

@@ -22,7 +22,7 @@ struct ft_encoder_run {
     float *angles[2];  // [capacity][2][pairs]: cosines and sines, of global and local layers.
 };
 
-// Attention within each text; the result takes the place of the queries. `rows` of a text:
-// ft_encoder_rows.
+// Attention within each text, or with `is_first` of each text's first row alone; the result takes
+// the place of the queries. `rows` of a text: ft_encoder_rows.
 void ft_encoder_attend(const ft_encoder_run *run, const ft_encoder_layer *layer,
-                       const ft_token_span *spans, size_t count);
+                       const ft_token_span *spans, size_t count, bool is_first);

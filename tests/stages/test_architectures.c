@@ -192,6 +192,22 @@ static double worst_of_text(const reference *r, const ft_encoder *encoder, size_
     return worst;
 }
 
+// First rows of all texts at once are those that each has among all of its own.
+static void check_first_rows(const reference *r, ft_encoder_run *run, ft_encoder_run *other)
+{
+    const size_t size = ft_encoder_run_encoder(run)->config.hidden;
+    ft_rows rows, alone;
+
+    for (size_t done = 0; done < r->count;) {
+        const size_t some = ft_encoder_run_first(run, r->spans + done, r->count - done, &rows);
+        for (size_t i = done; i < done + some; i++, rows.at += rows.stride) {
+            check_int_eq(ft_encoder_run_some(other, &r->spans[i], 1, &alone), 1);
+            check_true(memcmp(rows.at, alone.at, size * sizeof(float)) == 0);
+        }
+        done += some;
+    }
+}
+
 // All texts at once, then each alone: the same bits, and those of the reference.
 static double run_model(const reference *r, const char *path, size_t *compared)
 {
@@ -225,6 +241,7 @@ static double run_model(const reference *r, const char *path, size_t *compared)
         }
         done += some;
     }
+    check_first_rows(r, run, other);
     ft_encoder_run_destroy(other);
     ft_encoder_run_destroy(run);
     ft_arena_destroy(arena);
