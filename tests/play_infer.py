@@ -283,7 +283,7 @@ def main():
     for task, name, fields in (("classify", "modernbert-classify", "output, label"),
                                ("token_classify", "modernbert-tag", "entities, scores, starts, ends")):
         player.case("long texts " + name, long_texts, task, os.path.join(MODELS, name), fields)
-    for name in ("bert-classify", "bert-multilabel", "distilbert-classify", "roberta-classify", "mpnet-classify",
+    for name in ("bert-classify", "bert-multilabel", "distilbert-classify", "roberta-classify", "xlm-roberta-classify", "mpnet-classify",
                  "modernbert-classify", "modernbert-classify-mean"):
         player.case("classify " + name, classify, os.path.join(MODELS, name))
     for name in ("bert-rerank", "roberta-rerank", "xlm-roberta-rerank"):
@@ -313,7 +313,8 @@ def main():
     # Words of byte-level BPE are those of the tokenizer here, and what stands between spaces there.
     player.case("tag roberta-tag", tag, os.path.join(MODELS, "roberta-tag"), ("none", "simple"))
     player.case("tag modernbert-tag", tag, os.path.join(MODELS, "modernbert-tag"), ("none", "simple"))
-    for name in ("bert-splade", "distilbert-splade"):
+    for name in ("bert-splade", "distilbert-splade", "roberta-splade", "xlm-roberta-splade", "mpnet-splade",
+                 "modernbert-splade", "modernbert-splade-untied"):
         player.case("sparse " + name, sparse, os.path.join(MODELS, name))
     player.case("sparse of many words", sparse_of_many_words)
     shared = data_folder()

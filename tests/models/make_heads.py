@@ -123,6 +123,10 @@ def make_roberta_classify():
     classifier(hf.RobertaForSequenceClassification, roberta_config(**THREE), "roberta-classify", 43)
 
 
+def make_xlm_roberta_classify():
+    classifier(hf.XLMRobertaForSequenceClassification, xlm_roberta_config(**FIVE), "xlm-roberta-classify", 48)
+
+
 def make_distilbert_classify():
     classifier(hf.DistilBertForSequenceClassification, distilbert_config(**THREE), "distilbert-classify", 44)
 
@@ -234,6 +238,29 @@ def make_bert_splade():
 
 def make_distilbert_splade():
     splade(hf.DistilBertForMaskedLM, distilbert_config(), "distilbert-splade", 72)
+
+
+def make_roberta_splade():
+    splade(hf.RobertaForMaskedLM, roberta_config(), "roberta-splade", 73)
+
+
+def make_xlm_roberta_splade():
+    splade(hf.XLMRobertaForMaskedLM, xlm_roberta_config(), "xlm-roberta-splade", 74)
+
+
+def make_mpnet_splade():
+    splade(hf.MPNetForMaskedLM, mpnet_config(), "mpnet-splade", 75)
+
+
+def make_modernbert_splade():
+    splade(hf.ModernBertForMaskedLM, modernbert_config(), "modernbert-splade", 76)
+
+
+def make_modernbert_splade_untied():
+    """A table of its own behind the words' head, and biases all over."""
+    config = modernbert_config(tie_word_embeddings=False, decoder_bias=True, classifier_bias=True, norm_bias=True,
+                               classifier_activation="silu")
+    splade(hf.ModernBertForMaskedLM, config, "modernbert-splade-untied", 77)
 
 
 MODELS = {name[5:].replace("_", "-"): function for name, function in sorted(globals().items())
