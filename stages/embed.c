@@ -85,12 +85,6 @@ typedef struct embed_state {
     ft_buffer *sum;      // Of the windows' vectors: doubles.
 } embed_state;
 
-// Where the vectors of chunks go.
-typedef struct embed_late_host {
-    ft_stage *self;
-    char *out;
-} embed_late_host;
-
 // How far a text's windows have been added up.
 typedef struct embed_sum {
     size_t text, windows;
@@ -675,41 +669,9 @@ static bool embed_add_vectors(ft_stage *self, const ft_token_span *spans, size_t
     return ok;
 }
 
-static void embed_late_put(void *host, float *vector)
+static void embed_put_chunk(ft_stage *self, float *vector, char **out)
 {
-    embed_late_host *late = host;
-
-    embed_put(late->self->config, vector, &late->out);
-}
-
-static bool embed_late_is_cancelled(void *host)
-{
-    return ft_is_cancelled(((const embed_late_host *)host)->self);
-}
-
-static bool embed_late_run(ft_stage *self, const embed_chunks *chunks, ft_column *vectors,
-                           ft_error *err)
-{
-    const embed_config *config = self->config;
-    const embed_model *model = self->shared;
-    const embed_state *state = self->state;
-    const int64_t shape[2] = {(int64_t)chunks->count, config->type.shape[0]};
-
-    vectors->values = ft_tensor_create(self->account, config->type.dtype, 2, shape, err);
-    if (!vectors->values)
-        return false;
-    embed_late_host host = {self, vectors->values->data};
-    float *scratch = state->scratch->data;
-    const ft_late_run run = {.run = state->run,
-                             .chain = &model->chain,
-                             .account = self->account,
-                             .overlap = config->late.overlap,
-                             .scratch = scratch,
-                             .vector = scratch + ft_chain_scratch(&model->chain),
-                             .put = embed_late_put,
-                             .is_cancelled = embed_late_is_cancelled,
-                             .host = &host};
-    return ft_late_run_texts(&run, chunks->texts, chunks->text_count, err);
+    embed_put(self->config, vector, out);
 }
 
 static bool embed_kept_late(ft_stage *self, const ft_batch *in, const ft_token_span *spans,
@@ -717,17 +679,17 @@ static bool embed_kept_late(ft_stage *self, const ft_batch *in, const ft_token_s
 {
     const embed_config *config = self->config;
     const embed_model *model = self->shared;
-    ft_column vectors = {.type = config->type};
-    embed_chunks chunks;
+    const embed_state *state = self->state;
+    const embed_late_use use = {.late = &config->late,
+                                .frame = &model->frame,
+                                .run = state->run,
+                                .chain = &model->chain,
+                                .scratch = state->scratch->data,
+                                .type = config->type,
+                                .output = config->column,
+                                .put = embed_put_chunk};
 
-    bool ok =
-        embed_late_find(self, &config->late, &model->frame, in, spans, kept, count, &chunks, err);
-    if (ok && chunks.count > 0)
-        ok = embed_late_run(self, &chunks, &vectors, err) &&
-             embed_late_send(self, &config->late, in, &chunks, &vectors, config->column, err);
-    ft_column_finish(&vectors);
-    embed_late_finish(&chunks);
-    return ok;
+    return embed_late_process(self, &use, in, spans, kept, count, err);
 }
 
 static bool embed_kept(ft_stage *self, ft_batch **in, const ft_token_span *spans,

@@ -1,4 +1,4 @@
-// Finds the chunks of items and sends an item for each: see embed_late.h.
+// Finds the chunks of items, gives each a vector and sends an item for each: see embed_late.h.
 #include "stages/embed_late.h"
 
 #include <string.h>
@@ -77,6 +77,17 @@ bool embed_late_plan(ft_stage_plan *plan, const ft_chain *chain, int64_t tokens,
 }
 
 // ---- finding ----
+
+// The chunks of some items of a batch, end to end.
+typedef struct embed_chunks {
+    ft_late_text *texts;  // [text_count]: of the items whose chunks were found.
+    size_t text_count;
+    ft_late_chunk *chunks;           // [count], in tokens of the text.
+    uint32_t *items;                 // [count]: of the batch.
+    const int32_t **starts, **ends;  // [text_count]: in bytes, where chunks are not by size.
+    size_t count;
+    ft_buffer *memory;  // All of it, charged to the stage.
+} embed_chunks;
 
 static size_t list_length(const ft_column *column, size_t item)
 {
@@ -173,11 +184,10 @@ static bool find(const embed_late *late, const ft_window_frame *frame, const ft_
     return ft_late_find(&cuts, chunks, why);
 }
 
-bool embed_late_find(ft_stage *self, const embed_late *late, const ft_window_frame *frame,
+static bool find_all(ft_stage *self, const embed_late *late, const ft_window_frame *frame,
                      const ft_batch *in, const ft_token_span *spans, const uint32_t *kept,
                      size_t count, embed_chunks *out, ft_error *err)
 {
-    *out = (embed_chunks){0};
     if (!reserve(self, late, in, spans, kept, count, out, err))
         return false;
     for (size_t i = 0; i < count; i++) {
@@ -194,12 +204,6 @@ bool embed_late_find(ft_stage *self, const embed_late *late, const ft_window_fra
             out->items[out->count++] = kept[i];
     }
     return true;
-}
-
-void embed_late_finish(embed_chunks *chunks)
-{
-    ft_buffer_unref(chunks->memory);
-    *chunks = (embed_chunks){0};
 }
 
 // ---- sending ----
@@ -245,7 +249,7 @@ static bool set_columns(ft_batch *batch, const embed_late *late, ft_builder plac
     return ok;
 }
 
-bool embed_late_send(ft_stage *self, const embed_late *late, const ft_batch *in,
+static bool send_all(ft_stage *self, const embed_late *late, const ft_batch *in,
                      const embed_chunks *chunks, const ft_column *vectors, size_t output,
                      ft_error *err)
 {
@@ -266,5 +270,62 @@ bool embed_late_send(ft_stage *self, const embed_late *late, const ft_batch *in,
     }
     ft_builder_finish(&places[0]);
     ft_builder_finish(&places[1]);
+    return ok;
+}
+
+// ---- running ----
+
+typedef struct running {
+    ft_stage *self;
+    const embed_late_use *use;
+    char *out;
+} running;
+
+static void put(void *host, float *vector)
+{
+    running *r = host;
+
+    r->use->put(r->self, vector, &r->out);
+}
+
+static bool is_cancelled(void *host)
+{
+    return ft_is_cancelled(((const running *)host)->self);
+}
+
+static bool run_all(ft_stage *self, const embed_late_use *use, const embed_chunks *chunks,
+                    ft_column *vectors, ft_error *err)
+{
+    const int64_t shape[2] = {(int64_t)chunks->count, use->type.shape[0]};
+
+    vectors->values = ft_tensor_create(self->account, use->type.dtype, 2, shape, err);
+    if (!vectors->values)
+        return false;
+    running host = {self, use, vectors->values->data};
+    const ft_late_run run = {.run = use->run,
+                             .chain = use->chain,
+                             .account = self->account,
+                             .overlap = use->late->overlap,
+                             .scratch = use->scratch,
+                             .vector = use->scratch + ft_chain_scratch(use->chain),
+                             .put = put,
+                             .is_cancelled = is_cancelled,
+                             .host = &host};
+    return ft_late_run_texts(&run, chunks->texts, chunks->text_count, err);
+}
+
+bool embed_late_process(ft_stage *self, const embed_late_use *use, const ft_batch *in,
+                        const ft_token_span *spans, const uint32_t *kept, size_t count,
+                        ft_error *err)
+{
+    ft_column vectors = {.type = use->type};
+    embed_chunks chunks = {0};
+
+    bool ok = find_all(self, use->late, use->frame, in, spans, kept, count, &chunks, err);
+    if (ok && chunks.count > 0)
+        ok = run_all(self, use, &chunks, &vectors, err) &&
+             send_all(self, use->late, in, &chunks, &vectors, use->output, err);
+    ft_column_finish(&vectors);
+    ft_buffer_unref(chunks.memory);
     return ok;
 }

@@ -17,24 +17,21 @@ typedef struct embed_late {
 bool embed_late_plan(ft_stage_plan *plan, const ft_chain *chain, int64_t tokens, int64_t overlap,
                      size_t window, embed_late *out, ft_error *err) FT_MUST_CHECK;
 
-// The chunks of some items of a batch, end to end.
-typedef struct embed_chunks {
-    ft_late_text *texts;  // [text_count]: of the items whose chunks were found.
-    size_t text_count;
-    ft_late_chunk *chunks;           // [count], in tokens of the text.
-    uint32_t *items;                 // [count]: of the batch.
-    const int32_t **starts, **ends;  // [text_count]: in bytes; NULL where chunks are by size.
-    size_t count;
-    ft_buffer *memory;  // All of it.
-} embed_chunks;
+// What a run needs of the stage.
+typedef struct embed_late_use {
+    const embed_late *late;
+    const ft_window_frame *frame;  // What stands around a text.
+    ft_encoder_run *run;
+    const ft_chain *chain;
+    float *scratch;  // ft_chain_scratch floats, and behind them the chain's `size`.
+    ft_type type;    // Of a vector,
+    size_t output;   // and its column.
+    // Ends a vector and writes it, `*out` moving on.
+    void (*put)(ft_stage *self, float *vector, char **out);
+} embed_late_use;
 
-// Of the items `kept` with the tokens `spans`; one whose chunks cannot be found fails. `frame`:
-// what stands around a text. Charged to the stage.
-bool embed_late_find(ft_stage *self, const embed_late *late, const ft_window_frame *frame,
-                     const ft_batch *in, const ft_token_span *spans, const uint32_t *kept,
-                     size_t count, embed_chunks *out, ft_error *err) FT_MUST_CHECK;
-void embed_late_finish(embed_chunks *chunks);  // A zeroed one is fine.
-// Emits an item for each chunk, with its vector in column `output`.
-bool embed_late_send(ft_stage *self, const embed_late *late, const ft_batch *in,
-                     const embed_chunks *chunks, const ft_column *vectors, size_t output,
-                     ft_error *err) FT_MUST_CHECK;
+// Emits an item for each chunk of the items `kept` with the tokens `spans`; one whose chunks cannot
+// be found fails.
+bool embed_late_process(ft_stage *self, const embed_late_use *use, const ft_batch *in,
+                        const ft_token_span *spans, const uint32_t *kept, size_t count,
+                        ft_error *err) FT_MUST_CHECK;
