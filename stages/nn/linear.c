@@ -27,29 +27,43 @@ ft_precision ft_precision_of(int choice)
     return choice > 0 ? (ft_precision)(choice - 1) : FT_PRECISION_F32;
 }
 
-bool ft_linear_init(ft_linear *linear, size_t outputs, size_t inputs, ft_precision precision,
-                    bool uses_blas, size_t *total_bytes, ft_error *err)
+// `units` of 4 bytes and `vectors` of floats for each column.
+static bool lay_out(ft_linear *linear, size_t units, size_t vectors, size_t *total_bytes,
+                    ft_error *err)
 {
-    const size_t units = ft_narrow_units(precision, inputs);
-    const size_t vectors = precision == FT_PRECISION_INT8 ? 1 + 2 * ft_byte_groups(inputs) : 1;
     size_t width, bytes, elements;
 
-    if (FT_ADD_OVERFLOWS(outputs, (size_t)FT_PANEL_COLUMNS - 1, &width) ||
+    if (FT_ADD_OVERFLOWS(linear->outputs, (size_t)FT_PANEL_COLUMNS - 1, &width) ||
         FT_ADD_OVERFLOWS(units, vectors, &elements) ||
         FT_MUL_OVERFLOWS(width / FT_PANEL_COLUMNS * FT_PANEL_COLUMNS, elements, &elements) ||
         FT_MUL_OVERFLOWS(elements, (size_t)UNIT, &bytes) ||
         FT_ADD_OVERFLOWS(*total_bytes, bytes, total_bytes))
-        return ft_fail(err, FT_ERROR_DATA, "a layer of %zu by %zu weights is too large", outputs,
-                       inputs);
+        return ft_fail(err, FT_ERROR_DATA, "a layer of %zu by %zu weights is too large",
+                       linear->outputs, linear->depth);
+    linear->units = units;
+    linear->width = width / FT_PANEL_COLUMNS * FT_PANEL_COLUMNS;
+    return true;
+}
+
+bool ft_linear_init(ft_linear *linear, size_t outputs, size_t inputs, ft_precision precision,
+                    bool uses_blas, size_t *total_bytes, ft_error *err)
+{
+    const size_t vectors = precision == FT_PRECISION_INT8 ? 1 + 2 * ft_byte_groups(inputs) : 1;
+
     *linear = (ft_linear){
         .precision = precision,
         .depth = inputs,
-        .units = units,
         .outputs = outputs,
-        .width = width / FT_PANEL_COLUMNS * FT_PANEL_COLUMNS,
         .uses_blas = uses_blas && precision == FT_PRECISION_F32,
     };
-    return true;
+    return lay_out(linear, ft_narrow_units(precision, inputs), vectors, total_bytes, err);
+}
+
+bool ft_linear_init_stored(ft_linear *linear, size_t outputs, size_t inputs, ft_stored stored,
+                           size_t *total_bytes, ft_error *err)
+{
+    *linear = (ft_linear){.stored = stored, .depth = inputs, .outputs = outputs};
+    return lay_out(linear, ft_stored_units(stored, inputs), 1, total_bytes, err);
 }
 
 char *ft_linear_block(ft_arena *arena, size_t total_bytes)
@@ -77,11 +91,6 @@ void ft_linear_place(ft_linear *linear, char **block)
     linear->scales = linear->bias + linear->width;
     linear->sums = linear->scales + linear->width * groups;
     *block = (char *)(linear->sums + linear->width * groups);
-}
-
-static size_t spread(size_t index, ft_groups groups)
-{
-    return groups.size ? index / groups.size * groups.padded + index % groups.size : index;
 }
 
 // A block of rows[output][input] to its panels.
@@ -113,7 +122,7 @@ static uint16_t to_bf16(float x)
 static void turn(const ft_linear *linear, const turn_block *block, ft_groups inputs)
 {
     for (size_t k = 0; k < block->depth_count; k++) {
-        const size_t depth = spread(block->first_depth + k, inputs);
+        const size_t depth = ft_spread(block->first_depth + k, inputs);
         for (size_t row = 0; row < block->row_count; row++) {
             const float value = block->rows[row][k];
             const uint16_t half = to_bf16(value);
@@ -162,8 +171,8 @@ static void put_bytes(const ft_linear *linear, const ft_weight *weight, size_t r
     for (size_t group = 0; group < ft_byte_groups(linear->depth); group++) {
         const size_t end = (group + 1) * FT_BYTE_GROUP;
         float values[FT_BYTE_GROUP] = {0};
-        while (next < depth && spread(next, inputs) < end) {
-            const size_t place = spread(next, inputs);
+        while (next < depth && ft_spread(next, inputs) < end) {
+            const size_t place = ft_spread(next, inputs);
             const size_t run = inputs.size ? inputs.size - next % inputs.size : depth;
             size_t some = run < depth - next ? run : depth - next;
             some = some < end - place ? some : end - place;
@@ -174,21 +183,30 @@ static void put_bytes(const ft_linear *linear, const ft_weight *weight, size_t r
     }
 }
 
+static void put_row(const ft_linear *linear, const ft_weight *weight, size_t row, size_t output,
+                    ft_groups inputs)
+{
+    if (linear->precision == FT_PRECISION_INT8)
+        put_bytes(linear, weight, row, output, inputs);
+    else
+        ft_linear_put_stored(linear, weight, row, output, inputs);
+}
+
 void ft_linear_put(ft_linear *linear, const ft_weight *weight, size_t at, ft_groups outputs,
                    ft_groups inputs)
 {
     const size_t count = (size_t)weight->shape[0], depth = (size_t)weight->shape[1];
     turn_block block;
 
-    FT_ASSERT(weight->rank == 2 && spread(depth - 1, inputs) < linear->depth &&
-              at + spread(count - 1, outputs) < linear->width);
+    FT_ASSERT(weight->rank == 2 && ft_spread(depth - 1, inputs) < linear->depth &&
+              at + ft_spread(count - 1, outputs) < linear->width);
     for (size_t first = 0; first < count; first += TURN_ROWS) {
         block.row_count = count - first < TURN_ROWS ? count - first : TURN_ROWS;
         for (size_t row = 0; row < block.row_count; row++)
-            block.outputs[row] = at + spread(first + row, outputs);
-        if (linear->precision == FT_PRECISION_INT8) {
+            block.outputs[row] = at + ft_spread(first + row, outputs);
+        if (linear->precision == FT_PRECISION_INT8 || linear->stored) {
             for (size_t row = 0; row < block.row_count; row++)
-                put_bytes(linear, weight, first + row, block.outputs[row], inputs);
+                put_row(linear, weight, first + row, block.outputs[row], inputs);
             continue;
         }
         for (size_t k = 0; k < depth; k += TURN_DEPTH) {
@@ -205,9 +223,9 @@ void ft_linear_put(ft_linear *linear, const ft_weight *weight, size_t at, ft_gro
 void ft_linear_put_bias(ft_linear *linear, const ft_weight *bias, size_t first, size_t count,
                         size_t at, ft_groups outputs)
 {
-    FT_ASSERT(count > 0 && at + spread(count - 1, outputs) < linear->width);
+    FT_ASSERT(count > 0 && at + ft_spread(count - 1, outputs) < linear->width);
     for (size_t i = 0; i < count; i++)
-        ft_weight_read(bias, first + i, 1, &linear->bias[at + spread(i, outputs)]);
+        ft_weight_read(bias, first + i, 1, &linear->bias[at + ft_spread(i, outputs)]);
 }
 
 // ---- products ----
@@ -271,16 +289,23 @@ static size_t narrow_row(const ft_linear *linear)
     return ft_pad(linear->units * UNIT, ALIGNMENT) + ALIGNMENT;
 }
 
+static bool is_narrow(const ft_linear *linear)
+{
+    return linear->precision == FT_PRECISION_BF16 || linear->precision == FT_PRECISION_INT8;
+}
+
 size_t ft_linear_scratch(const ft_linear *linear, size_t rows)
 {
-    if (linear->precision == FT_PRECISION_F32)
+    if (!is_narrow(linear))
         return 0;
     return rows * (narrow_row(linear) + ft_byte_groups(linear->depth) * sizeof(ft_byte_group));
 }
 
-static void narrow(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use,
-                   ft_byte_group *groups)
+void ft_linear_narrow(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use)
 {
+    if (!is_narrow(linear))
+        return;
+    FT_ASSERT(use->scratch);
     const ft_narrowing narrowing = {
         .x = use->x,
         .x_row = use->x_row,
@@ -288,7 +313,7 @@ static void narrow(const ft_linear *linear, const ft_kernels *kernels, const ft_
         .size = linear->depth,
         .out = use->scratch,
         .out_row = narrow_row(linear),
-        .out_groups = groups,
+        .out_groups = (ft_byte_group *)(void *)(use->scratch + use->rows * narrow_row(linear)),
     };
     if (linear->precision == FT_PRECISION_INT8)
         kernels->to_bytes(&narrowing);
@@ -323,21 +348,44 @@ static void run_narrow(const ft_linear *linear, const ft_kernels *kernels, const
         kernels->multiply_bf16(&multiply);
 }
 
-void ft_linear_run(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use)
+static void run_stored(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use,
+                       size_t column, size_t panels)
 {
-    const bool is_narrow = linear->precision != FT_PRECISION_F32;
+    kernels->multiply_stored(&(ft_stored_multiply){
+        .stored = linear->stored,
+        .a = use->x,
+        .a_row = use->x_row,
+        .b = linear->panels + column * linear->units * UNIT,
+        .c = use->y + column,
+        .c_row = use->y_row,
+        .bias = linear->bias + column,
+        .add = use->add,
+        .rows = use->rows,
+        .panels = panels,
+        .depth = linear->depth,
+    });
+}
 
-    FT_ASSERT(!is_narrow || use->scratch);
-    if (is_narrow)
-        narrow(linear, kernels, use,
-               (ft_byte_group *)(void *)(use->scratch + use->rows * narrow_row(linear)));
-    for (size_t column = 0; column < linear->width; column += FT_PANEL_COLUMNS) {
-        if (is_narrow)
+void ft_linear_run_panels(const ft_linear *linear, const ft_kernels *kernels,
+                          const ft_linear_use *use, size_t first, size_t panels)
+{
+    const size_t begin = first * FT_PANEL_COLUMNS, end = begin + panels * FT_PANEL_COLUMNS;
+
+    if (linear->stored)
+        run_stored(linear, kernels, use, begin, panels);
+    for (size_t column = begin; column < end; column += FT_PANEL_COLUMNS) {
+        if (is_narrow(linear))
             run_narrow(linear, kernels, use, column);
-        else
+        else if (!linear->stored)
             run_floats(linear, kernels, use, column);
         if (use->activation != FT_ACTIVATION_NONE)
             kernels->activate(use->activation, use->y + column, use->y_row, use->rows,
                               FT_PANEL_COLUMNS);
     }
+}
+
+void ft_linear_run(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use)
+{
+    ft_linear_narrow(linear, kernels, use);
+    ft_linear_run_panels(linear, kernels, use, 0, linear->width / FT_PANEL_COLUMNS);
 }

@@ -10,6 +10,10 @@
 //   y[m][n] = bias[n] + sum over g of x_scale[m][g] * scale[n][g] *
 //             (sum over k in g of byte[m][k] * q[n][k] - zero[m][g] * sum over k in g of q[n][k])
 //
+// Stored weights lie in panels as the file has them, 32 outputs side by side: [depth][32] of 2
+// bytes, or blocks of 32 inputs (kernels.h). They give the bits of floats in a half or a quarter of
+// the memory.
+//
 // Columns are padded to whole panels with zeros, so rows of y must have room for them (`width`).
 #pragma once
 
@@ -25,6 +29,7 @@ enum {
 
 typedef struct ft_linear {
     ft_precision precision;
+    ft_stored stored;  // NONE but in F32.
     char *panels;
     float *bias;    // [width]; zeros where the layer has none.
     float *scales;  // [width / 32][groups][32], and of that shape the sums of q: int8 alone.
@@ -63,6 +68,9 @@ ft_precision ft_precision_of(int choice);  // Of its place among them.
 // BLAS has floats alone, so narrower layers do without.
 bool ft_linear_init(ft_linear *linear, size_t outputs, size_t inputs, ft_precision precision,
                     bool uses_blas, size_t *total_bytes, ft_error *err) FT_MUST_CHECK;
+// In F32, with weights that stay as the file has them.
+bool ft_linear_init_stored(ft_linear *linear, size_t outputs, size_t inputs, ft_stored stored,
+                           size_t *total_bytes, ft_error *err) FT_MUST_CHECK;
 // All zeros, in large pages where the system has them. NULL without memory.
 char *ft_linear_block(ft_arena *arena, size_t total_bytes) FT_MUST_CHECK;
 // Moves `*block` behind the layer.
@@ -77,10 +85,25 @@ void ft_linear_put_bias(ft_linear *linear, const ft_weight *bias, size_t first, 
 // For the narrow copy of `rows` rows of inputs: 0 in floats.
 size_t ft_linear_scratch(const ft_linear *linear, size_t rows);
 void ft_linear_run(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use);
+// The same in parts, for several threads: first the narrow copy of the inputs, if any; then
+// `panels` of 32 outputs each from `first` on.
+void ft_linear_narrow(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use);
+void ft_linear_run_panels(const ft_linear *linear, const ft_kernels *kernels,
+                          const ft_linear_use *use, size_t first, size_t panels);
+// As what the weight can stay in a layer whose inputs are spread so; NONE: it must become floats.
+ft_stored ft_linear_stored(const ft_weight *weight, ft_groups inputs);
+// Of linear_stored.c: an output's weights from row `row`, to their place.
+void ft_linear_put_stored(const ft_linear *linear, const ft_weight *weight, size_t row,
+                          size_t output, ft_groups inputs);
 
 static inline size_t ft_pad(size_t size, size_t to)
 {
     return (size + to - 1) / to * to;
+}
+// Where an index is when groups of `size` are padded.
+static inline size_t ft_spread(size_t index, ft_groups groups)
+{
+    return groups.size ? index / groups.size * groups.padded + index % groups.size : index;
 }
 // How far rows of `width` floats should be apart: not a power of two, which would crowd a few sets
 // of the cache.

@@ -38,6 +38,14 @@ typedef enum ft_precision {
 } ft_precision;
 enum { FT_PRECISION_COUNT = 3 };
 
+// What weights of products in F32 are kept as, where they are not floats: as the file has them.
+typedef enum ft_stored {
+    FT_STORED_NONE,
+    FT_STORED_F16,
+    FT_STORED_BF16,
+    FT_STORED_Q8_0,  // ggml's: blocks of 32 inputs, s8 with a scale in f16.
+} ft_stored;
+
 // Inputs that share a scale, on either side of a product in int8: one scale for a whole row costs
 // accuracy that is seen (MiniLM: mean cosine 0.9983 instead of 0.9993), and the sums of so few are
 // exact as floats too.
@@ -89,6 +97,35 @@ typedef struct ft_narrowing {
     ft_byte_group *out_groups;  // [rows][groups]; int8 alone.
 } ft_narrowing;
 
+enum {
+    FT_STORED_BLOCK = 32,  // Inputs of a block of Q8_0.
+    // Of such a block of a panel: the columns' scales, then [32 inputs][32 columns] s8.
+    FT_STORED_BLOCK_BYTES = FT_PANEL_COLUMNS * 2 + FT_STORED_BLOCK * FT_PANEL_COLUMNS,
+};
+
+// C = A B + bias, or C = C + A B + bias, of some panels of stored weights: [depth][32] halves or
+// bfloat16, or [depth / 32] blocks.
+typedef struct ft_stored_multiply {
+    ft_stored stored;
+    const float *a;  // Element (row, k) at a[row * a_row + k].
+    size_t a_row;
+    const char *b;  // The panels, end to end.
+    float *c;       // Element (row, column) at c[row * c_row + column].
+    size_t c_row;
+    const float *bias;  // [panels * 32]
+    bool add;
+    size_t rows, panels, depth;
+} ft_stored_multiply;
+
+// Of 4 bytes, of a panel's column.
+static inline size_t ft_stored_units(ft_stored stored, size_t depth)
+{
+    const size_t blocks = depth / FT_STORED_BLOCK;
+    return stored == FT_STORED_Q8_0
+               ? blocks / 2 * (2 * FT_STORED_BLOCK_BYTES / (4 * FT_PANEL_COLUMNS)) + blocks % 2 * 9
+               : depth / 2 + depth % 2;
+}
+
 typedef struct ft_layer_norm {
     const float *gain, *bias;  // [size]; either may be NULL.
     float epsilon;
@@ -121,6 +158,9 @@ typedef struct ft_kernels {
     void (*multiply_bf16)(const ft_narrow_multiply *multiply);
     // The sums of products are exact, so those of every level are the same.
     void (*multiply_int8)(const ft_narrow_multiply *multiply);
+    // Every weight is brought to 32 bits as it would be in a panel of floats, and sums are
+    // `multiply`'s: so the bits are.
+    void (*multiply_stored)(const ft_stored_multiply *multiply);
     void (*to_bf16)(const ft_narrowing *narrowing);  // To the nearest, ties to even.
     void (*to_bytes)(const ft_narrowing *narrowing);
     // x = f(x), `columns` of each row, a multiple of 16. NaN stays.
@@ -133,6 +173,10 @@ typedef struct ft_kernels {
     // scores[keys][columns]: e^(x - the column's maximum), and 1 / sum for each column. `columns`:
     // 16 or 32.
     void (*softmax)(float *scores, size_t keys, size_t columns, float *out_inverse_sums);
+    // x[from, to) of a row: e^(x - its maximum), and their sum in an order that depends on the
+    // places alone; zeros around them within whole vectors. `x` begins at a whole vector, and has
+    // room for whole ones: of 16 numbers.
+    void (*weigh)(float *x, size_t from, size_t to, float *out_sum);
     // Turns the first 2 * pairs numbers of each of `heads` heads of one row, `head_step` apart.
     void (*rotate)(float *x, size_t heads, size_t head_step, const ft_rotation *rotation);
 } ft_kernels;

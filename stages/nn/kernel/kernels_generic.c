@@ -1,6 +1,6 @@
 // The kernels in plain C: what runs where there is nothing better, and what the others are tested
 // against.
-#include "stages/nn/kernel/kernels.h"
+#include "stages/nn/kernel/stored.h"
 
 #include <math.h>
 #include <string.h>
@@ -223,17 +223,36 @@ static void generic_softmax(float *scores, size_t keys, size_t columns, float *o
     }
 }
 
+static void generic_weigh(float *x, size_t from, size_t to, float *out_sum)
+{
+    float most = x[from], sum = 0;
+
+    for (size_t i = from + 1; i < to; i++)
+        most = x[i] > most ? x[i] : most;
+    for (size_t i = from; i < to; i++) {
+        x[i] = expf(x[i] - most);
+        sum += x[i];
+    }
+    for (size_t i = from / 16 * 16; i < from; i++)
+        x[i] = 0;
+    for (size_t i = to; i < (to + 15) / 16 * 16; i++)
+        x[i] = 0;
+    *out_sum = sum;
+}
+
 extern const ft_kernels ft_kernels_generic;
 const ft_kernels ft_kernels_generic = {
     .isa = FT_ISA_GENERIC,
     .multiply = generic_multiply,
     .multiply_bf16 = generic_multiply_bf16,
     .multiply_int8 = generic_multiply_int8,
+    .multiply_stored = ft_stored_multiply_generic,
     .to_bf16 = generic_to_bf16,
     .to_bytes = generic_to_bytes,
     .activate = generic_activate,
     .gate = generic_gate,
     .norm = generic_norm,
     .softmax = generic_softmax,
+    .weigh = generic_weigh,
     .rotate = generic_rotate,
 };

@@ -398,6 +398,30 @@ static void vector_softmax(float *scores, size_t keys, size_t columns, float *ou
     }
 }
 
+// Zeros outside, so that every lane adds up what lies on its places, wherever a row begins.
+static void vector_weigh(float *x, size_t from, size_t to, float *out_sum)
+{
+    const size_t begin = from / LANES * LANES, end = (to + LANES - 1) / LANES * LANES;
+    V most = v_set(x[from]), sum = v_zero();
+
+    for (size_t i = begin; i < from; i++)
+        x[i] = x[from];
+    for (size_t i = to; i < end; i++)
+        x[i] = x[from];
+    for (size_t i = begin; i < end; i += LANES)
+        most = v_max(most, v_load(x + i));
+    const V top = v_set(v_most(most));
+    for (size_t i = begin; i < end; i += LANES)
+        v_store(x + i, vector_exp(v_sub(v_load(x + i), top)));
+    for (size_t i = from / 16 * 16; i < from; i++)
+        x[i] = 0;
+    for (size_t i = to; i < (to + 15) / 16 * 16; i++)
+        x[i] = 0;
+    for (size_t i = begin; i < end; i += LANES)
+        sum = v_add(sum, v_load(x + i));
+    *out_sum = v_sum(sum);
+}
+
 // What a level is made of; narrow_kernels.h has the products of bf16 and int8.
 #define VECTOR_KERNELS(level)                  \
     {                                          \
@@ -405,11 +429,13 @@ static void vector_softmax(float *scores, size_t keys, size_t columns, float *ou
         .multiply = vector_multiply,           \
         .multiply_bf16 = vector_multiply_bf16, \
         .multiply_int8 = vector_multiply_int8, \
+        .multiply_stored = STORED_MULTIPLY,    \
         .to_bf16 = vector_to_bf16,             \
         .to_bytes = vector_to_bytes,           \
         .activate = vector_activate,           \
         .gate = vector_gate,                   \
         .norm = vector_norm_rows,              \
         .softmax = vector_softmax,             \
+        .weigh = vector_weigh,                 \
         .rotate = vector_rotate,               \
     }

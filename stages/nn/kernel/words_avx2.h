@@ -5,9 +5,12 @@
 #include <immintrin.h>
 #include <math.h>
 
+#include "stages/nn/kernel/stored.h"
+
 #define LANES 8
 #define TILE_ROWS 6
 #define TILE_VECTORS 2
+#define STORED_MULTIPLY ft_stored_multiply_avx2
 typedef __m256 V;
 typedef __m256i VI;
 

@@ -5,9 +5,12 @@
 #include <immintrin.h>
 #include <math.h>
 
+#include "stages/nn/kernel/stored.h"
+
 #define LANES 16
 #define TILE_ROWS 14
 #define TILE_VECTORS 2
+#define STORED_MULTIPLY ft_stored_multiply_avx512
 typedef __m512 V;
 typedef __m512i VI;
 
