@@ -63,7 +63,9 @@ static const ft_option infer_options[] = {
                       "sparse: how many weights to keep, all unless given."),
     FT_OPT_CHOICE(infer_config, dtype, ft_precision_choices, .fallback = "auto",
                   .doc = "What an encoder's products are computed in; its head stays f32. auto: "
-                         "f32. bf16 and int8 are faster and a little less exact."),
+                         "f32. bf16 and int8 are faster and a little less exact. For generate: of "
+                         "the head too, and with auto weights stay as the file has them (F16, "
+                         "BF16, Q8_0), which gives the results of f32 in less memory."),
     FT_OPT_CHOICE(infer_config, function_to_apply, apply_choices, .fallback = "auto",
                   .doc =
                       "What makes scores of a classifier's or reranker's outputs. auto: softmax, "
@@ -107,9 +109,8 @@ static const ft_option infer_options[] = {
                      "For generate: the most tokens of an item, made ones included; what the model "
                      "takes unless given, or 4096 of them."),
     FT_OPT_COUNT(infer_config, cache, .min = 2, .max = INT32_MAX,
-                 .doc =
-                     "For generate: tokens whose keys and values each thread has room for; as many "
-                     "as `context` unless given. Items that do not fit wait."),
+                 .doc = "For generate: tokens whose keys and values there is room for; as many as "
+                        "`context` unless given. Items that do not fit wait."),
     FT_OPT_MODEL(infer_config, tokenizer,
                  .doc = "For generate: what makes text of tokens; the model's own unless given."),
     FT_OPT_BOOL(infer_config, tokens_out,

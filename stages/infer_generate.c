@@ -44,6 +44,7 @@ typedef struct generate_model {
 } generate_model;
 
 typedef struct generate_state {
+    ft_team *team;
     ft_lm_run *run;
     ft_sampler *sampler;
     ft_decoder decoder;
@@ -119,7 +120,7 @@ static bool generate_plan_of(ft_stage_plan *plan, infer_config *c, ft_error *err
     static const char *const allowed[] = {
         "max_tokens",         "temperature", "top_k", "top_p",   "min_p",
         "repetition_penalty", "seed",        "stop",  "context", "cache",
-        "tokenizer",          "tokens_out",  NULL,
+        "tokenizer",          "tokens_out",  "dtype", NULL,
     };
     generate_plan *p = ft_arena_zero(plan->arena, 1, sizeof(*p));
     ft_tokenizer_info info;
@@ -134,10 +135,15 @@ static bool generate_plan_of(ft_stage_plan *plan, infer_config *c, ft_error *err
         !ft_lm_check(c->model, &p->model, plan->arena, err) ||
         !ft_lm_read_ends(c->model, &p->model, plan->arena, &p->ends, err))
         return ft_error_at(err, "model", 0, 0);
+    p->model.precision = ft_precision_of(c->dtype);
+    p->model.keeps_stored = c->dtype == 0;
     if (!ft_tokenizer_describe(p->tokenizer, plan->arena, &info, err))
         return ft_error_at(err, c->tokenizer ? "tokenizer" : "model", 0, 0);
-    // A turn takes as long as its longest text: the threads of stages that wait may do that.
+    // A turn takes as long as its longest text: the threads of stages that wait may do that. One at
+    // a time: reading the weights is what a token costs, and all sequences of a step share that,
+    // as all threads share the step.
     plan->blocks = true;
+    plan->concurrency = FT_CONCURRENCY_ONE;
     return plan_sampling(c, p, err) && plan_sizes(c, p, err) && plan_columns(plan, c, p, err);
 }
 
@@ -160,7 +166,7 @@ static bool generate_load(ft_stage_load *load, const infer_config *c, void **out
 {
     const generate_plan *p = c->plan;
     generate_model *model = ft_arena_zero(load->arena, 1, sizeof(*model));
-    const char *key = ft_arena_format(load->arena, "language model %s", c->model);
+    const char *key = ft_arena_format(load->arena, "language model %s %d", c->model, c->dtype);
     void *lm, *tokenizer;
 
     if (!model || !key)
@@ -181,7 +187,11 @@ static bool generate_open(ft_stage *self, ft_error *err)
 
     state->decoder.account = self->account;
     ft_text_init(&state->text, PIECE_BYTES);
-    state->run = ft_lm_run_create(model->lm, p->cache, p->context, self->account, err);
+    state->team = ft_team_create(self->threads > 0 ? (size_t)self->threads : 1, err);
+    if (!state->team)
+        return false;
+    state->run =
+        ft_lm_run_create(model->lm, p->cache, p->context, state->team, self->account, err);
     if (!state->run)
         return false;
     state->sampler = ft_sampler_create(p->model.vocabulary, self->account, err);
@@ -193,6 +203,7 @@ static void generate_close(ft_stage *self)
     generate_state *state = infer_state_of(self);
 
     ft_lm_run_destroy(state->run);
+    ft_team_destroy(state->team);
     ft_sampler_destroy(state->sampler);
     ft_decoder_finish(&state->decoder);
     ft_text_finish(&state->text);

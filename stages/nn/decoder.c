@@ -11,6 +11,10 @@
 // that share a head of keys go through its pages together. Scores of tokens that a query does not
 // see are 0 after the softmax, which adds nothing; so a row's sums do not depend on where a prompt
 // was cut.
+//
+// A step is shared by the team's members, loop by loop: with few rows products are cut into
+// panels, since reading the weights is what takes time; with many, all that a layer does with a
+// row before and behind the attention is cut into rows.
 #include "stages/nn/decoder.h"
 
 #include <math.h>
@@ -23,20 +27,48 @@ enum {
     PAGE = FT_LM_PAGE_TOKENS,
     QUERY_ROWS = FT_LM_SHARED_MAX,  // Of one head of keys at a time: two tiles of fourteen.
     BLOCK_ROWS = 56,                // As in encoder.c.
+    TILE_ROWS = 14,                 // Fewer are a waste for a product.
     LOGIT_ROWS = 14,
 };
 
+// A row of the step.
+typedef struct lm_row {
+    const ft_lm_sequence *sequence;
+    int32_t id;
+    size_t position;
+} lm_row;
+
+// Some queries of a sequence, at positions side by side: rows of the step.
+typedef struct lm_queries {
+    size_t row, count;
+} lm_queries;
+
+// What a member has for itself.
+typedef struct lm_scratch {
+    float *middle;                    // [BLOCK_ROWS]
+    float *queries, *scores, *mixed;  // Of one head of keys.
+    float *narrow;                    // Narrow copies of inputs: [BLOCK_ROWS].
+} lm_scratch;
+
 struct ft_lm_run {
     const ft_lm *lm;
+    ft_team *team;
     ft_buffer *buffer, *cache;
     size_t hidden_row, heads_row, middle_row, logits_row, scores_row;
-    float *hidden, *normed, *heads, *middle, *logits;
-    float *queries, *scores, *mixed;  // Of one head of keys.
-    float *angles;                    // [FT_LM_ROWS_MAX][4][pairs]: see put_angles.
+    float *hidden, *normed, *heads, *logits;
+    float *angles;        // [FT_LM_ROWS_MAX][4][pairs]: see put_angles.
+    lm_scratch *scratch;  // [members]
     float *pages;
     size_t page_floats, part_floats;  // Of a page, and of its share of a layer and a head of keys.
     uint32_t *free;                   // [free_count]
     size_t free_count, page_count;
+    // Of the step:
+    lm_row rows[FT_LM_ROWS_MAX];  // [row_count]
+    size_t row_count;
+    lm_queries asking[FT_LM_ROWS_MAX];  // [asking_count]
+    size_t asking_count;
+    const ft_encoder_layer *layer;
+    size_t layer_index;
 };
 
 // ---- life ----
@@ -52,7 +84,21 @@ size_t ft_lm_page_bytes(const ft_lm *lm)
     return config->layers * config->key_heads * part_floats_of(lm->encoder) * sizeof(float);
 }
 
-static void lay_out(ft_lm_run *run, size_t context, size_t *sizes)
+static size_t narrow_floats(const ft_lm *lm)
+{
+    const ft_encoder_layer *layer = &lm->encoder->layers[0];
+    const ft_linear *linears[] = {&layer->heads, &layer->mix, &layer->up, &layer->down, &lm->head};
+    size_t most = 0;
+
+    for (size_t i = 0; i < FT_COUNT_OF(linears); i++) {
+        const size_t bytes = ft_linear_scratch(linears[i], BLOCK_ROWS);
+        most = bytes > most ? bytes : most;
+    }
+    return ft_pad(most, 64) / sizeof(float);
+}
+
+// Sizes of what all share, and of what each member has.
+static void lay_out(ft_lm_run *run, size_t context, size_t shared[5], size_t each[5])
 {
     const ft_lm *lm = run->lm;
     const ft_encoder *encoder = lm->encoder;
@@ -64,13 +110,41 @@ static void lay_out(ft_lm_run *run, size_t context, size_t *sizes)
     run->middle_row = ft_row_stride(layer->up.width);
     run->logits_row = lm->head.width;
     run->scores_row = ft_row_stride(ft_pad(context, PAGE));
-    sizes[0] = sizes[1] = rows * run->hidden_row;
-    sizes[2] = rows * run->heads_row;
-    sizes[3] = (BLOCK_ROWS + FT_LINEAR_ROWS_BEHIND) * run->middle_row;
-    sizes[4] = (LOGIT_ROWS + FT_LINEAR_ROWS_BEHIND) * run->logits_row;
-    sizes[5] = sizes[7] = ft_pad(QUERY_ROWS * encoder->head_padded, 16);
-    sizes[6] = QUERY_ROWS * run->scores_row;
-    sizes[8] = ft_pad(FT_LM_ROWS_MAX * 4 * encoder->config.pairs, 16);
+    shared[0] = shared[1] = rows * run->hidden_row;
+    shared[2] = rows * run->heads_row;
+    shared[3] = (LOGIT_ROWS + FT_LINEAR_ROWS_BEHIND) * run->logits_row;
+    shared[4] = ft_pad(FT_LM_ROWS_MAX * 4 * encoder->config.pairs, 16);
+    each[0] = (BLOCK_ROWS + FT_LINEAR_ROWS_BEHIND) * run->middle_row;
+    each[1] = each[3] = ft_pad(QUERY_ROWS * encoder->head_padded, 16);
+    each[2] = QUERY_ROWS * run->scores_row;
+    each[4] = narrow_floats(lm);
+}
+
+static bool create_scratch(ft_lm_run *run, size_t context, ft_account *account, ft_error *err)
+{
+    float **const places[] = {&run->hidden, &run->normed, &run->heads, &run->logits, &run->angles};
+    const size_t members = ft_team_members(run->team);
+    size_t shared[FT_COUNT_OF(places)], each[5], total = 0;
+
+    lay_out(run, context, shared, each);
+    for (size_t i = 0; i < FT_COUNT_OF(places); i++)
+        total += shared[i] + members * each[i];
+    run->scratch = ft_alloc_zero(members, sizeof(*run->scratch));
+    if (!run->scratch)
+        return ft_fail_nomem(err, members * sizeof(*run->scratch));
+    run->buffer = ft_buffer_zero(account, total * sizeof(float), err);
+    if (!run->buffer)
+        return false;
+    float *at = run->buffer->data;
+    for (size_t i = 0; i < FT_COUNT_OF(places); at += shared[i], i++)
+        *places[i] = at;
+    for (size_t member = 0; member < members; member++) {
+        lm_scratch *s = &run->scratch[member];
+        float **const own[] = {&s->middle, &s->queries, &s->scores, &s->mixed, &s->narrow};
+        for (size_t i = 0; i < FT_COUNT_OF(own); at += each[i], i++)
+            *own[i] = at;
+    }
+    return true;
 }
 
 static bool create_cache(ft_lm_run *run, size_t cache_tokens, ft_account *account, ft_error *err)
@@ -98,31 +172,21 @@ static bool create_cache(ft_lm_run *run, size_t cache_tokens, ft_account *accoun
     return true;
 }
 
-ft_lm_run *ft_lm_run_create(const ft_lm *lm, size_t cache_tokens, size_t context,
+ft_lm_run *ft_lm_run_create(const ft_lm *lm, size_t cache_tokens, size_t context, ft_team *team,
                             ft_account *account, ft_error *err)
 {
     ft_lm_run *run = ft_alloc_zero(1, sizeof(*run));
-    size_t sizes[9], total = 0;
 
     if (!run) {
         ft_fail_nomem(err, sizeof(*run));
         return NULL;
     }
     run->lm = lm;
-    float **const places[] = {&run->hidden,  &run->normed, &run->heads, &run->middle, &run->logits,
-                              &run->queries, &run->scores, &run->mixed, &run->angles};
-    lay_out(run, context, sizes);
-    for (size_t i = 0; i < FT_COUNT_OF(sizes); i++)
-        total += sizes[i];
-    run->buffer = ft_buffer_zero(account, total * sizeof(float), err);
-    if (!run->buffer || !create_cache(run, cache_tokens, account, err)) {
-        ft_lm_run_destroy(run);
-        return NULL;
-    }
-    float *at = run->buffer->data;
-    for (size_t i = 0; i < FT_COUNT_OF(sizes); at += sizes[i], i++)
-        *places[i] = at;
-    return run;
+    run->team = team;
+    if (create_scratch(run, context, account, err) && create_cache(run, cache_tokens, account, err))
+        return run;
+    ft_lm_run_destroy(run);
+    return NULL;
 }
 
 void ft_lm_run_destroy(ft_lm_run *run)
@@ -131,6 +195,7 @@ void ft_lm_run_destroy(ft_lm_run *run)
         return;
     ft_buffer_unref(run->cache);
     ft_buffer_unref(run->buffer);
+    ft_free(run->scratch);
     ft_free(run->free);
     ft_free(run);
 }
@@ -173,17 +238,55 @@ static void put_angles(const ft_lm_run *run, size_t row, size_t position)
                            at, at + pairs);
 }
 
-static void put_tokens(const ft_lm_run *run, const ft_lm_piece *piece, size_t first_row)
+static float *part_of(const ft_lm_run *run, uint32_t page, size_t layer, size_t key_head)
 {
+    const size_t part = layer * run->lm->encoder->config.key_heads + key_head;
+    return run->pages + page * run->page_floats + part * run->part_floats;
+}
+
+// Behind a sequence's last token the weights are 0, and the values must be numbers: those of who
+// had the page before may not be.
+static void clear_page(const ft_lm_run *run, uint32_t page)
+{
+    const ft_encoder *encoder = run->lm->encoder;
+    const size_t parts = encoder->config.layers * encoder->config.key_heads;
+
+    for (size_t i = 0; i < parts; i++)
+        memset(part_of(run, page, 0, i) + encoder->head_size * PAGE, 0,
+               PAGE * encoder->head_padded * sizeof(float));
+}
+
+// Words and angles of some rows, and pages that begin with them.
+static void put_rows(void *host, size_t first, size_t count, size_t member)
+{
+    const ft_lm_run *run = host;
     const ft_encoder *encoder = run->lm->encoder;
     const size_t size = encoder->config.hidden;
 
-    FT_ASSERT(piece->sequence->length + piece->count <= piece->sequence->page_count * PAGE);
-    for (size_t i = 0; i < piece->count; i++) {
-        float *row = run->hidden + (first_row + i) * run->hidden_row;
-        ft_weight_read(encoder->words, (size_t)piece->ids[i] * size, size, row);
-        put_angles(run, first_row + i, piece->sequence->length + i);
+    (void)member;
+    for (size_t row = first; row < first + count; row++) {
+        const lm_row *of = &run->rows[row];
+        ft_weight_read(encoder->words, (size_t)of->id * size, size,
+                       run->hidden + row * run->hidden_row);
+        put_angles(run, row, of->position);
+        if (of->position % PAGE == 0)
+            clear_page(run, of->sequence->pages[of->position / PAGE]);
     }
+}
+
+static void add_piece(ft_lm_run *run, const ft_lm_piece *piece)
+{
+    const ft_encoder_config *config = &run->lm->encoder->config;
+    const size_t some = QUERY_ROWS / (config->heads / config->key_heads);
+    const size_t length = piece->sequence->length;
+
+    FT_ASSERT(piece->count > 0 && piece->count <= FT_LM_ROWS_MAX - run->row_count &&
+              length + piece->count <= piece->sequence->page_count * PAGE);
+    for (size_t done = 0; done < piece->count; done += some)
+        run->asking[run->asking_count++] = (lm_queries){
+            run->row_count + done, piece->count - done < some ? piece->count - done : some};
+    for (size_t i = 0; i < piece->count; i++)
+        run->rows[run->row_count++] = (lm_row){piece->sequence, piece->ids[i], length + i};
 }
 
 // Norms `rows` of `hidden` into the same rows of `normed`.
@@ -195,22 +298,62 @@ static void norm_rows(const ft_lm_run *run, const ft_layer_norm *norm, size_t ro
     run->lm->encoder->kernels->norm(normed, run->hidden_row, rows, norm);
 }
 
-static void run_linear(const ft_lm_run *run, const ft_linear *linear, const ft_linear_use *use)
+// ---- products ----
+
+// With few rows: a product whose panels are shared, two at a time.
+typedef struct shared_product {
+    const ft_lm_run *run;
+    const ft_linear *linear;
+    ft_linear_use use;
+    bool is_gated;  // The second half of the outputs is what the first lets through.
+} shared_product;
+
+enum { PANELS = 2 };
+
+static void run_panels(void *host, size_t first, size_t count, size_t member)
 {
-    ft_linear_run(linear, run->lm->encoder->kernels, use);
+    const shared_product *p = host;
+    const ft_encoder *encoder = p->run->lm->encoder;
+    const size_t gate = p->is_gated ? encoder->gate_width : 0;
+    const size_t all = (p->is_gated ? gate : p->linear->width) / FT_PANEL_COLUMNS;
+    const size_t begin = first * PANELS, end = begin + count * PANELS;
+    const size_t panels = (end < all ? end : all) - begin;
+
+    (void)member;
+    ft_linear_run_panels(p->linear, encoder->kernels, &p->use, begin, panels);
+    if (!p->is_gated)
+        return;
+    ft_linear_run_panels(p->linear, encoder->kernels, &p->use, gate / FT_PANEL_COLUMNS + begin,
+                         panels);
+    float *y = p->use.y + begin * FT_PANEL_COLUMNS;
+    encoder->kernels->gate(encoder->config.activation, y, y + gate, p->use.y_row, p->use.rows,
+                           panels * FT_PANEL_COLUMNS);
+}
+
+static void share_product(const ft_lm_run *run, shared_product p)
+{
+    const size_t width = p.is_gated ? run->lm->encoder->gate_width : p.linear->width;
+    const size_t each = PANELS * FT_PANEL_COLUMNS;
+
+    p.run = run;
+    p.use.scratch = (char *)run->scratch[0].narrow;
+    ft_linear_narrow(p.linear, run->lm->encoder->kernels, &p.use);
+    ft_team_run(run->team, (width + each - 1) / each, 1, run_panels, &p);
+}
+
+static void run_linear(const ft_lm_run *run, const ft_linear *linear, ft_linear_use use,
+                       size_t member)
+{
+    use.scratch = (char *)run->scratch[member].narrow;
+    ft_linear_run(linear, run->lm->encoder->kernels, &use);
 }
 
 // ---- attention ----
 
-static float *part_of(const ft_lm_run *run, uint32_t page, size_t layer, size_t key_head)
-{
-    const size_t part = layer * run->lm->encoder->config.key_heads + key_head;
-    return run->pages + page * run->page_floats + part * run->part_floats;
-}
-
 // Queries and keys of a row: normed head by head where the model does, and turned.
-static void turn_row(const ft_lm_run *run, const ft_encoder_layer *layer, size_t row)
+static void turn_row(const ft_lm_run *run, size_t row)
 {
+    const ft_encoder_layer *layer = run->layer;
     const ft_encoder *encoder = run->lm->encoder;
     const ft_encoder_config *config = &encoder->config;
     const size_t step = encoder->head_padded;
@@ -230,9 +373,10 @@ static void turn_row(const ft_lm_run *run, const ft_encoder_layer *layer, size_t
 }
 
 // Keys and values of a row into the page of its position.
-static void keep_row(const ft_lm_run *run, const ft_lm_sequence *sequence, size_t layer, size_t row,
-                     size_t position)
+static void keep_row(const ft_lm_run *run, size_t row)
 {
+    const size_t position = run->rows[row].position;
+    const ft_lm_sequence *sequence = run->rows[row].sequence;
     const ft_encoder *encoder = run->lm->encoder;
     const size_t heads = encoder->config.key_heads, padded = encoder->head_padded;
     const float *key = run->heads + row * run->heads_row + encoder->config.heads * padded;
@@ -240,50 +384,26 @@ static void keep_row(const ft_lm_run *run, const ft_lm_sequence *sequence, size_
     const size_t slot = position % PAGE;
 
     for (size_t head = 0; head < heads; head++, key += padded, value += padded) {
-        float *part = part_of(run, sequence->pages[position / PAGE], layer, head);
-        float *values_of_page = part + encoder->head_size * PAGE;
-        // Behind a sequence's last token the weights are 0, and the values must be numbers: those
-        // of who had the page before may not be.
-        if (slot == 0)
-            memset(values_of_page, 0, PAGE * padded * sizeof(float));
+        float *part = part_of(run, sequence->pages[position / PAGE], run->layer_index, head);
         for (size_t k = 0; k < encoder->head_size; k++)
             part[k * PAGE + slot] = key[k];
-        memcpy(values_of_page + slot * padded, value, padded * sizeof(float));
+        memcpy(part + encoder->head_size * PAGE + slot * padded, value, padded * sizeof(float));
     }
 }
 
-// Softmax of scores[from, to), without the division by `*out_sum`; zeros around within [begin,
-// end).
-static void weigh(float *scores, size_t begin, size_t from, size_t to, size_t end, float *out_sum)
-{
-    float most = scores[from], sum = 0;
-
-    for (size_t i = from + 1; i < to; i++)
-        most = scores[i] > most ? scores[i] : most;
-    for (size_t i = begin; i < from; i++)
-        scores[i] = 0;
-    for (size_t i = from; i < to; i++) {
-        scores[i] = expf(scores[i] - most);
-        sum += scores[i];
-    }
-    for (size_t i = to; i < end; i++)
-        scores[i] = 0;
-    *out_sum = sum;
-}
-
-// Some queries of a sequence, at positions side by side, of all the heads that share one of keys.
+// Some queries of all the heads that share one of keys.
 typedef struct asking {
     const ft_lm_sequence *sequence;
-    size_t layer, key_head;
-    size_t row, count;  // Rows of the step.
-    size_t position;    // Of the first.
-    bool is_local;
+    size_t key_head;
+    size_t row, count;
+    size_t position;  // Of the first.
+    const lm_scratch *scratch;
 } asking;
 
-static size_t first_seen(const ft_lm_run *run, const asking *a, size_t position)
+static size_t first_seen(const ft_lm_run *run, size_t position)
 {
     const size_t before = run->lm->encoder->config.window_before;
-    return a->is_local && position > before ? position - before : 0;
+    return run->layer->is_local && position > before ? position - before : 0;
 }
 
 static float *query_of(const ft_lm_run *run, const asking *a, size_t i, size_t shared)
@@ -300,15 +420,15 @@ static void mix_values(const ft_lm_run *run, const asking *a, size_t rows, size_
     const size_t padded = run->lm->encoder->head_padded, size = run->lm->encoder->head_size;
 
     for (size_t page = first; page < pages; page++) {
-        const float *part = part_of(run, a->sequence->pages[page], a->layer, a->key_head);
+        const float *part = part_of(run, a->sequence->pages[page], run->layer_index, a->key_head);
         for (size_t column = 0; column < padded; column += FT_PANEL_COLUMNS)
             run->lm->encoder->kernels->multiply(&(ft_multiply){
-                .a = run->scores + page * PAGE,
+                .a = a->scratch->scores + page * PAGE,
                 .a_row = run->scores_row,
                 .a_step = 1,
                 .b = part + size * PAGE + column,
                 .b_step = padded,
-                .c = run->mixed + column,
+                .c = a->scratch->mixed + column,
                 .c_row = padded,
                 .add = page > first,
                 .rows = rows,
@@ -318,28 +438,42 @@ static void mix_values(const ft_lm_run *run, const asking *a, size_t rows, size_
     }
 }
 
+// Keys [from, to) of the pages [begin, end).
+typedef struct seen {
+    size_t begin, from, to, end;
+} seen;
+
+// The softmax of a row of scores without the division by `*out_sum`; zeros for what is not seen.
+static void weigh(const ft_kernels *kernels, float *scores, const seen *s, float *out_sum)
+{
+    const size_t first = s->from / 16 * 16, last = ft_pad(s->to, 16);
+
+    memset(scores + s->begin, 0, (first - s->begin) * sizeof(float));
+    memset(scores + last, 0, (s->end - last) * sizeof(float));
+    kernels->weigh(scores, s->from, s->to, out_sum);
+}
+
 static void attend_some(const ft_lm_run *run, const asking *a)
 {
     const ft_encoder *encoder = run->lm->encoder;
     const size_t padded = encoder->head_padded, last = a->position + a->count;
     const size_t shared = encoder->config.heads / encoder->config.key_heads;
     const size_t rows = a->count * shared, pages = (last + PAGE - 1) / PAGE;
-    const size_t first = first_seen(run, a, a->position) / PAGE;
-    float sum;
+    const size_t first = first_seen(run, a->position) / PAGE;
 
     for (size_t i = 0; i < rows; i++) {
         const float *query = query_of(run, a, i / shared, i % shared);
         for (size_t k = 0; k < padded; k++)
-            run->queries[i * padded + k] = query[k] * encoder->config.score_scale;
+            a->scratch->queries[i * padded + k] = query[k] * encoder->config.score_scale;
     }
     for (size_t page = first; page < pages; page++)
         encoder->kernels->multiply(&(ft_multiply){
-            .a = run->queries,
+            .a = a->scratch->queries,
             .a_row = padded,
             .a_step = 1,
-            .b = part_of(run, a->sequence->pages[page], a->layer, a->key_head),
+            .b = part_of(run, a->sequence->pages[page], run->layer_index, a->key_head),
             .b_step = PAGE,
-            .c = run->scores + page * PAGE,
+            .c = a->scratch->scores + page * PAGE,
             .c_row = run->scores_row,
             .rows = rows,
             .columns = PAGE,
@@ -348,108 +482,142 @@ static void attend_some(const ft_lm_run *run, const asking *a)
     float sums[QUERY_ROWS];
     for (size_t i = 0; i < rows; i++) {
         const size_t position = a->position + i / shared;
-        weigh(run->scores + i * run->scores_row, first * PAGE, first_seen(run, a, position),
-              position + 1, pages * PAGE, &sum);
-        sums[i] = sum;
+        weigh(encoder->kernels, a->scratch->scores + i * run->scores_row,
+              &(seen){first * PAGE, first_seen(run, position), position + 1, pages * PAGE},
+              &sums[i]);
     }
     mix_values(run, a, rows, first, pages);
     for (size_t i = 0; i < rows; i++) {
         float *to = query_of(run, a, i / shared, i % shared);
         for (size_t k = 0; k < padded; k++)
-            to[k] = run->mixed[i * padded + k] / sums[i];
+            to[k] = a->scratch->mixed[i * padded + k] / sums[i];
     }
 }
 
-// The results take the place of the queries.
-static void attend(const ft_lm_run *run, const ft_lm_piece *piece, size_t layer, size_t row)
+// The results take the place of the queries. A round is one head of keys of some queries.
+static void attend(void *host, size_t first, size_t count, size_t member)
 {
-    const ft_encoder_config *config = &run->lm->encoder->config;
-    const size_t some = QUERY_ROWS / (config->heads / config->key_heads);
+    const ft_lm_run *run = host;
+    const size_t heads = run->lm->encoder->config.key_heads;
 
-    for (size_t head = 0; head < config->key_heads; head++)
-        for (size_t done = 0; done < piece->count; done += some)
-            attend_some(run, &(asking){
-                                 .sequence = piece->sequence,
-                                 .layer = layer,
-                                 .key_head = head,
-                                 .row = row + done,
-                                 .count = piece->count - done < some ? piece->count - done : some,
-                                 .position = piece->sequence->length + done,
-                                 .is_local = run->lm->encoder->layers[layer].is_local,
-                             });
+    for (size_t i = first; i < first + count; i++) {
+        const lm_queries *of = &run->asking[i / heads];
+        attend_some(run, &(asking){
+                             .sequence = run->rows[of->row].sequence,
+                             .key_head = i % heads,
+                             .row = of->row,
+                             .count = of->count,
+                             .position = run->rows[of->row].position,
+                             .scratch = &run->scratch[member],
+                         });
+    }
 }
 
 // ---- layers ----
 
-static void run_block_heads(const ft_lm_run *run, const ft_encoder_layer *layer, size_t row,
-                            size_t rows)
+static ft_linear_use heads_use(const ft_lm_run *run, size_t row, size_t rows)
 {
-    norm_rows(run, &layer->norms[FT_NORM_MIX_BEFORE], row, rows);
-    run_linear(run, &layer->heads,
-               &(ft_linear_use){.x = run->normed + row * run->hidden_row,
-                                .x_row = run->hidden_row,
-                                .y = run->heads + row * run->heads_row,
-                                .y_row = run->heads_row,
-                                .rows = rows});
+    return (ft_linear_use){.x = run->normed + row * run->hidden_row,
+                           .x_row = run->hidden_row,
+                           .y = run->heads + row * run->heads_row,
+                           .y_row = run->heads_row,
+                           .rows = rows};
 }
 
-static void run_block_rest(const ft_lm_run *run, const ft_encoder_layer *layer, size_t row,
-                           size_t rows)
+static ft_linear_use mix_use(const ft_lm_run *run, size_t row, size_t rows)
 {
-    const ft_encoder *encoder = run->lm->encoder;
-    float *hidden = run->hidden + row * run->hidden_row;
-
-    run_linear(run, &layer->mix,
-               &(ft_linear_use){.x = run->heads + row * run->heads_row,
-                                .x_row = run->heads_row,
-                                .y = hidden,
-                                .y_row = run->hidden_row,
-                                .rows = rows,
-                                .add = true});
-    norm_rows(run, &layer->norms[FT_NORM_MLP_BEFORE], row, rows);
-    run_linear(run, &layer->up,
-               &(ft_linear_use){.x = run->normed + row * run->hidden_row,
-                                .x_row = run->hidden_row,
-                                .y = run->middle,
-                                .y_row = run->middle_row,
-                                .rows = rows});
-    encoder->kernels->gate(encoder->config.activation, run->middle,
-                           run->middle + encoder->gate_width, run->middle_row, rows,
-                           encoder->gate_width);
-    run_linear(run, &layer->down,
-               &(ft_linear_use){.x = run->middle,
-                                .x_row = run->middle_row,
-                                .y = hidden,
-                                .y_row = run->hidden_row,
-                                .rows = rows,
-                                .add = true});
+    return (ft_linear_use){.x = run->heads + row * run->heads_row,
+                           .x_row = run->heads_row,
+                           .y = run->hidden + row * run->hidden_row,
+                           .y_row = run->hidden_row,
+                           .rows = rows,
+                           .add = true};
 }
 
-typedef void run_block(const ft_lm_run *run, const ft_encoder_layer *layer, size_t row,
-                       size_t rows);
-
-static void run_blocks(const ft_lm_run *run, const ft_encoder_layer *layer, size_t rows,
-                       run_block *block)
+static ft_linear_use up_use(const ft_lm_run *run, size_t row, size_t rows, size_t member)
 {
-    for (size_t row = 0; row < rows; row += BLOCK_ROWS)
-        block(run, layer, row, rows - row < BLOCK_ROWS ? rows - row : BLOCK_ROWS);
+    return (ft_linear_use){.x = run->normed + row * run->hidden_row,
+                           .x_row = run->hidden_row,
+                           .y = run->scratch[member].middle,
+                           .y_row = run->middle_row,
+                           .rows = rows};
 }
 
-static void run_layer(const ft_lm_run *run, size_t index, const ft_lm_piece *pieces, size_t count,
-                      size_t rows)
+static ft_linear_use down_use(const ft_lm_run *run, size_t row, size_t rows, size_t member)
 {
-    const ft_encoder_layer *layer = &run->lm->encoder->layers[index];
-    size_t row = 0;
+    return (ft_linear_use){.x = run->scratch[member].middle,
+                           .x_row = run->middle_row,
+                           .y = run->hidden + row * run->hidden_row,
+                           .y_row = run->hidden_row,
+                           .rows = rows,
+                           .add = true};
+}
 
-    run_blocks(run, layer, rows, run_block_heads);
-    for (size_t i = 0; i < count; row += pieces[i].count, i++) {
-        for (size_t k = 0; k < pieces[i].count; k++) {
-            turn_row(run, layer, row + k);
-            keep_row(run, pieces[i].sequence, index, row + k, pieces[i].sequence->length + k);
-        }
-        attend(run, &pieces[i], index, row);
+static void keep_rows(const ft_lm_run *run, size_t row, size_t rows)
+{
+    for (size_t i = row; i < row + rows; i++) {
+        turn_row(run, i);
+        keep_row(run, i);
     }
-    run_blocks(run, layer, rows, run_block_rest);
+}
+
+// What goes before the attention, of some rows.
+static void run_heads(void *host, size_t first, size_t count, size_t member)
+{
+    const ft_lm_run *run = host;
+
+    for (size_t row = first, some; row < first + count; row += some) {
+        some = first + count - row < BLOCK_ROWS ? first + count - row : BLOCK_ROWS;
+        norm_rows(run, &run->layer->norms[FT_NORM_MIX_BEFORE], row, some);
+        run_linear(run, &run->layer->heads, heads_use(run, row, some), member);
+        keep_rows(run, row, some);
+    }
+}
+
+// And behind it.
+static void run_rest(void *host, size_t first, size_t count, size_t member)
+{
+    const ft_lm_run *run = host;
+    const ft_encoder *encoder = run->lm->encoder;
+    float *middle = run->scratch[member].middle;
+
+    for (size_t row = first, some; row < first + count; row += some) {
+        some = first + count - row < BLOCK_ROWS ? first + count - row : BLOCK_ROWS;
+        run_linear(run, &run->layer->mix, mix_use(run, row, some), member);
+        norm_rows(run, &run->layer->norms[FT_NORM_MLP_BEFORE], row, some);
+        run_linear(run, &run->layer->up, up_use(run, row, some, member), member);
+        encoder->kernels->gate(encoder->config.activation, middle, middle + encoder->gate_width,
+                               run->middle_row, some, encoder->gate_width);
+        run_linear(run, &run->layer->down, down_use(run, row, some, member), member);
+    }
+}
+
+static void run_attention(ft_lm_run *run)
+{
+    ft_team_run(run->team, run->asking_count * run->lm->encoder->config.key_heads, 1, attend, run);
+}
+
+static void run_layer_by_rows(ft_lm_run *run)
+{
+    ft_team_run(run->team, run->row_count, TILE_ROWS, run_heads, run);
+    run_attention(run);
+    ft_team_run(run->team, run->row_count, TILE_ROWS, run_rest, run);
+}
+
+static void run_layer_by_panels(ft_lm_run *run)
+{
+    const ft_encoder_layer *layer = run->layer;
+    const size_t rows = run->row_count;
+
+    norm_rows(run, &layer->norms[FT_NORM_MIX_BEFORE], 0, rows);
+    share_product(run, (shared_product){.linear = &layer->heads, .use = heads_use(run, 0, rows)});
+    keep_rows(run, 0, rows);
+    run_attention(run);
+    share_product(run, (shared_product){.linear = &layer->mix, .use = mix_use(run, 0, rows)});
+    norm_rows(run, &layer->norms[FT_NORM_MLP_BEFORE], 0, rows);
+    share_product(run, (shared_product){
+                           .linear = &layer->up, .use = up_use(run, 0, rows, 0), .is_gated = true});
+    share_product(run, (shared_product){.linear = &layer->down, .use = down_use(run, 0, rows, 0)});
 }
 
 // ---- the head ----
@@ -459,12 +627,12 @@ static void give_logits(const ft_lm_run *run, const size_t *wanting, size_t coun
 {
     run->lm->encoder->kernels->norm(run->normed, run->hidden_row, count,
                                     &run->lm->encoder->last_norm);
-    run_linear(run, &run->lm->head,
-               &(ft_linear_use){.x = run->normed,
-                                .x_row = run->hidden_row,
-                                .y = run->logits,
-                                .y_row = run->logits_row,
-                                .rows = count});
+    share_product(run, (shared_product){.linear = &run->lm->head,
+                                        .use = {.x = run->normed,
+                                                .x_row = run->hidden_row,
+                                                .y = run->logits,
+                                                .y_row = run->logits_row,
+                                                .rows = count}});
     for (size_t i = 0; i < count; i++)
         take(host, wanting[i], run->logits + i * run->logits_row);
 }
@@ -493,15 +661,22 @@ static void run_head(const ft_lm_run *run, const ft_lm_piece *pieces, size_t cou
 void ft_lm_step(ft_lm_run *run, const ft_lm_piece *pieces, size_t count, ft_lm_take *take,
                 void *host)
 {
-    size_t rows = 0;
+    const ft_encoder *encoder = run->lm->encoder;
 
-    for (size_t i = 0; i < count; i++) {
-        FT_ASSERT(pieces[i].count > 0 && pieces[i].count <= FT_LM_ROWS_MAX - rows);
-        put_tokens(run, &pieces[i], rows);
-        rows += pieces[i].count;
+    run->row_count = run->asking_count = 0;
+    for (size_t i = 0; i < count; i++)
+        add_piece(run, &pieces[i]);
+    ft_team_run(run->team, run->row_count, 4, put_rows, run);
+    const bool has_few =
+        run->row_count <= BLOCK_ROWS && run->row_count < 2 * TILE_ROWS * ft_team_members(run->team);
+    for (size_t i = 0; i < encoder->config.layers; i++) {
+        run->layer = &encoder->layers[i];
+        run->layer_index = i;
+        if (has_few)
+            run_layer_by_panels(run);
+        else
+            run_layer_by_rows(run);
     }
-    for (size_t i = 0; i < run->lm->encoder->config.layers; i++)
-        run_layer(run, i, pieces, count, rows);
     for (size_t i = 0; i < count; i++)
         pieces[i].sequence->length += pieces[i].count;
     run_head(run, pieces, count, take, host);

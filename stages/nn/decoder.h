@@ -6,11 +6,12 @@
 // prompt, or the last token of one that goes on. All of them share each read of the weights.
 //
 // A logit's bits depend on the tokens of its sequence and the kernels' level alone: not on other
-// sequences, nor on how a prompt was cut into pieces.
+// sequences, nor on how a prompt was cut into pieces, nor on the number of threads.
 #pragma once
 
 #include "runtime/memory/account.h"
 #include "stages/nn/decoder_model.h"
+#include "stages/nn/team.h"
 
 enum {
     FT_LM_PAGE_TOKENS = FT_PANEL_COLUMNS,
@@ -33,8 +34,9 @@ typedef struct ft_lm_piece {
 } ft_lm_piece;
 
 // A cache for `cache_tokens` in all and `context` of one sequence, rounded up to pages. Charged to
-// `account`; of the cache only what is used takes memory.
-ft_lm_run *ft_lm_run_create(const ft_lm *lm, size_t cache_tokens, size_t context,
+// `account`; of the cache only what is used takes memory. `team`: who shares each step; NULL: the
+// caller alone. It outlives the run.
+ft_lm_run *ft_lm_run_create(const ft_lm *lm, size_t cache_tokens, size_t context, ft_team *team,
                             ft_account *account, ft_error *err) FT_MUST_CHECK;
 void ft_lm_run_destroy(ft_lm_run *run);  // NULL is fine.
 size_t ft_lm_page_bytes(const ft_lm *lm);

@@ -67,6 +67,18 @@ bool ft_lm_check(const char *path, const ft_encoder_config *config, ft_arena *ar
            find_head(&parts, &head, err);
 }
 
+static bool init_head(ft_lm *lm, const ft_weight *weight, size_t *total, ft_error *err)
+{
+    const ft_encoder_config *config = &lm->encoder->config;
+    const ft_stored stored = ft_encoder_stored(config, &weight, 1, (ft_groups){0});
+
+    if (stored)
+        return ft_linear_init_stored(&lm->head, config->vocabulary, config->hidden, stored, total,
+                                     err);
+    return ft_linear_init(&lm->head, config->vocabulary, config->hidden, config->precision,
+                          lm->encoder->uses_blas, total, err);
+}
+
 bool ft_lm_load(const char *path, const ft_encoder_config *config, ft_arena *arena, ft_lm **out,
                 ft_error *err)
 {
@@ -83,8 +95,7 @@ bool ft_lm_load(const char *path, const ft_encoder_config *config, ft_arena *are
         !find_head(&parts, &head, err) || !ft_encoder_load(path, config, arena, &encoder, err))
         return false;
     lm->encoder = encoder;
-    if (!ft_linear_init(&lm->head, config->vocabulary, config->hidden, FT_PRECISION_F32,
-                        encoder->uses_blas, &total, err))
+    if (!init_head(lm, head, &total, err))
         return false;
     char *block = ft_linear_block(arena, total);
     if (!block)

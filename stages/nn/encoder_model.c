@@ -216,28 +216,100 @@ static bool load_layer(const loading *l, size_t index, char **block)
     return true;
 }
 
+ft_stored ft_encoder_stored(const ft_encoder_config *config, const ft_weight *const *weights,
+                            size_t count, ft_groups inputs)
+{
+    ft_stored stored = FT_STORED_NONE;
+    bool is_first = true;
+
+    if (!config->keeps_stored || config->precision != FT_PRECISION_F32)
+        return FT_STORED_NONE;
+    for (size_t i = 0; i < count; i++) {
+        if (!weights[i])
+            continue;
+        const ft_stored one = ft_linear_stored(weights[i], inputs);
+        if (!is_first && one != stored)
+            return FT_STORED_NONE;
+        stored = one;
+        is_first = false;
+    }
+    return stored;
+}
+
+typedef struct layer_shape {
+    size_t outputs, inputs;
+    ft_groups spread;  // Of the inputs.
+    ft_layer_part parts[4];
+    size_t part_count;
+} layer_shape;
+
+static bool init_linear(const loading *l, size_t index, const layer_shape *shape, ft_linear *linear,
+                        size_t *total)
+{
+    const ft_encoder_config *config = l->parts->config;
+    const ft_weight *weights[FT_COUNT_OF(shape->parts)];
+
+    for (size_t i = 0; i < shape->part_count; i++)
+        weights[i] = l->parts->layers[index].parts[shape->parts[i]].weight;
+    const ft_stored stored = ft_encoder_stored(config, weights, shape->part_count, shape->spread);
+    if (stored)
+        return ft_linear_init_stored(linear, shape->outputs, shape->inputs, stored, total, l->err);
+    return ft_linear_init(linear, shape->outputs, shape->inputs, config->precision,
+                          l->encoder->uses_blas, total, l->err);
+}
+
+// Adds a layer's bytes to `*total`.
+static bool init_layer(const loading *l, size_t index, size_t *total)
+{
+    const ft_encoder_config *config = l->parts->config;
+    const ft_encoder *encoder = l->encoder;
+    const size_t padded = encoder->head_padded, queries = config->heads * padded;
+    const size_t middle = config->intermediate;
+    const layer_shape heads = {
+        .outputs = queries + 2 * config->key_heads * padded,
+        .inputs = config->hidden,
+        .parts = {FT_LAYER_QKV, FT_LAYER_QUERY, FT_LAYER_KEY, FT_LAYER_VALUE},
+        .part_count = 4,
+    };
+    const layer_shape mix = {
+        .outputs = config->hidden,
+        .inputs = queries,
+        .spread = {encoder->head_size, padded},
+        .parts = {FT_LAYER_MIX},
+        .part_count = 1,
+    };
+    const layer_shape up = {
+        .outputs = encoder->gate_width + middle,
+        .inputs = config->hidden,
+        .parts = {FT_LAYER_GATE_UP, FT_LAYER_UP_GATE, FT_LAYER_GATE, FT_LAYER_UP},
+        .part_count = 4,
+    };
+    const layer_shape down = {
+        .outputs = config->hidden,
+        .inputs = middle,
+        .parts = {FT_LAYER_DOWN},
+        .part_count = 1,
+    };
+    ft_encoder_layer *layer = &l->encoder->layers[index];
+
+    return init_linear(l, index, &heads, &layer->heads, total) &&
+           init_linear(l, index, &mix, &layer->mix, total) &&
+           init_linear(l, index, &up, &layer->up, total) &&
+           init_linear(l, index, &down, &layer->down, total);
+}
+
 static bool load_layers(const loading *l)
 {
     const ft_encoder_config *config = l->parts->config;
     ft_encoder *encoder = l->encoder;
-    const size_t queries = config->heads * encoder->head_padded;
-    const size_t all = queries + 2 * config->key_heads * encoder->head_padded;
-    const size_t middle = config->intermediate, width = encoder->gate_width;
-    const bool blas = encoder->uses_blas;
     size_t total = 0;
 
-    const ft_precision to = config->precision;
     encoder->layers = ft_arena_zero(l->arena, config->layers, sizeof(*encoder->layers));
     if (!encoder->layers)
         return ft_fail_nomem(l->err, config->layers * sizeof(*encoder->layers));
-    for (size_t i = 0; i < config->layers; i++) {
-        ft_encoder_layer *layer = &encoder->layers[i];
-        if (!ft_linear_init(&layer->heads, all, config->hidden, to, blas, &total, l->err) ||
-            !ft_linear_init(&layer->mix, config->hidden, queries, to, blas, &total, l->err) ||
-            !ft_linear_init(&layer->up, width + middle, config->hidden, to, blas, &total, l->err) ||
-            !ft_linear_init(&layer->down, config->hidden, middle, to, blas, &total, l->err))
+    for (size_t i = 0; i < config->layers; i++)
+        if (!init_layer(l, i, &total))
             return false;
-    }
     char *block = ft_linear_block(l->arena, total);
     if (!block)
         return ft_fail_nomem(l->err, total);

@@ -56,6 +56,10 @@ typedef struct ft_encoder {
 // all there, of the right shape and a readable type.
 bool ft_encoder_check(const char *path, const ft_encoder_config *config, ft_arena *arena,
                       ft_error *err) FT_MUST_CHECK;
+// As what the layer of these weights, of which some may be NULL, keeps them: what `keeps_stored`
+// allows.
+ft_stored ft_encoder_stored(const ft_encoder_config *config, const ft_weight *const *weights,
+                            size_t count, ft_groups inputs);
 // Loads the model for the life of the arena.
 bool ft_encoder_load(const char *path, const ft_encoder_config *config, ft_arena *arena,
                      ft_encoder **out, ft_error *err) FT_MUST_CHECK;

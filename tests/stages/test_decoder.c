@@ -74,6 +74,7 @@ static void load(fixture *f, const char *model, const char *reference, const cha
     check_true(f->arena != NULL);
     ft_account_init(&f->account, INT64_C(1) << 32);
     check_ok(ft_encoder_config_read(model, f->arena, &config, &err), &err);
+    config.keeps_stored = true;
     check_ok(ft_lm_check(model, &config, f->arena, &err), &err);
     check_ok(ft_lm_load(model, &config, f->arena, &f->lm, &err), &err);
     check_ok(ft_safetensors_open(logits, f->arena, &f->logits, &err), &err);
@@ -94,7 +95,7 @@ static void drop(fixture *f)
 static ft_lm_run *start(fixture *f, size_t tokens)
 {
     ft_error err = FT_ERROR_INIT;
-    ft_lm_run *run = ft_lm_run_create(f->lm, tokens, CONTEXT, &f->account, &err);
+    ft_lm_run *run = ft_lm_run_create(f->lm, tokens, CONTEXT, NULL, &f->account, &err);
 
     check_ok(run != NULL, &err);
     return run;
