@@ -21,6 +21,7 @@ typedef struct prompt {
 typedef struct fixture {
     ft_arena *arena;
     ft_lm *lm;
+    ft_team *team;
     ft_account account;
     ft_safetensors *logits;
     prompt *prompts;
@@ -63,20 +64,32 @@ static void read_prompt(fixture *f, ft_slice line)
         check_true(ft_json_get_float(&margins->children[i], &p->margins[i]));
 }
 
-// `model`: a folder or a GGUF file; `reference`: lines of prompts; `logits`: of each of them.
-static void load(fixture *f, const char *model, const char *reference, const char *logits)
+// `model`: a folder or a GGUF file.
+static ft_lm *load_model(ft_arena *arena, const char *model, bool keeps_stored)
 {
     ft_error err = FT_ERROR_INIT;
     ft_encoder_config config;
+    ft_lm *lm;
+
+    check_ok(ft_encoder_config_read(model, arena, &config, &err), &err);
+    config.keeps_stored = keeps_stored;
+    check_ok(ft_lm_check(model, &config, arena, &err), &err);
+    check_ok(ft_lm_load(model, &config, arena, &lm, &err), &err);
+    return lm;
+}
+
+// `reference`: lines of prompts; `logits`: of each of them.
+static void load(fixture *f, const char *model, const char *reference, const char *logits)
+{
+    ft_error err = FT_ERROR_INIT;
     ft_slice text, line;
 
     *f = (fixture){.arena = ft_arena_create()};
     check_true(f->arena != NULL);
     ft_account_init(&f->account, INT64_C(1) << 32);
-    check_ok(ft_encoder_config_read(model, f->arena, &config, &err), &err);
-    config.keeps_stored = true;
-    check_ok(ft_lm_check(model, &config, f->arena, &err), &err);
-    check_ok(ft_lm_load(model, &config, f->arena, &f->lm, &err), &err);
+    f->lm = load_model(f->arena, model, true);
+    f->team = ft_team_create(3, &err);
+    check_ok(f->team != NULL, &err);
     check_ok(ft_safetensors_open(logits, f->arena, &f->logits, &err), &err);
     check_ok(ft_file_read(reference, f->arena, 1 << 24, &text, &err), &err);
     f->prompts = ft_arena_zero(f->arena, PROMPTS_MAX, sizeof(*f->prompts));
@@ -88,6 +101,7 @@ static void load(fixture *f, const char *model, const char *reference, const cha
 
 static void drop(fixture *f)
 {
+    ft_team_destroy(f->team);
     check_int_eq(ft_account_used_bytes(&f->account), 0);
     ft_arena_destroy(f->arena);
 }
@@ -95,7 +109,7 @@ static void drop(fixture *f)
 static ft_lm_run *start(fixture *f, size_t tokens)
 {
     ft_error err = FT_ERROR_INIT;
-    ft_lm_run *run = ft_lm_run_create(f->lm, tokens, CONTEXT, NULL, &f->account, &err);
+    ft_lm_run *run = ft_lm_run_create(f->lm, tokens, CONTEXT, f->team, &f->account, &err);
 
     check_ok(run != NULL, &err);
     return run;
@@ -285,8 +299,8 @@ TEST(tiny_gguf)
 
 // ---- company ----
 
-// Prompts of a model in pieces of random size beside each other: each last row has the bits that it
-// has alone.
+// Prompts of a model in pieces of random size beside each other, with three threads: each last row
+// has the bits that it has alone and with one.
 TEST(same_bits_in_any_company)
 {
     static const size_t cuts[] = {1, 3, 31, 32, 33, 7, 100, 2};
@@ -298,7 +312,9 @@ TEST(same_bits_in_any_company)
     put_path(paths[2], "llama", "/reference.safetensors");
     load(&f, paths[0], paths[1], paths[2]);
     enum { SEQUENCES = 8, LONG = 150 };
-    ft_lm_run *run = start(&f, SEQUENCES * 160);
+    ft_error err = FT_ERROR_INIT;
+    ft_lm_run *run = ft_lm_run_create(f.lm, 160, CONTEXT, NULL, &f.account, &err);
+    check_ok(run != NULL, &err);
     const size_t vocabulary = f.lm->encoder->config.vocabulary;
     taken alone = {vocabulary, ft_arena_zero(f.arena, SEQUENCES * vocabulary, sizeof(float))};
     taken beside = {vocabulary, ft_arena_zero(f.arena, SEQUENCES * vocabulary, sizeof(float))};
@@ -314,6 +330,8 @@ TEST(same_bits_in_any_company)
         ft_lm_step(run, &(ft_lm_piece){&sequences[i], ids[i], counts[i], true}, 1, take, &one);
         ft_lm_end(run, &sequences[i]);
     }
+    ft_lm_run_destroy(run);
+    run = start(&f, SEQUENCES * 160);
     for (size_t i = 0; i < SEQUENCES; i++)
         sequences[i] = begin(run, LONG);
     for (size_t left = SEQUENCES, step = 0; left > 0; step++) {
@@ -345,6 +363,47 @@ TEST(same_bits_in_any_company)
     check_true(memcmp(alone.logits, beside.logits, SEQUENCES * vocabulary * sizeof(float)) == 0);
     ft_lm_run_destroy(run);
     drop(&f);
+}
+
+// Weights that stay as the file has them give the logits of floats, bit by bit. OpenBLAS, which
+// takes the place of the plain C products, has an order of its own.
+TEST(stored_weights_are_floats)
+{
+    static const char *const kinds[] = {"f16", "bf16", "q8_0", "q4_0"};
+    static const int32_t ids[] = {1, 5, 9, 2, 44, 3, 17, 8, 60, 31};
+    static const char base[] = "gguf-llama/llama-";
+    ft_error err = FT_ERROR_INIT;
+
+    for (size_t i = 0; i < 2 * FT_COUNT_OF(kinds); i++) {
+        const ft_isa isa = i % 2 ? ft_isa_level() : FT_ISA_AVX2;
+        ft_arena *arena = ft_arena_create();
+        ft_account account;
+        char path[NAME_BYTES], name[60];
+        taken logits[2];
+        if (isa == FT_ISA_GENERIC || !ft_isa_has(isa))
+            continue;
+        check_ok(ft_isa_force(ft_isa_name(isa), &err), &err);
+        snprintf(name, sizeof(name), "%s%s.gguf", base, kinds[i / 2]);
+        put_path(path, name, "");
+        ft_account_init(&account, INT64_C(1) << 32);
+        for (int keeps = 0; keeps < 2; keeps++) {
+            const ft_lm *lm = load_model(arena, path, keeps);
+            ft_lm_run *run = ft_lm_run_create(lm, 64, 64, NULL, &account, &err);
+            check_ok(run != NULL, &err);
+            check_true(keeps == (lm->encoder->layers[0].up.stored != FT_STORED_NONE));
+            check_true(keeps == (lm->head.stored != FT_STORED_NONE));
+            const size_t size = lm->encoder->config.vocabulary;
+            logits[keeps] = (taken){size, ft_arena_zero(arena, size, sizeof(float))};
+            ft_lm_sequence sequence = begin(run, 10);
+            ft_lm_step(run, &(ft_lm_piece){&sequence, ids, 10, true}, 1, take, &logits[keeps]);
+            ft_lm_end(run, &sequence);
+            ft_lm_run_destroy(run);
+        }
+        check_true(
+            memcmp(logits[0].logits, logits[1].logits, logits[0].vocabulary * sizeof(float)) == 0);
+        check_ok(ft_isa_force("auto", &err), &err);
+        ft_arena_destroy(arena);
+    }
 }
 
 // What a sequence whose numbers are none leaves in the pages does nothing to the next one.
