@@ -11,8 +11,8 @@
 //   token_classify  entities, scores, starts, ends; needs `outputs: [offsets, special_mask]`, and
 //                   `word_ids` for first, average and max
 //   sparse          indices, values
-//   generate        output, finish (stop: an end token or a text of `stop`; length); the whole
-//                   text at once, since items come out when those of their batch have ended
+//   generate        output, finish (stop: an end token or a text of `stop`; length); items come
+//                   out when those of their batch have ended, or piece by piece (`stream`)
 //
 // A feed-forward network over vectors is a safetensors file; `task: classify` makes probabilities
 // of its outputs, and `labels:` names them.
@@ -115,6 +115,10 @@ static const ft_option infer_options[] = {
                  .doc = "For generate: what makes text of tokens; the model's own unless given."),
     FT_OPT_BOOL(infer_config, tokens_out,
                 .doc = "For generate: adds the ids that were made, as `tokens_out`."),
+    FT_OPT_BOOL(infer_config, stream,
+                .doc = "For generate: gives each text in pieces as they are made, an item each "
+                       "with its part of `output`, and `finish` with the last one only. A piece is "
+                       "whole characters, and nothing of a text of `stop`."),
     FT_OPT_END,
 };
 
@@ -147,6 +151,7 @@ bool infer_refuse_options(const infer_config *c, const char *const *allowed, ft_
         {"cache", c->cache != 0},
         {"tokenizer", c->tokenizer != NULL},
         {"tokens_out", c->tokens_out},
+        {"stream", c->stream},
     };
 
     for (size_t i = 0; i < FT_COUNT_OF(options); i++) {

@@ -3,7 +3,8 @@
 // A turn takes the items of a batch as sequences. As many are at work at once as the cache has room
 // for; each step runs one token of every sequence that writes and as much of new prompts as fits,
 // so all of them share each read of the weights. What has ended makes room for the next. Items come
-// out in their order when all of them have ended.
+// out in their order when all of them have ended; with `stream` each step's text comes out at once,
+// an item for each that has any.
 //
 // What is drawn depends on the seed, the item's place in its source, its tokens and the number of
 // the step: not on batches, order or threads.
@@ -13,9 +14,9 @@
 #include "runtime/memory/alloc.h"
 #include "runtime/random.h"
 #include "stages/infer_task.h"
+#include "stages/infer_text.h"
 #include "stages/nn/decoder.h"
 #include "stages/nn/sampler.h"
-#include "stages/text/decode.h"
 #include "stages/text/stage_text.h"
 
 enum { COUNTER_TOKENS, COUNTER_TRUNCATED, COUNTER_MADE };  // infer.c's.
@@ -24,8 +25,6 @@ enum {
     MAX_TOKENS = 256,  // Unless given.
     CONTEXT = 4096,    // Unless given, and where the model takes so many.
     RUNNING_MAX = 64,
-    PIECE_BYTES = 1 << 20,
-    BEFORE = 5,  // Tokens of the prompt that are decoded with what follows, for spaces and borders.
 };
 
 typedef struct generate_plan {
@@ -35,6 +34,7 @@ typedef struct generate_plan {
     const char *tokenizer;
     size_t max_tokens, context, cache;
     ft_strings stop;
+    bool stream;
     size_t input, output, finish, ids;  // Columns; `ids` FT_FIELD_NONE: not asked for.
 } generate_plan;
 
@@ -47,8 +47,7 @@ typedef struct generate_state {
     ft_team *team;
     ft_lm_run *run;
     ft_sampler *sampler;
-    ft_decoder decoder;
-    ft_text text;  // Of the prompt's last tokens, while what follows is decoded.
+    infer_text_scratch text;
 } generate_state;
 
 // ---- plan ----
@@ -86,6 +85,7 @@ static bool plan_sizes(const infer_config *c, generate_plan *p, ft_error *err)
     p->context = c->context ? (size_t)c->context : most < CONTEXT ? most : CONTEXT;
     p->cache = c->cache ? (size_t)c->cache : p->context;
     p->max_tokens = c->max_tokens ? (size_t)c->max_tokens : MAX_TOKENS;
+    p->stream = c->stream;
     p->stop = c->stop;
     for (size_t i = 0; i < p->stop.count; i++)
         if (!p->stop.items[i][0]) {
@@ -120,7 +120,7 @@ static bool generate_plan_of(ft_stage_plan *plan, infer_config *c, ft_error *err
     static const char *const allowed[] = {
         "max_tokens",         "temperature", "top_k", "top_p",   "min_p",
         "repetition_penalty", "seed",        "stop",  "context", "cache",
-        "tokenizer",          "tokens_out",  "dtype", NULL,
+        "tokenizer",          "tokens_out",  "dtype", "stream",  NULL,
     };
     generate_plan *p = ft_arena_zero(plan->arena, 1, sizeof(*p));
     ft_tokenizer_info info;
@@ -185,13 +185,11 @@ static bool generate_open(ft_stage *self, ft_error *err)
     const generate_model *model = self->shared;
     generate_state *state = infer_state_of(self);
 
-    state->decoder.account = self->account;
-    ft_text_init(&state->text, PIECE_BYTES);
+    infer_text_scratch_init(&state->text, self->account);
     state->team = ft_team_create(self->threads > 0 ? (size_t)self->threads : 1, err);
     if (!state->team)
         return false;
-    state->run =
-        ft_lm_run_create(model->lm, p->cache, p->context, state->team, self->account, err);
+    state->run = ft_lm_run_create(model->lm, p->cache, p->context, state->team, self->account, err);
     if (!state->run)
         return false;
     state->sampler = ft_sampler_create(p->model.vocabulary, self->account, err);
@@ -205,8 +203,7 @@ static void generate_close(ft_stage *self)
     ft_lm_run_destroy(state->run);
     ft_team_destroy(state->team);
     ft_sampler_destroy(state->sampler);
-    ft_decoder_finish(&state->decoder);
-    ft_text_finish(&state->text);
+    infer_text_scratch_finish(&state->text);
 }
 
 // ---- jobs ----
@@ -221,12 +218,13 @@ typedef struct job {
     uint64_t stream;           // Of random numbers.
     ft_lm_sequence sequence;
     ending ending;
-    size_t cut;  // Bytes of the text that are before a stop text.
-    bool is_cut;
+    infer_text text;  // That was not sent yet.
+    size_t sent;      // Made tokens.
 } job;
 
 typedef struct work {
     ft_stage *self;
+    ft_batch *in;
     job *jobs;  // [count]
     size_t count, next;
     job *running[RUNNING_MAX];
@@ -324,73 +322,10 @@ static void place_ids(const ft_batch *in, const generate_plan *p, job *jobs, siz
 
     for (size_t i = 0; i < count; i++) {
         jobs[i].ids = ids;
+        infer_text_start(&jobs[i].text, jobs[i].count);
         memcpy(ids, values + offsets[jobs[i].item], jobs[i].count * sizeof(*ids));
         ids += jobs[i].count + jobs[i].most;
     }
-}
-
-// ---- text ----
-
-// What was made of a job as text. It is decoded together with the last tokens of the prompt, so
-// that a word's space stays, and without their text; `*out` lives until the decoder runs again.
-static bool job_text(ft_stage *self, const job *j, ft_slice *out, ft_error *err)
-{
-    const generate_model *model = self->shared;
-    generate_state *state = infer_state_of(self);
-    const size_t before = j->count < BEFORE ? j->count : BEFORE;
-    const int32_t *from = j->ids + j->count - before;
-    ft_slice text;
-    size_t same = 0;
-
-    if (!ft_tokenizer_decode(model->tokenizer, &state->decoder, from, before, true, &text, err))
-        return false;
-    ft_text_clear(&state->text);
-    ft_text_append(&state->text, text);
-    if (!ft_text_check(&state->text, err))
-        return false;
-    if (!ft_tokenizer_decode(model->tokenizer, &state->decoder, from, before + j->made, true, &text,
-                             err))
-        return false;
-    // A character that the prompt left open is another one now, and belongs to what follows.
-    while (same < text.size && same < state->text.size && text.data[same] == state->text.data[same])
-        same++;
-    while (same > 0 && same < text.size && ((unsigned char)text.data[same] & 0xC0) == 0x80)
-        same--;
-    *out = (ft_slice){text.data + same, text.size - same};
-    return true;
-}
-
-static size_t find_text(ft_slice text, const char *part)
-{
-    const size_t size = strlen(part);
-
-    for (size_t at = 0; at + size <= text.size; at++)
-        if (memcmp(text.data + at, part, size) == 0)
-            return at;
-    return SIZE_MAX;
-}
-
-// The earliest of the stop texts, wherever tokens begin and end.
-static bool look_for_stop(ft_stage *self, job *j, ft_error *err)
-{
-    const generate_plan *p = infer_plan_of(self);
-    size_t first = SIZE_MAX;
-    ft_slice text;
-
-    if (p->stop.count == 0)
-        return true;
-    if (!job_text(self, j, &text, err))
-        return false;
-    for (size_t i = 0; i < p->stop.count; i++) {
-        const size_t at = find_text(text, p->stop.items[i]);
-        first = at < first ? at : first;
-    }
-    if (first == SIZE_MAX)
-        return true;
-    j->is_cut = true;
-    j->cut = first;
-    j->ending = STOPPED;
-    return true;
 }
 
 // ---- steps ----
@@ -401,6 +336,24 @@ static bool is_end(const ft_lm_ends *ends, int32_t id)
         if (ends->ids[i] == id)
             return true;
     return false;
+}
+
+// The text after a token or an end: token by token where somebody looks at it.
+static bool write_text(ft_stage *self, job *j, ft_error *err)
+{
+    const generate_plan *p = infer_plan_of(self);
+    const generate_model *model = self->shared;
+    generate_state *state = infer_state_of(self);
+    const bool is_last = j->ending != GOES_ON;
+
+    if (!is_last && !p->stream && p->stop.count == 0)
+        return true;
+    if (!infer_text_extend(&j->text, &state->text, model->tokenizer, j->ids, j->count + j->made,
+                           is_last, err))
+        return false;
+    if (infer_text_cut(&j->text, &p->stop))
+        j->ending = STOPPED;
+    return true;
 }
 
 // The logits behind what a job has: its next token.
@@ -431,14 +384,14 @@ static void take_logits(void *host, size_t piece, float *logits)
     }
     if (is_end(&p->ends, id)) {
         j->ending = STOPPED;
+        w->failed = !write_text(w->self, j, w->err);
         return;
     }
     j->ids[j->count + j->made++] = id;
     ft_count(w->self, COUNTER_MADE, 1);
-    if (!look_for_stop(w->self, j, w->err))
-        w->failed = true;
-    if (j->ending == GOES_ON && j->made == j->most)
+    if (j->made == j->most)
         j->ending = TOO_LONG;
+    w->failed = !write_text(w->self, j, w->err);
 }
 
 // Whoever has waited longest comes next: an item that is large is not passed by small ones.
@@ -483,6 +436,106 @@ static void step(work *w)
     ft_lm_step(state->run, pieces, count, take_logits, w);
 }
 
+// ---- results ----
+
+typedef struct results {
+    ft_builder output, finish, ids;
+} results;
+
+// `bytes` of the text, and of the tokens those that have text.
+static bool add_result(ft_stage *self, job *j, size_t bytes, results *r, ft_error *err)
+{
+    const generate_plan *p = infer_plan_of(self);
+    const bool has_ended = j->ending != GOES_ON;
+    const ft_slice text = {infer_text_get(&j->text).data, bytes};
+    const size_t last = has_ended ? j->made : j->text.settled - j->count;
+    const char *finish = j->ending == STOPPED ? "stop" : "length";
+
+    if (!ft_builder_add_text(&r->output, text, err) ||
+        !(has_ended ? ft_builder_add_text(&r->finish, ft_slice_of(finish), err)
+                    : ft_builder_add_null(&r->finish, err)) ||
+        (p->ids != FT_FIELD_NONE &&
+         !ft_builder_add_numbers(&r->ids, j->ids + j->count + j->sent, last - j->sent, err)))
+        return false;
+    infer_text_drop(&j->text, bytes);
+    j->sent = last;
+    return true;
+}
+
+static bool set_column(ft_batch *batch, size_t index, ft_builder *from, ft_error *err)
+{
+    ft_column column;
+
+    if (!ft_builder_take(from, &column, err))
+        return false;
+    ft_batch_set(batch, index, &column);
+    return true;
+}
+
+static bool start_results(ft_stage *self, size_t count, results *r, ft_error *err)
+{
+    return ft_builder_init(&r->output, FT_TYPE(STRING), self->account, count, 0, err) &&
+           ft_builder_init(&r->finish, FT_TYPE(STRING), self->account, count, 0, err) &&
+           ft_builder_init(&r->ids, FT_TYPE_IDS, self->account, count, 0, err);
+}
+
+static bool set_results(ft_stage *self, ft_batch *batch, results *r, ft_error *err)
+{
+    const generate_plan *p = infer_plan_of(self);
+
+    return set_column(batch, p->output, &r->output, err) &&
+           set_column(batch, p->finish, &r->finish, err) &&
+           (p->ids == FT_FIELD_NONE || set_column(batch, p->ids, &r->ids, err));
+}
+
+static void finish_results(results *r)
+{
+    ft_builder_finish(&r->output);
+    ft_builder_finish(&r->finish);
+    ft_builder_finish(&r->ids);
+}
+
+// What the step has made, but what may be the beginning of a stop text.
+static bool collect_pieces(work *w, uint32_t *items, size_t *out_count, results *r)
+{
+    const generate_plan *p = infer_plan_of(w->self);
+    size_t count = 0;
+
+    for (size_t i = 0; i < w->running_count; i++) {
+        job *j = w->running[i];
+        const bool has_ended = j->ending != GOES_ON;
+        const size_t bytes = j->text.size - (has_ended ? 0 : infer_text_held(&j->text, &p->stop));
+        if (j->ending == BROKEN || (bytes == 0 && !has_ended))
+            continue;
+        if (!add_result(w->self, j, bytes, r, w->err))
+            return false;
+        items[count++] = j->item;
+    }
+    *out_count = count;
+    return true;
+}
+
+static bool send_pieces(work *w)
+{
+    uint32_t items[RUNNING_MAX];
+    ft_batch *batch = NULL;
+    results r = {0};
+    size_t count = 0;
+
+    bool ok =
+        start_results(w->self, RUNNING_MAX, &r, w->err) && collect_pieces(w, items, &count, &r);
+    if (ok && count > 0) {
+        batch = ft_batch_select(w->in, items, count, w->err);
+        ok = batch && ft_batch_make_writable(&batch, w->self->output_width, w->err) &&
+             set_results(w->self, batch, &r, w->err);
+    }
+    finish_results(&r);
+    if (ok && batch)
+        return ft_emit(w->self, batch, w->err);
+    ft_batch_unref(batch);
+    return ok;
+}
+
 static void retire(work *w)
 {
     generate_state *state = infer_state_of(w->self);
@@ -499,6 +552,7 @@ static void retire(work *w)
 
 static bool run_jobs(work *w)
 {
+    const generate_plan *p = infer_plan_of(w->self);
     generate_state *state = infer_state_of(w->self);
 
     while (!w->failed && (w->next < w->count || w->running_count > 0)) {
@@ -509,6 +563,8 @@ static bool run_jobs(work *w)
         if (w->failed)
             break;
         step(w);
+        if (!w->failed && p->stream)
+            w->failed = !send_pieces(w);
         retire(w);
     }
     for (size_t i = 0; i < w->running_count; i++)
@@ -516,7 +572,7 @@ static bool run_jobs(work *w)
     return !w->failed;
 }
 
-// ---- results ----
+// ---- batches ----
 
 // Those that were no numbers fail; the others stay, in order.
 static bool fail_broken(ft_stage *self, const ft_batch *in, job *jobs, size_t *count, ft_error *err)
@@ -526,7 +582,9 @@ static bool fail_broken(ft_stage *self, const ft_batch *in, job *jobs, size_t *c
     for (size_t i = 0; i < *count; i++) {
         ft_error why = FT_ERROR_INIT;
         if (jobs[i].ending != BROKEN) {
-            jobs[kept++] = jobs[i];
+            const job whole = jobs[i];
+            jobs[i] = jobs[kept];
+            jobs[kept++] = whole;
             continue;
         }
         ft_fail(&why, FT_ERROR_DATA, "the model's logits are not numbers at token %zu",
@@ -539,51 +597,17 @@ static bool fail_broken(ft_stage *self, const ft_batch *in, job *jobs, size_t *c
     return true;
 }
 
-typedef struct results {
-    ft_builder output, finish, ids;
-} results;
-
-static bool add_result(ft_stage *self, const job *j, results *r, ft_error *err)
+static bool add_results(ft_stage *self, job *jobs, size_t count, uint32_t *kept, results *r,
+                        ft_error *err)
 {
-    const generate_plan *p = infer_plan_of(self);
-    ft_slice text;
-
-    if (!job_text(self, j, &text, err))
+    if (!start_results(self, count, r, err))
         return false;
-    if (j->is_cut && j->cut < text.size)
-        text.size = j->cut;
-    return ft_builder_add_text(&r->output, text, err) &&
-           ft_builder_add_text(&r->finish, ft_slice_of(j->ending == STOPPED ? "stop" : "length"),
-                               err) &&
-           (p->ids == FT_FIELD_NONE ||
-            ft_builder_add_numbers(&r->ids, j->ids + j->count, j->made, err));
-}
-
-static bool set_column(ft_batch *batch, size_t index, ft_builder *from, ft_error *err)
-{
-    ft_column column;
-
-    if (!ft_builder_take(from, &column, err))
-        return false;
-    ft_batch_set(batch, index, &column);
-    return true;
-}
-
-static bool build_results(ft_stage *self, const job *jobs, size_t count, ft_batch *batch,
-                          results *r, ft_error *err)
-{
-    const generate_plan *p = infer_plan_of(self);
-
-    if (!ft_builder_init(&r->output, FT_TYPE(STRING), self->account, count, 0, err) ||
-        !ft_builder_init(&r->finish, FT_TYPE(STRING), self->account, count, 0, err) ||
-        !ft_builder_init(&r->ids, FT_TYPE_IDS, self->account, count, 0, err))
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (!add_result(self, &jobs[i], r, err))
+    for (size_t i = 0; i < count; i++) {
+        kept[i] = jobs[i].item;
+        if (!add_result(self, &jobs[i], jobs[i].text.size, r, err))
             return false;
-    return set_column(batch, p->output, &r->output, err) &&
-           set_column(batch, p->finish, &r->finish, err) &&
-           (p->ids == FT_FIELD_NONE || set_column(batch, p->ids, &r->ids, err));
+    }
+    return true;
 }
 
 static bool emit_results(ft_stage *self, ft_batch **in, job *jobs, size_t count, ft_error *err)
@@ -594,13 +618,10 @@ static bool emit_results(ft_stage *self, ft_batch **in, job *jobs, size_t count,
 
     if (!kept)
         return ft_fail_nomem(err, count * sizeof(*kept));
-    for (size_t i = 0; i < count; i++)
-        kept[i] = jobs[i].item;
-    const bool ok = ft_stage_keep(self, in, kept, count, &batch, err) &&
-                    build_results(self, jobs, count, batch, &r, err);
-    ft_builder_finish(&r.output);
-    ft_builder_finish(&r.finish);
-    ft_builder_finish(&r.ids);
+    const bool ok = add_results(self, jobs, count, kept, &r, err) &&
+                    ft_stage_keep(self, in, kept, count, &batch, err) &&
+                    set_results(self, batch, &r, err);
+    finish_results(&r);
     ft_free(kept);
     if (ok)
         return ft_emit(self, batch, err);
@@ -611,7 +632,7 @@ static bool emit_results(ft_stage *self, ft_batch **in, job *jobs, size_t count,
 static bool generate_batch(ft_stage *self, ft_batch **in, job *jobs, ft_error *err)
 {
     const generate_plan *p = infer_plan_of(self);
-    work w = {.self = self, .jobs = jobs, .err = err};
+    work w = {.self = self, .in = *in, .jobs = jobs, .err = err};
     size_t ids;
 
     if (!collect_jobs(self, *in, jobs, &w.count, &ids, err))
@@ -623,18 +644,21 @@ static bool generate_batch(ft_stage *self, ft_batch **in, job *jobs, ft_error *e
         return false;
     place_ids(*in, p, jobs, w.count, buffer->data);
     const bool ok = run_jobs(&w) && fail_broken(self, *in, jobs, &w.count, err) &&
-                    (w.count == 0 || emit_results(self, in, jobs, w.count, err));
+                    (w.count == 0 || p->stream || emit_results(self, in, jobs, w.count, err));
     ft_buffer_unref(buffer);
     return ok;
 }
 
 static bool generate_process(ft_stage *self, ft_batch **in, ft_error *err)
 {
-    job *jobs = ft_alloc_zero((*in)->count, sizeof(*jobs));
+    const size_t count = (*in)->count;
+    job *jobs = ft_alloc_zero(count, sizeof(*jobs));
 
     if (!jobs)
-        return ft_fail_nomem(err, (*in)->count * sizeof(*jobs));
+        return ft_fail_nomem(err, count * sizeof(*jobs));
     const bool ok = generate_batch(self, in, jobs, err);
+    for (size_t i = 0; i < count; i++)
+        infer_text_finish(&jobs[i].text);
     ft_free(jobs);
     return ok;
 }

@@ -35,7 +35,7 @@ typedef struct infer_config {
     double temperature, top_p, min_p, repetition_penalty;
     ft_strings stop;
     const char *tokenizer;
-    bool tokens_out;
+    bool tokens_out, stream;
     // Set by `plan`:
     const infer_task *run;
     const void *plan;  // The task's own, in the plan's arena.

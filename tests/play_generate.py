@@ -83,6 +83,69 @@ def stops(player):
         assert finish == "stop", finish
 
 
+def pieces(player, options, prompts=None, batch=64):
+    """id -> the pieces in their order, each (output, finish, tokens_out or None)."""
+    prompts = PROMPTS if prompts is None else prompts
+    model = need_data("models", "stories260K")
+    player.write("in.jsonl", "".join(json.dumps({"id": at, "text": text}) + "\n" for at, text in enumerate(prompts)))
+    lines = "".join("    %s\n" % option for option in options + ["stream: true"])
+    fields = "[id, output, finish, tokens_out]" if "tokens_out: true" in options else "[id, output, finish]"
+    player.write("p.yaml", (PIPELINE % (batch, model, model, lines)).replace("[id, output, finish]", fields))
+    done = player.run("run", "p.yaml")
+    assert done.status == 0, str(done)
+    rows = {}
+    for line in player.read("out.jsonl").splitlines():
+        row = json.loads(line)
+        rows.setdefault(row["id"], []).append((row["output"], row["finish"], row.get("tokens_out")))
+    return rows
+
+
+def whole(parts):
+    assert all(finish is None and output for output, finish, _ in parts[:-1]), parts
+    return "".join(output for output, _, _ in parts), parts[-1][1]
+
+
+def streams(player):
+    """Pieces are the text that comes in one; the last alone says why it ended; they come one by one."""
+    for options in (["max_tokens: 40"], ["max_tokens: 40", "temperature: 1.3", "seed: 3"],
+                    ["max_tokens: 60", "stop: [Lily, \"red ball\", \". \"]"]):
+        want = texts(player, options)
+        for batch in (1, 3, 64):
+            got = pieces(player, options, batch=batch)
+            assert {at: whole(parts) for at, parts in got.items()} == want, (options, got, want)
+            assert all(len(parts) > 3 for at, parts in got.items() if len(want[at][0]) > 40), got
+
+
+def stream_tokens(player):
+    got = pieces(player, ["max_tokens: 30", "tokens_out: true"])
+    assert all(sum(len(ids) for _, _, ids in parts) == 30 for parts in got.values()), got
+    assert all(len(ids) >= 1 for parts in got.values() for _, _, ids in parts), got
+
+
+def stream_stops(player):
+    """No piece has a part of the text that ended it."""
+    story = texts(player, ["max_tokens: 60"])[0][0]
+    for stop in ("named Lily", "red ball", "outside in the park."):
+        got = pieces(player, ["max_tokens: 60", "stop: [\"%s\"]" % stop], prompts=PROMPTS[:1])
+        assert whole(got[0]) == (story[:story.index(stop)], "stop"), (stop, got)
+
+
+def dtypes(player):
+    """The file's own numbers give f32's text; narrow products something close to it."""
+    for name in ("", "/stories260K-q8_0.gguf", "/stories260K-f16.gguf"):
+        found = {}
+        for dtype in ("auto", "f32", "bf16", "int8"):
+            model = need_data("models", "stories260K")
+            player.write("in.jsonl", json.dumps({"id": 0, "text": ""}) + "\n")
+            lines = "    max_tokens: 24\n    dtype: %s\n    tokenizer: %s\n" % (dtype, model)
+            player.write("p.yaml", PIPELINE % (64, model, model + name, lines))
+            done = player.run("run", "p.yaml")
+            assert done.status == 0, str(done)
+            found[dtype] = json.loads(player.read("out.jsonl"))["output"]
+        assert found["auto"] == found["f32"], found
+        assert all(text.startswith("Once upon a time") for text in found.values()), found
+
+
 def room(player):
     """A cache that holds one item at a time; what can never fit fails with both numbers."""
     assert texts(player, ["max_tokens: 40", "cache: 60"]) == texts(player, ["max_tokens: 40"])
@@ -104,7 +167,7 @@ def refused(player):
 
 def main():
     player = Player()
-    for case in (story, same_text, seeds, stops, room, refused):
+    for case in (story, same_text, seeds, stops, streams, stream_tokens, stream_stops, dtypes, room, refused):
         player.case(case.__name__, case)
     return player.end()
 
