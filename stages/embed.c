@@ -280,19 +280,26 @@ static bool embed_plan_static(ft_stage_plan *plan, embed_config *c, ft_error *er
     return true;
 }
 
+static bool embed_plan_tokenizer(const ft_stage_plan *plan, const embed_config *c, ft_error *err)
+{
+    return ft_stage_check_vocabulary(plan, c->model, c->vocabulary, err) ||
+           ft_error_at(err, "model", 0, 0);
+}
+
 static bool embed_plan_model(ft_stage_plan *plan, embed_config *c, ft_error *err)
 {
     if (!ft_static_model_find(c->model, plan->arena, &c->is_static, &c->table, err))
         return ft_error_at(err, "model", 0, 0);
     if (c->is_static)
-        return embed_plan_static(plan, c, err) && embed_plan_chain(c, err);
+        return embed_plan_static(plan, c, err) && embed_plan_chain(c, err) &&
+               embed_plan_tokenizer(plan, c, err);
     if (!ft_encoder_config_read(c->model, plan->arena, &c->encoder, err) ||
         !ft_encoder_check(c->model, &c->encoder, plan->arena, err) ||
         !ft_chain_read(c->model, c->encoder.hidden, plan->arena, &c->chain, err))
         return ft_error_at(err, "model", 0, 0);
     c->encoder.precision = ft_precision_of(c->dtype);
     c->vocabulary = c->encoder.vocabulary;
-    return embed_plan_chain(c, err);
+    return embed_plan_chain(c, err) && embed_plan_tokenizer(plan, c, err);
 }
 
 static bool embed_plan(ft_stage_plan *plan, void *config, ft_error *err)
@@ -372,22 +379,6 @@ static bool embed_ask_tokenizer(ft_stage_load *load, const embed_config *c, embe
            ft_error_at(err, "long", 0, 0);
 }
 
-// The model's own tokenizer must not have more than it has vectors for. Tokens that were added to
-// it may lie beyond, and items that have them fail (embeddinggemma's for images).
-static bool embed_check_tokenizer(ft_stage_load *load, const embed_config *c, ft_error *err)
-{
-    ft_error why = FT_ERROR_INIT;
-    void *tokenizer;
-
-    if (ft_stage_load_tokenizer(load, c->model, &tokenizer, &why))
-        return ft_encoder_check_vocabulary(&c->encoder, ft_tokenizer_id_end(tokenizer), err);
-    // A folder without one that can be read is no fault: tokens may come from elsewhere.
-    if (why.code != FT_ERROR_NOMEM)
-        return true;
-    *err = why;
-    return false;
-}
-
 static bool embed_load(ft_stage_load *load, const void *config, void **out_shared, ft_error *err)
 {
     const embed_config *c = config;
@@ -403,8 +394,7 @@ static bool embed_load(ft_stage_load *load, const void *config, void **out_share
     model->chain = c->chain;
     if (c->is_static)
         return ft_static_model_load(&model->table, c->model, load->arena, err);
-    if (!embed_check_tokenizer(load, c, err) ||
-        !ft_load_share(load, key, embed_load_encoder, c, &encoder, err))
+    if (!ft_load_share(load, key, embed_load_encoder, c, &encoder, err))
         return false;
     model->encoder = encoder;
     if (!ft_chain_load(&model->chain, load->arena, err))

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/memory/alloc.h"
+#include "stages/text/stage_text.h"
 
 // ---- plan ----
 
@@ -57,7 +58,8 @@ bool infer_encoder_plan_init(ft_stage_plan *plan, const infer_config *config, ft
 
     if (!ft_encoder_config_read(config->model, plan->arena, &p->encoder, err) ||
         !ft_encoder_check(config->model, &p->encoder, plan->arena, err) ||
-        !ft_head_describe(config->model, &p->encoder, plan->arena, &p->head, err))
+        !ft_head_describe(config->model, &p->encoder, plan->arena, &p->head, err) ||
+        !ft_stage_check_vocabulary(plan, config->model, p->encoder.vocabulary, err))
         return ft_error_at(err, "model", 0, 0);
     p->encoder.precision = ft_precision_of(config->dtype);
     if (!check_kind(p, kind, err) ||

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "runtime/memory/alloc.h"
+#include "stages/nn/encoder_config.h"
 #include "stages/nn/static_model.h"
 #include "stages/text/prompts.h"
 #include "stages/text/split_words.h"
@@ -140,23 +141,43 @@ static bool check_words_options(const tokenize_config *config, ft_error *err)
 
 // What static models (embed) were made from: texts without special tokens, and of model2vec's the
 // first 512 tokens. Whether a folder's weights are readable is not this stage's business.
-static void settle_static(ft_stage_plan *plan, tokenize_config *config)
+// `*out_rows`: of the table; 0: there is none.
+static void settle_static(ft_stage_plan *plan, tokenize_config *config, size_t *out_rows)
 {
     ft_error why = FT_ERROR_INIT;
     ft_static_model table;
     bool is_static;
 
+    *out_rows = 0;
     if (!ft_static_model_find(config->model, plan->arena, &is_static, &table, &why) || !is_static)
         return;
+    *out_rows = table.vocabulary;
     if (config->add_special == ADD_AUTO)
         config->settings.add_special = false;
     if (config->max_length == 0 && table.forgets_unknown)
         config->settings.max_length = FT_STATIC_TOKENS;
 }
 
+// A prompt's tokens are those of every item, so one that the model beside the tokenizer does not
+// know is told here. How many it knows is not this stage's business where its files do not say.
+static bool check_prompt(const ft_stage_plan *plan, const tokenize_config *config, size_t rows,
+                         ft_error *err)
+{
+    ft_encoder_config model = {.vocabulary = rows};
+    ft_error why = FT_ERROR_INIT;
+
+    if (!config->prompt || !config->prompt[0] ||
+        (rows == 0 && !ft_encoder_config_read(config->model, plan->arena, &model, &why)))
+        return true;
+    return ft_stage_check_prompt(plan, config->model, model.vocabulary, config->prompt,
+                                 config->settings.special_tokens, err) ||
+           ft_error_at(err, config->prompt_name ? "prompt_name" : "prompt", 0, 0);
+}
+
 static bool plan_model(ft_stage_plan *plan, tokenize_config *config, ft_error *err)
 {
     ft_tokenizer_info info;
+    size_t rows;
 
     if (!ft_tokenizer_describe(config->model, plan->arena, &info, err))
         return ft_error_at(err, "model", 0, 0);
@@ -169,7 +190,9 @@ static bool plan_model(ft_stage_plan *plan, tokenize_config *config, ft_error *e
         .special_tokens = (ft_special_tokens)config->special_tokens,
         .add_special = config->add_special != ADD_FALSE,
     };
-    settle_static(plan, config);
+    settle_static(plan, config, &rows);
+    if (!check_prompt(plan, config, rows, err))
+        return false;
     size_t special = config->pair ? info.pair_special_count : info.special_count;
     special = config->settings.add_special ? special : 0;
     if (config->max_length > 0 && (size_t)config->max_length < special) {

@@ -164,11 +164,19 @@ def larger_tokenizer(player):
         assert b"token 200 is outside the model's vocabulary of 200" in result.err, str(result)
         assert [json.loads(line)["text"] for line in player.read("out.jsonl").splitlines()] == ["salt"]
     larger = {**tokenizer, "model": {**tokenizer["model"], "vocab": vocab}}
+    want = "the tokenizer in `%s` has 201 tokens, and the model in `%s` 200" % (
+        os.path.join(folder, "tokenizer.json"), folder)
     result = run(larger, {"tokenize": folder})
-    assert result.status == 1 and b"the tokenizer has 201 tokens, and the model knows 200" in result.err, str(result)
+    assert result.status == 3 and want.encode() in result.err, str(result)
+    assert player.run("check", "p.yaml").status == 3
+    # An added token is no fault of the model's, but of a prompt that has it.
+    assert run(more, {"tokenize": folder, "prompt": "salt: "}).status == 0
+    result = run(more, {"tokenize": folder, "prompt": "qqq: "})
+    want = "token 200 of the prompt `qqq: ` is outside the vocabulary of 200 of the model in `%s`" % folder
+    assert result.status == 3 and want.encode() in result.err, str(result)
     # One that cannot be read is no fault where tokens come from elsewhere.
     player.write("in.jsonl", '{"text": "salt", "tokens": [2, 7, 3]}\n')
-    assert run(larger).status == 1
+    assert run(larger).status == 3
     assert run([]).status == 0
 
 

@@ -135,16 +135,6 @@ bool ft_encoder_config_settle(const char *path, ft_encoder_config *config, ft_er
     return true;
 }
 
-bool ft_encoder_check_vocabulary(const ft_encoder_config *config, size_t tokens, ft_error *err)
-{
-    if (tokens <= config->vocabulary)
-        return true;
-    ft_fail(err, FT_ERROR_DATA, "the tokenizer has %zu tokens, and the model knows %zu", tokens,
-            config->vocabulary);
-    ft_hint(err, "They are not of one model.");
-    return false;
-}
-
 // In single precision where transformers is, since angles of far positions feel it.
 static float frequency_of(const ft_rope *rope, size_t pairs, size_t pair)
 {

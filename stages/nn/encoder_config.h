@@ -64,9 +64,6 @@ typedef struct ft_encoder_config {
 // `path`: a folder with config.json, or a GGUF file. What is not supported is refused by name.
 bool ft_encoder_config_read(const char *path, ft_arena *arena, ft_encoder_config *out,
                             ft_error *err) FT_MUST_CHECK;
-// A tokenizer that gives ids below `tokens` fits the model.
-bool ft_encoder_check_vocabulary(const ft_encoder_config *config, size_t tokens,
-                                 ft_error *err) FT_MUST_CHECK;
 // The cosines and sines of one position for layers of a kind: [pairs] each. `factors`: NULL, or
 // [pairs] that divide the frequencies.
 void ft_rope_angles(const ft_rope *rope, size_t pairs, const float *factors, size_t position,

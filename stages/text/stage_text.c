@@ -1,6 +1,7 @@
 // Texts of items as they come, whether their type was known before or not.
 #include "stages/text/stage_text.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -192,4 +193,84 @@ bool ft_stage_add_column(ft_stage *self, ft_batch **in, size_t output, ft_stage_
     ft_builder_finish(&builder);
     ft_free(kept);
     return ok && (count == 0 || (batch && ft_emit(self, batch, err)));
+}
+
+// ---- a model and its own tokenizer ----
+
+// `*out` NULL: there is none that can be read. False: out of memory.
+static bool open_own_tokenizer(const ft_stage_plan *plan, const char *model, ft_arena *arena,
+                               const ft_tokenizer **out, ft_error *err)
+{
+    const char *store = plan->environment ? plan->environment->tokenizer_store : NULL;
+    ft_error why = FT_ERROR_INIT;
+
+    *out = NULL;
+    if (!arena)
+        return ft_fail_nomem(err, 0);
+    if (ft_tokenizer_open(model, store, arena, out, &why))
+        return true;
+    *out = NULL;
+    if (why.code != FT_ERROR_NOMEM)
+        return true;
+    *err = why;
+    return false;
+}
+
+static bool check_end(const ft_tokenizer *tokenizer, const char *model, size_t rows, ft_error *err)
+{
+    const size_t end = ft_tokenizer_id_end(tokenizer);
+
+    if (end <= rows)
+        return true;
+    ft_fail(err, FT_ERROR_DATA, "the tokenizer in `%s` has %zu tokens, and the model in `%s` %zu",
+            ft_tokenizer_get_info(tokenizer)->path, end, model, rows);
+    ft_hint(err, "They are not of one model: bring the tokenizer that the model was made with.");
+    return false;
+}
+
+bool ft_stage_check_vocabulary(const ft_stage_plan *plan, const char *model, size_t rows,
+                               ft_error *err)
+{
+    ft_arena *arena = ft_arena_create();
+    const ft_tokenizer *tokenizer;
+
+    const bool ok = open_own_tokenizer(plan, model, arena, &tokenizer, err) &&
+                    (!tokenizer || check_end(tokenizer, model, rows, err));
+    ft_arena_destroy(arena);
+    return ok;
+}
+
+static bool check_ids(const ft_tokenizer *tokenizer, const char *model, size_t rows,
+                      const char *prompt, ft_special_tokens special, ft_error *err)
+{
+    const ft_token_settings settings = {.truncation = FT_TRUNCATE_NONE, .special_tokens = special};
+    ft_token_coder *coder = ft_token_coder_create(tokenizer, settings, NULL, err);
+    ft_ids ids = {0};
+    bool was_cut;
+
+    bool ok = coder && ft_token_coder_add(coder, ft_slice_of(prompt), &ids, &was_cut, err);
+    for (size_t i = 0; ok && i < ids.count; i++) {
+        const int32_t id = ft_ids_data(&ids)[i];
+        if ((size_t)id < rows)
+            continue;
+        ok = ft_fail(err, FT_ERROR_DATA,
+                     "token %" PRId32 " of the prompt `%.60s` is outside the vocabulary of %zu of "
+                     "the model in `%s`",
+                     id, prompt, rows, model);
+    }
+    ft_ids_finish(&ids);
+    ft_token_coder_destroy(coder);
+    return ok;
+}
+
+bool ft_stage_check_prompt(const ft_stage_plan *plan, const char *model, size_t rows,
+                           const char *prompt, ft_special_tokens special, ft_error *err)
+{
+    ft_arena *arena = ft_arena_create();
+    const ft_tokenizer *tokenizer;
+
+    const bool ok = open_own_tokenizer(plan, model, arena, &tokenizer, err) &&
+                    (!tokenizer || check_ids(tokenizer, model, rows, prompt, special, err));
+    ft_arena_destroy(arena);
+    return ok;
 }
