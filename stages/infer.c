@@ -6,7 +6,8 @@
 // A model as it is published for transformers (a folder with config.json) takes tokens, which
 // `tokenize` makes with the same model's tokenizer:
 //
-//   classify        output f32[labels], label, score; with `top` above 1 labels, scores
+//   classify        output f32[labels], label, score; with `top` above 1 or `threshold` labels,
+//                   scores
 //   rerank          score, of a pair: `tokenize` with `pair` and `outputs: [type_ids]`
 //   token_classify  entities, scores, starts, ends; needs `outputs: [offsets, special_mask]`, and
 //                   `word_ids` for first, average and max
@@ -45,7 +46,8 @@ static const ft_option infer_options[] = {
     FT_OPT_CHOICE(
         infer_config, task, task_choices, .fallback = "none",
         .doc = "classify: labels of a text (`output` with all scores, `label`, `score`; "
-               "with `top` above 1 `labels`, `scores`); for a feed-forward network the "
+               "with `top` above 1 or a `threshold` `labels`, `scores`); for a "
+               "feed-forward network the "
                "outputs become probabilities. rerank: `score` of a pair of texts, which "
                "`tokenize` makes one with `pair`, and with `outputs: [type_ids]` where "
                "the model tells the two apart by types. token_classify: `entities` in a "
@@ -79,7 +81,8 @@ static const ft_option infer_options[] = {
     FT_OPT_STRINGS(infer_config, ignore_labels, .fallback = "O",
                    .doc = "Labels that are no entities."),
     FT_OPT_FLOAT(infer_config, threshold, .min_float = 0, .max_float = 1e6, .fallback = "0",
-                 .doc = "For sparse: only weights above this."),
+                 .doc = "For classify: only labels whose scores are above this, as lists, best "
+                        "first; for sparse: only weights above it."),
     FT_OPT_INT(infer_config, max_tokens, .min = 1, .max = 1 << 20,
                .doc = "For generate: how many tokens to make at most; 256 unless given."),
     FT_OPT_FLOAT(infer_config, temperature, .min_float = 0, .max_float = 100,

@@ -49,7 +49,8 @@ static bool plan_rerank(ft_stage_plan *plan, classify_plan *p, ft_error *err)
 static bool classify_plan_of(ft_stage_plan *plan, infer_config *config, ft_error *err)
 {
     static const char *const of_rerank[] = {"dtype", "function_to_apply", NULL};
-    static const char *const of_classify[] = {"dtype", "function_to_apply", "labels", "top", NULL};
+    static const char *const of_classify[] = {"dtype", "function_to_apply", "labels",
+                                              "top",   "threshold",         NULL};
     classify_plan *p = ft_arena_zero(plan->arena, 1, sizeof(*p));
 
     if (!p)
@@ -65,8 +66,8 @@ static bool classify_plan_of(ft_stage_plan *plan, infer_config *config, ft_error
         return plan_rerank(plan, p, err);
     return ft_plan_add(plan, plan->to ? plan->to : "output",
                        FT_TYPE_VECTOR(F32, (int64_t)head->outputs), &p->output, err) &&
-           infer_labels_plan(plan, config->labels.count ? config->labels : head->labels,
-                             config->top, head->outputs, &p->labels, err);
+           infer_labels_plan(plan, config->labels.count ? config->labels : head->labels, config,
+                             head->outputs, &p->labels, err);
 }
 
 static bool classify_open(ft_stage *self, ft_error *err)

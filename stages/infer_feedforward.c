@@ -101,13 +101,12 @@ static bool plan_labels(ft_stage_plan *plan, const infer_config *c, feedforward_
                 "`labels` needs one row of outputs in each item, and there are %zu", p->rows);
         return ft_error_at(err, "labels", 0, 0);
     }
-    return infer_labels_plan(plan, c->labels, c->top, ft_feedforward_outputs(network), &p->labels,
-                             err);
+    return infer_labels_plan(plan, c->labels, c, ft_feedforward_outputs(network), &p->labels, err);
 }
 
 static bool feedforward_plan_of(ft_stage_plan *plan, infer_config *c, ft_error *err)
 {
-    static const char *const allowed[] = {"activations", "labels", "top", NULL};
+    static const char *const allowed[] = {"activations", "labels", "top", "threshold", NULL};
     feedforward_plan *p = ft_arena_zero(plan->arena, 1, sizeof(*p));
     ft_feedforward *network;
 

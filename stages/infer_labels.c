@@ -4,17 +4,22 @@
 #include <math.h>
 #include <string.h>
 
-bool infer_labels_plan(ft_stage_plan *plan, ft_strings names, int64_t top, size_t outputs,
-                       infer_labels *out, ft_error *err)
+bool infer_labels_plan(ft_stage_plan *plan, ft_strings names, const infer_config *config,
+                       size_t outputs, infer_labels *out, ft_error *err)
 {
-    const bool is_list = top > 1;
+    const bool has_threshold = config->threshold > 0, is_list = config->top > 1 || has_threshold;
 
-    *out = (infer_labels){.names = names, .top = is_list ? (size_t)top : 1};
+    *out = (infer_labels){.names = names,
+                          .is_list = is_list,
+                          .top = config->top ? (size_t)config->top : 1,
+                          .threshold = has_threshold ? (float)config->threshold : -INFINITY};
+    if (has_threshold && !config->top)
+        out->top = outputs < INFER_TOP_MAX ? outputs : INFER_TOP_MAX;
     if (names.count == 0) {
         if (!is_list)
             return true;
-        ft_fail(err, FT_ERROR_USAGE, "`top` needs `labels`");
-        return ft_error_at(err, "top", 0, 0);
+        ft_fail(err, FT_ERROR_USAGE, "`%s` needs `labels`", has_threshold ? "threshold" : "top");
+        return ft_error_at(err, has_threshold ? "threshold" : "top", 0, 0);
     }
     if (names.count != outputs) {
         ft_fail(err, FT_ERROR_USAGE, "`labels` has %zu names, and the network %zu outputs",
@@ -70,24 +75,26 @@ static bool add_item(const infer_labels *labels, const float *values, label_buil
 {
     uint32_t order[INFER_TOP_MAX];
     double scores[INFER_TOP_MAX];
+    size_t count = 0;
 
     infer_pick(values, labels->names.count, labels->top, order);
-    if (labels->top == 1)
+    if (!labels->is_list)
         return ft_builder_add_text(&to->label, ft_slice_of(labels->names.items[order[0]]), err) &&
                ft_builder_add_float(&to->score, (double)values[order[0]], err);
-    for (size_t i = 0; i < labels->top; i++) {
-        scores[i] = (double)values[order[i]];
-        if (!ft_builder_add_element(&to->label, ft_slice_of(labels->names.items[order[i]]), err))
+    for (; count < labels->top && values[order[count]] > labels->threshold; count++) {
+        scores[count] = (double)values[order[count]];
+        if (!ft_builder_add_element(&to->label, ft_slice_of(labels->names.items[order[count]]),
+                                    err))
             return false;
     }
     return ft_builder_end_list(&to->label, err) &&
-           ft_builder_add_numbers(&to->score, scores, labels->top, err);
+           ft_builder_add_numbers(&to->score, scores, count, err);
 }
 
 static bool build(ft_stage *self, const infer_labels *labels, const float *values, ft_batch *batch,
                   label_builders *to, ft_error *err)
 {
-    const bool is_list = labels->top > 1;
+    const bool is_list = labels->is_list;
     ft_column label, score;
 
     if (!ft_builder_init(&to->label, is_list ? FT_TYPE_LIST(STRING) : FT_TYPE(STRING),

@@ -9,6 +9,7 @@ any batch.
 import json
 import math
 import os
+import shutil
 import struct
 import sys
 
@@ -123,7 +124,22 @@ def classify(player, folder):
     for got, row in zip(rows_of(lines_of_two), rows):
         order = sorted(range(len(labels)), key=lambda i: -row["logits"][i])[:2]
         assert got["labels"] == [labels[i] for i in order], got
+    above(player, folder, rows, items, types)
     same_bits(player, items, types, stages, "output, label, score", lines)
+
+
+def above(player, folder, rows, items, types):
+    """Labels whose scores are above a threshold that some pass and some do not."""
+    about = config(folder)
+    apply = sigmoid if about.get("problem_type") == "multi_label_classification" else softmax
+    scores = [apply(row["logits"]) for row in rows]
+    every = sorted(score for row in scores for score in row)
+    threshold = (every[len(every) // 2 - 1] + every[len(every) // 2]) / 2
+    stages = "  - infer: %s\n    task: classify\n    threshold: %r\n" % (folder, threshold)
+    for got, row in zip(rows_of(play(player, items, types, stages, "labels, scores")), scores):
+        order = sorted((i for i in range(len(row)) if row[i] > threshold), key=lambda i: -row[i])
+        assert got["labels"] == [about["id2label"][str(i)] for i in order], (got, row)
+        near(got["scores"], [row[i] for i in order], "scores above %r" % threshold)
 
 
 def rerank_ids(player, folder):
@@ -250,6 +266,17 @@ def sparse_of_many_words(player):
         near(full, list(row["sparse"]) * times, "weights")
 
 
+def larger_tokenizer(player):
+    """More tokens than the model has vectors for are refused before anything runs, with both numbers and places."""
+    folder = os.path.join(player.folder, "m")
+    shutil.copytree(os.path.join(MODELS, "bert-rerank"), folder)
+    tokenizer = json.loads(player.read("m/tokenizer.json"))
+    tokenizer["model"]["vocab"]["qqq"] = 200
+    player.write("m/tokenizer.json", json.dumps(tokenizer))
+    refused(player, folder, "task: classify", "the tokenizer in `%s/tokenizer.json` has 201 tokens, and the model in `%s` 200"
+            % (folder, folder))
+
+
 def long_texts(player, task, folder, fields):
     """Texts of more tokens than a worker has room for at first, and of more than the model takes."""
     most = config(folder)["max_position_embeddings"]
@@ -308,6 +335,7 @@ def main():
             ("model.safetensors", (b"classifier.weight", b"classifier.wright"), "tensor `classifier.weight` is missing"),
             ("model.safetensors", (b"bert.pooler.dense.bias", b"bert.pooler.dense.bios"), "`bert.pooler.dense.bias`")):
         player.case("refused " + want, other_shape, "bert-classify", file, change, want)
+    player.case("larger tokenizer", larger_tokenizer)
     player.case("tag bert-tag", tag, os.path.join(MODELS, "bert-tag"), STRATEGIES)
     player.case("tag distilbert-tag", tag, os.path.join(MODELS, "distilbert-tag"), STRATEGIES)
     # Words of byte-level BPE are those of the tokenizer here, and what stands between spaces there.
