@@ -2,12 +2,14 @@
 """Runs every file of pipelines/ as its comment says, from a copy of the folder; ends with "N passed, N failed"."""
 
 import json
+import math
 import os
 import random
 import shutil
+import struct
 import sys
 
-from program import ROOT, Player, is_sanitized, need_minilm, need_numpy
+from program import ROOT, Player, is_sanitized, need_data, need_minilm, need_numpy
 
 
 def bring(player):
@@ -126,11 +128,95 @@ def lua(player):
     assert out == "Hello, pipeline.\nThe Global Interpret\n", out
 
 
+def infer(player, name, *more):
+    """Runs a pipeline of `infer` with the tiny model that it names; returns what it wrote."""
+    bring(player)
+    os.symlink(os.path.join(ROOT, "tests"), os.path.join(player.folder, "tests"))
+    expect(player.run("run", "pipelines/%s.yaml" % name, *more))
+    return {file[:-6]: [json.loads(line) for line in player.read("out/" + file).splitlines()]
+            for file in sorted(os.listdir(os.path.join(player.folder, "out")))}
+
+
+def reference_lines(name):
+    with open(os.path.join(ROOT, "tests", "models", name, "reference.jsonl"), encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def reference_numbers(name):
+    """All of F32: tensor -> numbers."""
+    with open(os.path.join(ROOT, "tests", "models", name, "reference.safetensors"), "rb") as file:
+        data = file.read()
+    size = int.from_bytes(data[:8], "little")
+    return {tensor: struct.unpack_from("<%df" % ((about["data_offsets"][1] - about["data_offsets"][0]) // 4), data,
+                                       8 + size + about["data_offsets"][0])
+            for tensor, about in json.loads(data[8:8 + size]).items() if tensor != "__metadata__"}
+
+
+def rerank(player):
+    """The two of the pairs that transformers scored too."""
+    numbers = reference_numbers("bert-rerank")
+    want = {(row["text"], row["pair"]): 1 / (1 + math.exp(-numbers["%d.logits" % at][0]))
+            for at, row in enumerate(reference_lines("bert-rerank"))}
+    scores = infer(player, "rerank")["scores"]
+    assert len(scores) == 5, scores
+    found = [(item["score"], want[item["query"], item["passage"]]) for item in scores
+             if (item["query"], item["passage"]) in want]
+    assert len(found) == 2 and all(abs(a - b) <= 1e-4 for a, b in found), found
+    least = sorted(item["score"] for item in scores)[2]
+    expect(player.run("run", "pipelines/rerank.yaml", "-p", "least=%r" % least))
+    kept = [json.loads(line) for line in player.read("out/scores.jsonl").splitlines()]
+    assert kept == [item for item in scores if item["score"] >= least], kept
+
+
+def classify(player):
+    """Every text is in one of the two files."""
+    out = infer(player, "classify", "-p", "sure=0.45")
+    texts = player.read("pipelines/hello.txt").decode().splitlines()
+    assert sorted(item["text"] for items in out.values() for item in items) == sorted(texts), out
+    assert out["sure"] and out["unsure"], out
+    for item in out["sure"]:
+        assert item["score"] >= 0.45 and item["label"] in ("negative", "neutral", "positive"), item
+    for item in out["unsure"]:
+        assert max(item["output"]) < 0.45 and abs(sum(item["output"]) - 1) < 1e-5, item
+
+
+def entities(player):
+    """What transformers' pipeline finds in the same texts; theirs count code points."""
+    rows = [row for row in reference_lines("bert-tag") if row["text"].isascii()]
+    player.write("texts.txt", "".join(row["text"] + "\n" for row in rows))
+    for item, row in zip(infer(player, "entities", "-p", "texts=texts.txt")["entities"], rows):
+        assert item["text"] == row["text"], (item, row)
+        assert item["entities"] == [one["entity_group"] for one in row["first"]], (item, row)
+        assert item["starts"] == [one["start"] for one in row["first"]], (item, row)
+        assert item["ends"] == [one["end"] for one in row["first"]], (item, row)
+
+
+def sparse(player):
+    for item in infer(player, "sparse")["sparse"]:
+        assert 0 < len(item["indices"]) == len(item["values"]) <= 64, item
+        assert item["indices"] == sorted(set(item["indices"])) and item["indices"][-1] < 300, item
+        assert min(item["values"]) > 0, item
+
+
+def generate(player):
+    """A model has no default: it must be named. The story is the one that llama2.c prints for stories260K."""
+    bring(player)
+    missing = expect(player.run("check", "pipelines/generate.yaml"), 3)
+    assert b"model" in missing.err, missing.err
+    model = need_data("models", "stories260K")
+    player.write("prompts.txt", "Once upon a time, there was a little girl named Lily. She\n")
+    expect(player.run("run", "pipelines/generate.yaml", "-p", "model=" + model, "-p", "prompts=prompts.txt", "-p", "tokens=20"))
+    item = json.loads(player.read("out/generated.jsonl"))
+    assert item["output"].startswith(" loved to play outside in the park."), item
+    assert item["finish"] == "length", item
+
+
 def one_by_one(player):
     """Every pipeline of the folder has a case here."""
     names = {name for name in os.listdir(os.path.join(ROOT, "pipelines")) if name.endswith(".yaml")}
     assert names == {"hello.yaml", "embed.yaml", "essay-tokenize.yaml", "essay-infer.yaml", "lua.yaml",
-                     "lost-update.yaml"}, names
+                     "lost-update.yaml", "classify.yaml", "rerank.yaml", "entities.yaml", "sparse.yaml",
+                     "generate.yaml"}, names
 
 
 def order_under_load(player):
@@ -171,6 +257,7 @@ stages:
 def main():
     player = Player()
     for function in (hello, essay_tokenize, lost_update, essay_infer, essay_infer_is_right, embed, embed_other_text, lua,
+                     rerank, classify, entities, sparse, generate,
                      one_by_one, order_under_load):
         player.case(function.__name__, function)
     return player.end()

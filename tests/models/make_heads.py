@@ -106,13 +106,16 @@ FIVE = dict(vocab_size=150, id2label={0: "toxic", 1: "insult", 2: "spam", 3: "th
             problem_type="multi_label_classification")
 
 
-def classifier(auto, config, name, seed, dtype=F16, types=False, first=5):
+def classifier(auto, config, name, seed, dtype=F16, types=False, first=5, made=None):
     folder = save(auto(config), name, seed, dtype, classic)
+    if made:
+        add_tokenizer(folder, made, types)
     reference(folder, auto, rows_of(texts(seed, LENGTHS, config.vocab_size, first), types), "logits")
 
 
 def make_bert_classify():
-    classifier(hf.BertForSequenceClassification, bert_config(**THREE), "bert-classify", 41, types=True)
+    classifier(hf.BertForSequenceClassification, bert_config(**THREE), "bert-classify", 41, types=True,
+               made=word_pieces(THREE["vocab_size"]))
 
 
 def make_bert_multilabel():
@@ -221,9 +224,11 @@ def make_distilbert_tag():
 
 # ---- sparse ----
 
-def splade(auto, config, name, seed):
+def splade(auto, config, name, seed, made=None):
     """`I.sparse` [vocabulary]: the largest log(1 + relu(logit)) over all tokens (Formal et al., SPLADE v2, max)."""
     folder = save(auto(config), name, seed, F16, classic)
+    if made:
+        add_tokenizer(folder, made, True)
     rows, model, tensors = rows_of(texts(seed, LENGTHS, config.vocab_size)), load(auto, folder), {}
     with torch.no_grad():
         for index, row in enumerate(rows):
@@ -233,7 +238,7 @@ def splade(auto, config, name, seed):
 
 
 def make_bert_splade():
-    splade(hf.BertForMaskedLM, bert_config(), "bert-splade", 71)
+    splade(hf.BertForMaskedLM, bert_config(), "bert-splade", 71, word_pieces())
 
 
 def make_distilbert_splade():
