@@ -13,6 +13,7 @@
 #include "runtime/system/topology.h"
 #include "stages/nn/kernel/blas.h"
 #include "stages/nn/kernel/isa.h"
+#include "stages/nn/packed_store.h"
 #include "stages/text/tokenizer_store.h"
 
 static const char group[] = "runtime";
@@ -107,6 +108,29 @@ static void add_tokenizers(ft_facts *facts)
         NULL);
 }
 
+static void add_weights(ft_facts *facts)
+{
+    const char *folder = ft_surroundings_weights(facts->arena);
+    char size[FT_FIGURE_BYTES];
+    uint64_t size_bytes;
+    size_t count;
+
+    if (!ft_build_id().data || !folder) {
+        add(facts, "weights", FT_FACT_NOTE,
+            folder ? "not kept: this program has no build id"
+                   : "not kept: there is no folder for them",
+            folder ? "Each start lays bf16 and int8 weights out anew. Link with --build-id."
+                   : "Each start lays bf16 and int8 weights out anew. Set XDG_CACHE_HOME.");
+        return;
+    }
+    ft_packed_look(folder, facts->arena, &count, &size_bytes);
+    add(facts, "weights", FT_FACT_GOOD,
+        count == 0 ? ft_facts_text(facts, "none of bf16 or int8 kept yet in %s", folder)
+                   : ft_facts_text(facts, "%zu kept, %s, in %s", count,
+                                   ft_figure_bytes((int64_t)size_bytes, size), folder),
+        NULL);
+}
+
 static void add_scheduler(ft_facts *facts)
 {
     ft_topology machine;
@@ -129,4 +153,5 @@ void ft_doctor_program(ft_facts *facts)
     add_blas(facts);
     add_elision(facts);
     add_tokenizers(facts);
+    add_weights(facts);
 }

@@ -27,6 +27,7 @@ bool ft_pipeline_file_place(ft_pipeline_file *file, ft_arena *arena, const char 
     *file = (ft_pipeline_file){.arena = arena};
     file->environment.model_store = ft_surroundings_store(arena);
     file->environment.tokenizer_store = ft_surroundings_tokenizers(arena);
+    file->environment.weight_store = ft_surroundings_weights(arena);
     file->environment.can_pull = ft_pull_knows;
     file->environment.pipeline_folder = path ? folder_of(arena, path) : "";
     return file->environment.pipeline_folder || ft_fail_nomem(err, strlen(path));

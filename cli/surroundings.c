@@ -28,13 +28,24 @@ const char *ft_surroundings_cache(ft_arena *arena, const char *name)
     return home ? ft_arena_format(arena, "%s/.cache/ftpipe/%s", home, name) : NULL;
 }
 
-const char *ft_surroundings_tokenizers(ft_arena *arena)
+// NULL also when HOME is not there, which is not made.
+static const char *kept_folder(ft_arena *arena, const char *name)
 {
     const char *home = variable_or_null("HOME");
 
     if (!variable_or_null("XDG_CACHE_HOME") && (!home || ft_file_find(home) != FT_FILE_FOLDER))
         return NULL;
-    return ft_surroundings_cache(arena, "tokenizers");
+    return ft_surroundings_cache(arena, name);
+}
+
+const char *ft_surroundings_tokenizers(ft_arena *arena)
+{
+    return kept_folder(arena, "tokenizers");
+}
+
+const char *ft_surroundings_weights(ft_arena *arena)
+{
+    return kept_folder(arena, "weights");
 }
 
 const char *ft_surroundings_store(ft_arena *arena)

@@ -2,7 +2,8 @@
 //
 //   FTPIPE_STORE      the model store; else XDG_CACHE_HOME/ftpipe/models, else
 //                     HOME/.cache/ftpipe/models
-//   XDG_CACHE_HOME    also tokenizers/ (compiled ones) and verdicts/ (of plug-ins), in ftpipe/
+//   XDG_CACHE_HOME    also tokenizers/ (compiled ones), weights/ (laid out ones) and verdicts/ (of
+//                     plug-ins), in ftpipe/
 //   FTPIPE_ISA        generic, avx2 or avx512: caps what the kernels use
 //   FTPIPE_PEERS      programs that `bench` compares with; else HOME/.cache/ftpipe-peers
 //   FT_FAIL_ALLOC     n or n,sticky: the nth allocation fails (and all after it), for tests
@@ -18,6 +19,8 @@ const char *ft_surroundings_cache(ft_arena *arena, const char *name);
 // The folder of compiled tokenizers, which need not exist; NULL when nothing says where, or when
 // HOME is not there, which is not made.
 const char *ft_surroundings_tokenizers(ft_arena *arena);
+// The same of weights that were laid out.
+const char *ft_surroundings_weights(ft_arena *arena);
 // The model store's folder, which need not exist; NULL when nothing says where.
 const char *ft_surroundings_store(ft_arena *arena);
 // The folder of the programs that `bench` compares with; NULL when nothing says where.

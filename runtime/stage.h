@@ -92,6 +92,7 @@ typedef struct ft_environment {
     bool deep;      // `check --deep`: also look whether outputs can be written.
     bool will_run;  // False in `check` and `graph`: do not refuse an output file that exists.
     bool (*can_pull)(const char *name);  // Does `ftpipe pull` know the model? NULL: it knows none.
+    const char *weight_store;            // Folder of weights that were laid out. NULL: none.
 } ft_environment;
 
 struct ft_stage_plan {

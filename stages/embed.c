@@ -298,6 +298,7 @@ static bool embed_plan_model(ft_stage_plan *plan, embed_config *c, ft_error *err
         !ft_chain_read(c->model, c->encoder.hidden, plan->arena, &c->chain, err))
         return ft_error_at(err, "model", 0, 0);
     c->encoder.precision = ft_precision_of(c->dtype);
+    c->encoder.weight_store = plan->environment ? plan->environment->weight_store : NULL;
     c->vocabulary = c->encoder.vocabulary;
     return embed_plan_chain(c, err) && embed_plan_tokenizer(plan, c, err);
 }

@@ -62,6 +62,7 @@ bool infer_encoder_plan_init(ft_stage_plan *plan, const infer_config *config, ft
         !ft_stage_check_vocabulary(plan, config->model, p->encoder.vocabulary, err))
         return ft_error_at(err, "model", 0, 0);
     p->encoder.precision = ft_precision_of(config->dtype);
+    p->encoder.weight_store = plan->environment ? plan->environment->weight_store : NULL;
     if (!check_kind(p, kind, err) ||
         !ft_plan_read(plan, plan->from ? "from" : NULL, from, FT_TYPE_IDS, &p->tokens, err))
         return false;

@@ -131,6 +131,7 @@ def steps(long):
             player("release", "play_infer.py"), player("release", "play_generate.py"),
             player("release", "play_embed.py"), player("release", "play_models.py"),
             player("release", "play_memory.py"), player("release", "play_pull.py"), player("release", "play_compiled.py"),
+            player("release", "play_weights.py"),
             player("release", "play_plugins.py"),
             ("release play_tokenizers.py", [PYTHON, "tests/play_tokenizers.py", "build/release/tests/token_driver"]),
             ("release play_tokenizer_files.py",

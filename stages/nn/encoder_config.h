@@ -55,10 +55,12 @@ typedef struct ft_encoder_config {
     const bool *is_local;  // [layers]; NULL: none is.
     ft_activation activation;
 
-    // The caller's: what the layers' weights and inputs are brought to. With F32 and `keeps_stored`
-    // weights that are narrower in the file stay so: the same bits, in less memory.
+    // The caller's: what the layers' weights and inputs are brought to, and where narrow ones are
+    // kept (packed_store.h; NULL: nowhere). With F32 and `keeps_stored` weights that are narrower in
+    // the file stay so: the same bits, in less memory.
     ft_precision precision;
     bool keeps_stored;
+    const char *weight_store;
 } ft_encoder_config;
 
 // `path`: a folder with config.json, or a GGUF file. What is not supported is refused by name.

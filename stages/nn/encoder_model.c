@@ -6,6 +6,7 @@
 
 #include "stages/nn/encoder_parts.h"
 #include "stages/nn/kernel/blas.h"
+#include "stages/nn/packed_store.h"
 
 bool ft_encoder_check(const char *path, const ft_encoder_config *config, ft_arena *arena,
                       ft_error *err)
@@ -192,7 +193,8 @@ static void load_mlp(const loading *l, const ft_layer_parts *from, ft_encoder_la
     put_linear(&layer->down, &from->parts[FT_LAYER_DOWN], 0, plain, plain);
 }
 
-static bool load_layer(const loading *l, size_t index, char **block)
+// The block's layers were laid out before, or are now with `puts`.
+static bool load_layer(const loading *l, size_t index, bool puts, char **block)
 {
     static const ft_layer_part norms[FT_NORM_COUNT] = {
         [FT_NORM_MIX_BEFORE] = FT_LAYER_MIX_BEFORE, [FT_NORM_MIX_BEHIND] = FT_LAYER_MIX_BEHIND,
@@ -207,8 +209,10 @@ static bool load_layer(const loading *l, size_t index, char **block)
     ft_linear_place(&layer->mix, block);
     ft_linear_place(&layer->up, block);
     ft_linear_place(&layer->down, block);
-    load_attention(l, from, layer);
-    load_mlp(l, from, layer);
+    if (puts) {
+        load_attention(l, from, layer);
+        load_mlp(l, from, layer);
+    }
     layer->is_local = l->parts->config->is_local && l->parts->config->is_local[index];
     for (size_t i = 0; i < FT_NORM_COUNT; i++)
         if (!load_norm(l, &from->parts[norms[i]], &layer->norms[i]))
@@ -298,6 +302,76 @@ static bool init_layer(const loading *l, size_t index, size_t *total)
            init_linear(l, index, &down, &layer->down, total);
 }
 
+// ---- what is kept of them ----
+
+static void describe_part(const ft_part *part, bool with_weights, ft_digest *digest)
+{
+    const ft_weight *const tensors[] = {part->weight, part->bias};
+
+    for (size_t i = 0; i < FT_COUNT_OF(tensors); i++) {
+        ft_digest_add_number(digest, tensors[i] ? 1 + (uint64_t)tensors[i]->kind : 0);
+        if (!tensors[i] || !with_weights)
+            continue;
+        ft_digest_add_number(digest, tensors[i]->elements);
+        ft_digest_add(digest, (ft_slice){tensors[i]->data, tensors[i]->end - tensors[i]->begin});
+        ft_weight_forget(tensors[i]);
+    }
+}
+
+// Everything that decides on the bytes of the layers' block.
+static void describe_layers(const void *host, bool with_weights, ft_digest *digest)
+{
+    const loading *l = host;
+    const ft_encoder_config *config = l->parts->config;
+    const size_t sizes[] = {(size_t)config->precision, config->layers,        config->hidden,
+                            config->intermediate,      config->heads,         config->key_heads,
+                            config->head_size,         l->encoder->gate_width};
+
+    for (size_t i = 0; i < FT_COUNT_OF(sizes); i++)
+        ft_digest_add_number(digest, sizes[i]);
+    for (size_t layer = 0; layer < config->layers; layer++)
+        for (size_t part = 0; part <= FT_LAYER_DOWN; part++)
+            describe_part(&l->parts->layers[layer].parts[part], with_weights, digest);
+}
+
+static bool place_layers(const loading *l, bool puts, char *block)
+{
+    for (size_t i = 0; i < l->parts->config->layers; i++)
+        if (!load_layer(l, i, puts, &block))
+            return false;
+    return true;
+}
+
+// Of floats nothing is kept: laying them out takes as long as mapping them, and large pages, which
+// a file has not, make products quicker.
+static bool load_block(const loading *l, size_t total)
+{
+    const ft_encoder_config *config = l->parts->config;
+    ft_packed packed = {
+        .store = config->precision == FT_PRECISION_F32 ? NULL : config->weight_store,
+        .weights = l->parts->weights,
+        .size_bytes = total,
+        .describe = describe_layers,
+        .host = l,
+        .arena = l->arena,
+    };
+    const char *kept = ft_packed_open(&packed);
+
+    if (!kept) {
+        char *block = ft_linear_block(l->arena, total);
+        if (!block)
+            return ft_fail_nomem(l->err, total);
+        if (!place_layers(l, true, block))
+            return false;
+        kept = ft_packed_keep(&packed, block);
+        if (!kept)
+            return true;
+        ft_linear_block_forget(block, total);
+    }
+    // Layers that are there are not written to.
+    return place_layers(l, false, (char *)(uintptr_t)kept);
+}
+
 static bool load_layers(const loading *l)
 {
     const ft_encoder_config *config = l->parts->config;
@@ -310,13 +384,7 @@ static bool load_layers(const loading *l)
     for (size_t i = 0; i < config->layers; i++)
         if (!init_layer(l, i, &total))
             return false;
-    char *block = ft_linear_block(l->arena, total);
-    if (!block)
-        return ft_fail_nomem(l->err, total);
-    for (size_t i = 0; i < config->layers; i++)
-        if (!load_layer(l, i, &block))
-            return false;
-    return true;
+    return load_block(l, total);
 }
 
 bool ft_encoder_load(const char *path, const ft_encoder_config *config, ft_arena *arena,

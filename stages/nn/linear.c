@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "stages/nn/kernel/blas.h"
 
@@ -79,6 +80,17 @@ char *ft_linear_block(ft_arena *arena, size_t total_bytes)
         ft_ignore(madvise((void *)from, to - from, MADV_HUGEPAGE) == 0);
     memset(block, 0, total_bytes);
     return block;
+}
+
+void ft_linear_block_forget(char *block, size_t total_bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t from = ((uintptr_t)block + page - 1) / page * page;
+    const uintptr_t to = ((uintptr_t)block + total_bytes) / page * page;
+
+    // A hint: where it is refused the pages stay.
+    if (from < to)
+        ft_ignore(madvise((void *)from, to - from, MADV_DONTNEED) == 0);
 }
 
 void ft_linear_place(ft_linear *linear, char **block)

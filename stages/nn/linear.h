@@ -73,6 +73,8 @@ bool ft_linear_init_stored(ft_linear *linear, size_t outputs, size_t inputs, ft_
                            size_t *total_bytes, ft_error *err) FT_MUST_CHECK;
 // All zeros, in large pages where the system has them. NULL without memory.
 char *ft_linear_block(ft_arena *arena, size_t total_bytes) FT_MUST_CHECK;
+// Gives the memory of a block back: all its layers are placed elsewhere.
+void ft_linear_block_forget(char *block, size_t total_bytes);
 // Moves `*block` behind the layer.
 void ft_linear_place(ft_linear *linear, char **block);
 // Puts weights [out, in] from output `at` on; outputs and inputs spread by groups (size 0: not

@@ -27,10 +27,17 @@ static bool put_weights(const char *path, const ft_gguf *gguf, const ft_weight *
                         size_t count, ft_arena *arena, ft_weights **out, ft_error *err)
 {
     ft_weights *weights = ft_arena_zero(arena, 1, sizeof(*weights));
+    const char **files = ft_arena_zero(arena, 1, sizeof(*files));
 
-    if (!weights)
+    if (!weights || !files)
         return ft_fail_nomem(err, sizeof(*weights));
-    *weights = (ft_weights){.path = path, .gguf = gguf, .count = count, .tensors = tensors};
+    files[0] = path;
+    *weights = (ft_weights){.path = path,
+                            .files = files,
+                            .file_count = 1,
+                            .gguf = gguf,
+                            .count = count,
+                            .tensors = tensors};
     *out = weights;
     return true;
 }
@@ -134,6 +141,7 @@ typedef struct shards {
     size_t count;
     ft_slice names[FT_WEIGHTS_SHARDS_MAX];
     const ft_safetensors *files[FT_WEIGHTS_SHARDS_MAX];
+    const char *paths[1 + FT_WEIGHTS_SHARDS_MAX];  // The index first.
 } shards;
 
 // A plain name: what a link of that name points to is the user's own doing.
@@ -162,6 +170,7 @@ static bool open_shard(shards *s, ft_slice name, ft_error *err)
         return false;
     s->names[s->count] = name;
     s->files[s->count++] = file;
+    s->paths[s->count] = path;
     return true;
 }
 
@@ -220,7 +229,12 @@ static bool open_shards(const char *folder, const char *index, ft_arena *arena, 
             return false;
     if (s->map->count > 1)
         qsort(tensors, s->map->count, sizeof(*tensors), compare_weights);
-    return put_weights(index, NULL, tensors, s->map->count, arena, out, err);
+    if (!put_weights(index, NULL, tensors, s->map->count, arena, out, err))
+        return false;
+    s->paths[0] = index;
+    (*out)->files = s->paths;
+    (*out)->file_count = 1 + s->count;
+    return true;
 }
 
 // ---- whichever it is ----

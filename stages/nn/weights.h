@@ -9,7 +9,9 @@
 #include "stages/nn/safetensors.h"
 
 typedef struct ft_weights {
-    const char *path;     // The file, or the index: for messages.
+    const char *path;          // The file, or the index: for messages.
+    const char *const *files;  // [file_count]: all that it is in, `path` first.
+    size_t file_count;
     const ft_gguf *gguf;  // NULL: safetensors.
     size_t count;
     const ft_weight *tensors;  // [count], sorted by name; shapes outermost first.

@@ -1,28 +1,25 @@
 // Sources are looked at before they are read, so that one that is changed meanwhile is not taken
-// for what was compiled. Files are written beside their place and renamed, so that there is a whole
-// one or none, whoever else writes it at the same time. _XOPEN_SOURCE for realpath.
+// for what was compiled. _XOPEN_SOURCE for realpath.
 #define _XOPEN_SOURCE 700
 #include "stages/text/tokenizer_store.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "runtime/log.h"
 #include "runtime/memory/alloc.h"
 #include "runtime/system/build_id.h"
 #include "runtime/system/clock.h"
 #include "runtime/system/file.h"
+#include "runtime/system/kept.h"
 #include "stages/text/token_image.h"
 #include "stages/text/tokenizer_parts.h"
 
 enum { SOURCES_MAX = 8, NAME_BYTES = 64 };
+static const char mark[] = ".ftk";
 // The clock of file systems has steps: a file may be changed twice within one. Those that were
 // changed just now are not kept yet.
 enum { JUST_NOW_MS = 100 };
@@ -158,78 +155,12 @@ static bool open_stored(const char *place, const char *file, const sources *now,
 
 // ---- writing ----
 
-static bool write_all(int fd, ft_slice bytes)
-{
-    while (bytes.size > 0) {
-        ssize_t written = write(fd, bytes.data, bytes.size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        bytes = (ft_slice){bytes.data + written, bytes.size - (size_t)written};
-    }
-    return true;
-}
-
-static bool write_file(const char *place, ft_slice bytes, ft_arena *arena, ft_error *err)
-{
-    char *beside = ft_arena_format(arena, "%s.XXXXXX", place);
-
-    if (!beside)
-        return ft_fail_nomem(err, strlen(place));
-    ft_file_make_folders(beside);
-    int fd = mkstemp(beside);  // Nobody else may read or write it.
-    if (fd < 0)
-        return ft_fail_errno(err, errno, "cannot write `%s`", place);
-    bool ok = write_all(fd, bytes);
-    ok = close(fd) == 0 && ok;
-    if (ok && rename(beside, place) == 0)
-        return true;
-    int saved = errno;
-    unlink(beside);
-    return ft_fail_errno(err, saved, "cannot write `%s`", place);
-}
-
-// Looks at all files, also those that were left half written. Returns the oldest, NULL: none.
-static const char *look_through(const char *store, ft_arena *arena, ft_tokenizers_kept *out)
-{
-    DIR *folder = opendir(store);
-    const char *oldest = NULL;
-    struct timespec oldest_time = {0};
-
-    *out = (ft_tokenizers_kept){0};
-    for (struct dirent *entry; folder && (entry = readdir(folder));) {
-        struct stat found;
-        const char *path =
-            strstr(entry->d_name, ".ftk") ? ft_path_join(arena, store, entry->d_name) : NULL;
-        if (!path || stat(path, &found) != 0)
-            continue;
-        out->count++;
-        out->size_bytes += (uint64_t)found.st_size;
-        if (!oldest || found.st_mtim.tv_sec < oldest_time.tv_sec ||
-            (found.st_mtim.tv_sec == oldest_time.tv_sec &&
-             found.st_mtim.tv_nsec < oldest_time.tv_nsec)) {
-            oldest = path;
-            oldest_time = found.st_mtim;
-        }
-    }
-    if (folder)
-        closedir(folder);
-    return oldest;
-}
-
 void ft_tokenizer_store_look(const char *store, ft_arena *arena, ft_tokenizers_kept *out)
 {
-    (void)look_through(store, arena, out);
-}
+    ft_kept kept;
 
-// Removes the oldest file when there are too many; false when there are not.
-static bool forget_oldest(const char *store, ft_arena *arena)
-{
-    ft_tokenizers_kept kept;
-    const char *oldest = look_through(store, arena, &kept);
-
-    return kept.count > FT_TOKENIZERS_KEPT && unlink(oldest) == 0;
+    ft_kept_look(store, mark, arena, &kept);
+    *out = (ft_tokenizers_kept){kept.count, kept.size_bytes};
 }
 
 static void save(const ft_tokenizer *tokenizer, const sources *then, const char *place,
@@ -247,9 +178,8 @@ static void save(const ft_tokenizer *tokenizer, const sources *then, const char 
     transfer_sources(then, &image);
     ft_tokenizer_transfer(&copy, &image);
     if (!image.fault && ft_image_print(&image, ft_build_id(), &bytes, &err)) {
-        bool is_kept = bytes.size >= IMAGE_BYTES_MIN && write_file(place, bytes, arena, &err);
-        while (is_kept && forget_oldest(store, arena))
-            continue;
+        if (bytes.size >= IMAGE_BYTES_MIN && ft_kept_write(place, &bytes, 1, arena, &err))
+            ft_kept_bound(store, mark, FT_TOKENIZERS_KEPT, UINT64_MAX);
     }
     if (err.code != FT_ERROR_NONE)
         ft_log(FT_LOG_DEBUG, "tokenizer", "the compiled form is not kept: %s", err.message);

@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+"""Narrow weights as the program keeps them: laid out by the first run, mapped by the next, made anew when they are not what
+they should be, and never in the way. Ends with "N passed, N failed, N skipped".
+
+    tests/play_weights.py build/release/ftpipe [CASE]
+"""
+
+import array
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+
+from program import Player
+
+HIDDEN, MIDDLE, LAYERS, WORDS, POSITIONS = 128, 512, 2, 64, 64  # Large enough to be kept.
+IDS = [[7, 8, 9], [10], list(range(5, 60))]
+
+
+def make_model(folder):
+    source = random.Random(3)
+    numbers = array.array("f", [source.gauss(0, 0.1) for _ in range(9973)]) * (MIDDLE * HIDDEN // 9973 + 2)
+    shapes = {"embeddings.word_embeddings.weight": (WORDS, HIDDEN), "embeddings.position_embeddings.weight": (POSITIONS, HIDDEN),
+              "embeddings.token_type_embeddings.weight": (2, HIDDEN), "embeddings.LayerNorm.weight": (HIDDEN,)}
+    for layer in range(LAYERS):
+        for name, shape in {"attention.self.query": (HIDDEN, HIDDEN), "attention.self.key": (HIDDEN, HIDDEN),
+                            "attention.self.value": (HIDDEN, HIDDEN), "attention.output.dense": (HIDDEN, HIDDEN),
+                            "attention.output.LayerNorm": (HIDDEN,), "intermediate.dense": (MIDDLE, HIDDEN),
+                            "output.dense": (HIDDEN, MIDDLE), "output.LayerNorm": (HIDDEN,)}.items():
+            shapes["encoder.layer.%d.%s.weight" % (layer, name)] = shape
+    shapes.update({name[:-6] + "bias": shape[:1] for name, shape in shapes.items() if "embeddings." not in name or "Norm" in name})
+    head, parts, at = {}, [], 0
+    for name, shape in shapes.items():
+        count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+        first = source.randrange(9973)
+        parts.append(numbers[first:first + count].tobytes())
+        head[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + 4 * count]}
+        at += 4 * count
+    os.makedirs(folder)
+    with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as file:
+        json.dump({"model_type": "bert", "hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": 4,
+                   "intermediate_size": MIDDLE, "vocab_size": WORDS, "max_position_embeddings": POSITIONS}, file)
+    head = json.dumps(head).encode()
+    with open(os.path.join(folder, "model.safetensors"), "wb") as file:
+        file.write(len(head).to_bytes(8, "little") + head + b"".join(parts))
+
+
+def prepare(player, dtype="int8", name="model"):
+    """The model, that is not of just now."""
+    folder = os.path.join(player.folder, name)
+    if not os.path.exists(folder):
+        make_model(folder)
+    for file in os.listdir(folder):
+        os.utime(os.path.join(folder, file), (1000, 1000))
+    player.write("in.jsonl", "".join(json.dumps({"tokens": ids}) + "\n" for ids in IDS))
+    player.write("p.yaml", json.dumps({"stages": [
+        {"read": "in.jsonl", "fields": {"tokens": "i32[*]"}}, {"embed": folder, "pooling": "mean", "dtype": dtype},
+        {"write": "out.npy", "mode": "replace", "fields": ["embedding"]}]}))
+    return folder
+
+
+def environment(player, cache="cache"):
+    return {"XDG_CACHE_HOME": os.path.join(player.folder, cache)}
+
+
+def kept(player, end=".ftw", cache="cache"):
+    folder = os.path.join(player.folder, cache, "ftpipe", "weights")
+    return [os.path.join(folder, name) for name in os.listdir(folder) if end in name] if os.path.isdir(folder) else []
+
+
+def vectors(player, cache="cache"):
+    result = player.run("run", "p.yaml", env=environment(player, cache))
+    assert result.status == 0, str(result)
+    return player.read("out.npy")
+
+
+def private(player):
+    """What a run gives that keeps nothing: its cache is a file."""
+    player.write("file", "")
+    return vectors(player, "file")
+
+
+def version(path):
+    found = os.stat(path)
+    return found.st_ino, found.st_mtime_ns
+
+
+def made_once(player):
+    for dtype in "int8", "bf16":
+        shutil.rmtree(os.path.join(player.folder, "cache"), ignore_errors=True)
+        prepare(player, dtype)
+        wanted = private(player)
+        assert vectors(player) == wanted
+        path, = kept(player)
+        record, = kept(player, ".ftr")
+        before = version(path), version(record)
+        assert all(os.stat(file).st_mode & 0o777 == 0o600 for file in (path, record))
+        assert vectors(player) == wanted and kept(player) == [path] and (version(path), version(record)) == before
+
+
+def mapped(player):
+    """The second run has the file mapped, and not a copy of it in memory of its own."""
+    if not os.path.exists("/proc/self/maps"):
+        raise Player.Skip("no /proc")
+    prepare(player)
+    vectors(player)
+    path, = kept(player)
+    os.mkfifo(os.path.join(player.folder, "pipe"))
+    player.write("p.yaml", json.dumps({"stages": [
+        {"read": "pipe", "format": "jsonl", "fields": {"tokens": "i32[*]"}},
+        {"embed": "model", "pooling": "mean", "dtype": "int8"}, {"write": "-", "format": "jsonl", "fields": ["embedding"]}]}))
+    running = subprocess.Popen([player.program, "run", "p.yaml"], cwd=player.folder, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env=dict(os.environ, **environment(player)))
+    with open(os.path.join(player.folder, "pipe"), "w", encoding="utf-8") as pipe:
+        pipe.write(json.dumps({"tokens": IDS[0]}) + "\n")
+        pipe.flush()
+        line = running.stdout.readline()
+        with open("/proc/%d/maps" % running.pid, encoding="utf-8") as maps:
+            lines = [line for line in maps if path in line]
+    assert running.wait(timeout=60) == 0 and line.startswith(b"{"), running.stderr.read()
+    assert len(lines) == 1 and " r--p " in lines[0], lines
+    running.stdout.close()
+    running.stderr.close()
+
+
+def floats_are_not_kept(player):
+    prepare(player, "f32")
+    vectors(player)
+    assert not kept(player) and not kept(player, ".ftr")
+
+
+def by_content(player):
+    """A copy of the model elsewhere uses what the first one left, other weights do not."""
+    prepare(player)
+    wanted = vectors(player)
+    path, = kept(player)
+    before = version(path)
+    prepare(player, name="copy")
+    assert vectors(player) == wanted and kept(player) == [path] and version(path) == before
+    assert len(kept(player, ".ftr")) == 2
+    folder = prepare(player, name="changed")
+    weights = os.path.join(folder, "model.safetensors")
+    with open(weights, "r+b") as file:
+        data = bytearray(file.read())
+        head = json.loads(data[8:8 + int.from_bytes(data[:8], "little")])
+        at = 8 + int.from_bytes(data[:8], "little") + head["encoder.layer.1.output.dense.weight"]["data_offsets"][0]
+        data[at + 2] ^= 0x40
+        file.seek(0)
+        file.write(data)
+    os.utime(weights, (1000, 1000))
+    assert vectors(player) != wanted and vectors(player) == private(player) and len(kept(player)) == 2
+
+
+def changed_in_place(player):
+    """Of the same name and size, and of another time."""
+    folder = prepare(player)
+    first = vectors(player)
+    path = os.path.join(folder, "model.safetensors")
+    shutil.copy(path, path + ".good")
+    with open(path, "r+b") as file:
+        file.seek(-HIDDEN * 4 * 300, 2)
+        file.write(b"\x3f\x3e\x3d\x3e" * 64)
+    os.utime(path, (1000, 1001))
+    assert vectors(player) == private(player) != first
+    os.replace(path + ".good", path)
+    os.utime(path, (1000, 1002))
+    assert vectors(player) == first
+
+
+def damaged(player):
+    prepare(player)
+    wanted = vectors(player)
+    path, = kept(player)
+    record, = kept(player, ".ftr")
+    with open(path, "rb") as file:
+        good = file.read()
+    for size, at in ((len(good), 4096 + (len(good) - 4096) // 2), (len(good), 9), (len(good), 40), (len(good), len(good) - 1),
+                     (len(good) - 1, 0), (4096, 0), (100, 0), (0, 0)):
+        bad = bytearray(good[:size])
+        if bad:
+            bad[at] ^= 4
+        with open(path, "wb") as file:
+            file.write(bad)
+        assert vectors(player) == wanted, (size, at)
+        with open(path, "rb") as file:
+            assert file.read() == good, (size, at)
+    for text in "", "0" * 63, "../" + "0" * 61, "0" * 64, "0" * 65, "\0" * 64:
+        with open(record, "w", encoding="utf-8") as file:
+            file.write(text)
+        assert vectors(player) == wanted and len(kept(player)) == 1, repr(text)
+        with open(record, encoding="utf-8") as file:
+            assert file.read() == os.path.basename(path)[:-4]
+
+
+def of_others(player):
+    """Files that others may write to, and links, are not used and are replaced."""
+    prepare(player)
+    wanted = vectors(player)
+    path, = kept(player)
+    os.chmod(path, 0o622)
+    assert vectors(player) == wanted and os.stat(path).st_mode & 0o777 == 0o600
+    os.rename(path, path + ".other")
+    os.symlink(path + ".other", path)
+    assert vectors(player) == wanted and not os.path.islink(path)
+
+
+def nowhere_to_keep_it(player):
+    prepare(player)
+    wanted = private(player)
+    folder = os.path.join(player.folder, "cache", "ftpipe", "weights")
+    os.makedirs(os.path.dirname(folder))
+    player.write("cache/ftpipe/weights", "")
+    assert vectors(player) == wanted
+    result = player.run("run", "p.yaml", env={"XDG_CACHE_HOME": "", "HOME": player.folder + "/home"})
+    assert result.status == 0 and player.read("out.npy") == wanted, str(result)
+    assert not os.path.exists(os.path.join(player.folder, "home")), "a home was made"
+
+
+def at_once(player):
+    prepare(player)
+    wanted = private(player)
+    for index in range(6):
+        player.write("p%d.yaml" % index, player.read("p.yaml").replace(b"out.npy", b"out%d.npy" % index))
+    env = dict(os.environ, **environment(player))
+    running = [subprocess.Popen([player.program, "run", "p%d.yaml" % index], cwd=player.folder, env=env,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for index in range(6)]
+    outputs = [one.communicate(timeout=120)[1] for one in running]
+    assert all(one.returncode == 0 for one in running), outputs
+    assert all(player.read("out%d.npy" % index) == wanted for index in range(6))
+    assert len(kept(player)) == 1, kept(player)
+
+
+def bounded(player):
+    """The oldest go."""
+    prepare(player)
+    vectors(player)
+    path, = kept(player)
+    for index in range(20):
+        other = os.path.join(os.path.dirname(path), "%064x.ftw" % index)
+        player.write(other, "x")
+        os.utime(other, (2000 + index, 2000 + index))
+    os.unlink(path)
+    vectors(player)
+    names = sorted(os.path.basename(name) for name in kept(player))
+    assert len(names) == 16 and os.path.basename(path) in names and "%064x.ftw" % 19 in names, names
+    assert "%064x.ftw" % 4 not in names
+
+
+def check_keeps_nothing(player):
+    prepare(player)
+    result = player.run("check", "p.yaml", env=environment(player))
+    assert result.status == 0 and not kept(player), str(result)
+
+
+def told_by_doctor(player):
+    prepare(player)
+
+    def told(env):
+        result = player.run("doctor", "--json", env=env)
+        assert result.status == 0, str(result)
+        fact, = [fact for fact in json.loads(result.out)["facts"] if fact["name"] == "weights"]
+        return fact["state"], fact["value"]
+
+    env = environment(player)
+    folder = os.path.join(player.folder, "cache", "ftpipe", "weights")
+    assert told(env) == ("good", "none of bf16 or int8 kept yet in " + folder), told(env)
+    vectors(player)
+    path, = kept(player)
+    assert told(env) == ("good", "1 kept, %.1f KiB, in %s" % (os.stat(path).st_size / 1024, folder)), told(env)
+    state, value = told({"XDG_CACHE_HOME": "", "HOME": player.folder + "/home"})
+    assert state == "note" and value.startswith("not kept"), value
+
+
+def main():
+    player = Player()
+    for function in (made_once, mapped, floats_are_not_kept, by_content, changed_in_place, damaged, of_others,
+                     nowhere_to_keep_it, at_once, bounded, check_keeps_nothing, told_by_doctor):
+        player.case(function.__name__, function)
+    return player.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
