@@ -6,6 +6,9 @@
 #ifndef FT_SANITIZED
 #include <mimalloc.h>
 #endif
+#ifdef FT_HAVE_SODIUM
+#include <sodium.h>
+#endif
 #ifdef FT_HAVE_ZLIB
 #include <zlib.h>
 #endif
@@ -30,7 +33,7 @@ typedef struct {
     char version[TEXT_BYTES];  // Empty: not built in.
 } library;
 
-enum { LIBRARY_COUNT = 5 };
+enum { LIBRARY_COUNT = 6 };
 
 static void find_libraries(library out[LIBRARY_COUNT])
 {
@@ -55,6 +58,10 @@ static void find_libraries(library out[LIBRARY_COUNT])
     out[4].name = "zstd";
 #ifdef FT_HAVE_ZSTD
     snprintf(out[4].version, TEXT_BYTES, "%s", ZSTD_versionString());
+#endif
+    out[5].name = "libsodium";
+#ifdef FT_HAVE_SODIUM
+    snprintf(out[5].version, TEXT_BYTES, "%s", sodium_version_string());
 #endif
 }
 

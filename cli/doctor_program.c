@@ -115,6 +115,11 @@ static void add_weights(ft_facts *facts)
     uint64_t size_bytes;
     size_t count;
 
+    if (!ft_digest_is_built_in()) {
+        add(facts, "weights", FT_FACT_NOTE, "not kept: this program was built without libsodium",
+            "Each start lays bf16 and int8 weights out anew. Build where libsodium's headers are.");
+        return;
+    }
     if (!ft_build_id().data || !folder) {
         add(facts, "weights", FT_FACT_NOTE,
             folder ? "not kept: this program has no build id"

@@ -1,4 +1,4 @@
-# What we stand on. Required: libyaml, mimalloc (not under sanitizers), Lua 5.4. Optional: zlib, zstd, Oniguruma.
+# What we stand on. Required: libyaml, mimalloc (not under sanitizers), Lua 5.4. Optional: zlib, zstd, Oniguruma, libsodium.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
@@ -6,6 +6,7 @@ pkg_check_modules(LUA REQUIRED IMPORTED_TARGET lua5.4)
 pkg_check_modules(ZLIB IMPORTED_TARGET zlib)
 pkg_check_modules(ZSTD IMPORTED_TARGET libzstd)
 pkg_check_modules(ONIG IMPORTED_TARGET oniguruma)
+pkg_check_modules(SODIUM IMPORTED_TARGET libsodium)
 if(NOT FTPIPE_SANITIZE)
   find_package(mimalloc REQUIRED)
 endif()

