@@ -281,6 +281,7 @@ static int run_plan(runner *r)
     r->report.plan = r->plan;
     if (prints_to_terminal(r->plan))
         r->report.terminal.is_terminal = false;
+    r->settings.ends_program = true;
     r->settings.on_item_error = ft_report_item_error;
     r->settings.host = &r->report;
     if (trace && !(r->settings.trace = fopen(trace, "we"))) {

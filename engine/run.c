@@ -111,6 +111,8 @@ ft_run *ft_run_create(const ft_plan *plan, const ft_run_settings *settings,
     run->plan = plan;
     if (settings)
         run->settings = *settings;
+    if (!run->settings.ends_program)
+        ft_alloc_outlive_threads();
     ft_mutex_init(&run->error_lock);
     ft_mutex_init(&run->enough_lock);
     ft_gate_init(run, ft_memory_limit_of(&plan->run));
@@ -201,7 +203,8 @@ void ft_run_destroy(ft_run *run)
         run->next_kept = ft_atomic_exchange(&kept_runs, run, FT_ACQ_REL);
         return;
     }
-    ft_alloc_begin_passing();
+    if (!run->settings.ends_program)
+        ft_alloc_begin_passing();
     ft_zygote_stop(run);
     if (run->nodes)
         ft_graph_finish(run);

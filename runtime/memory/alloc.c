@@ -175,18 +175,17 @@ static const mi_option_t gives_back_abandoned = mi_option_abandoned_page_purge;
 static pthread_mutex_t passing_lock = PTHREAD_MUTEX_INITIALIZER;  // Of these two and of `delay`.
 static long usual_delay_ms;
 static bool is_passing;
+#endif
 
-// What a thread leaves behind when it ends, and segments (32 MiB and larger ones) that are free as
-// a whole, go back at once: nobody comes by again for what would be given back later. Both are
-// seldom, so it costs nothing that could be seen.
-__attribute__((constructor)) static void give_back_at_once(void)
+void ft_alloc_outlive_threads(void)
 {
+#ifndef FT_SANITIZED
     mi_option_enable(gives_back_abandoned);
 #if MI_MALLOC_VERSION < 210
     mi_option_set(mi_option_segment_decommit_delay, 0);
 #endif
-}
 #endif
+}
 
 void ft_alloc_begin_passing(void)
 {

@@ -26,6 +26,10 @@ FT_API char *ft_copy_text(const char *data, size_t size) FT_MUST_CHECK;  // NUL-
 void ft_alloc_begin_passing(void);
 void ft_alloc_end_passing(void);
 
+// From now on what a thread leaves behind when it ends, and segments (32 MiB and larger ones) that
+// are free as a whole, go back at once: nobody comes by again for what would be given back later.
+void ft_alloc_outlive_threads(void);
+
 typedef struct ft_alloc_stats {
     uint64_t allocations;  // Since the start, successful ones.
     int64_t live_blocks;   // Allocated and not freed: 0 at the end of a clean run.
