@@ -225,16 +225,6 @@ static bool put_text(pieces *state, ft_slice text, size_t at, size_t length)
     return true;
 }
 
-// How many of the 8 bytes are printed ASCII and no space, up to the first that is not.
-static inline size_t count_letters(uint64_t word)
-{
-    static const uint64_t ones = UINT64_C(0x0101010101010101);
-    // A borrow or a carry only reaches bytes behind one that is marked already.
-    uint64_t others = (word | (word - ones * '!') | (word + ones)) & (ones * 0x80);
-
-    return others ? FT_TRAILING_ZEROS_64(others) / 8 : sizeof(word);
-}
-
 // The `size` bytes that are put at `to` stand for those at `at` of the old text.
 static inline void keep_plain(pieces *state, const uint8_t *to, size_t at, size_t size)
 {
@@ -282,7 +272,7 @@ static size_t put_plain(pieces *state, size_t at)
         uint64_t word;
         while (by_words && at + sizeof(word) < size) {
             memcpy(&word, bytes + at, sizeof(word));
-            size_t letters = count_letters(word);
+            size_t letters = ft_ascii_count_printed(word);
             letters -= letters > 0 && bytes[at + letters] >= 0x80;
             if (letters == 0)
                 break;

@@ -333,14 +333,10 @@ FT_ALWAYS_INLINE bool place_words(const place *w, const ft_placed_word *words, s
             *span++ = find_span(w, word, 0, size);
         } else {
             const parts one = {w->bytes + at, word, size, ids, counts[i]};
-            if (!w->is_changed && !w->has_spaces && place_sizes(w, &one, span)) {
-                span += counts[i];
-            } else {
-                out->spans.count += 2 * (size_t)(span - span_behind(out));
-                if (!place_parts(w, &one, err))
-                    return false;
-                span = span_behind(out);
-            }
+            out->spans.count += 2 * (size_t)(span - span_behind(out));
+            if (!place_parts(w, &one, err))
+                return false;
+            span = span_behind(out);
         }
         ids += counts[i];
         at += size;
@@ -348,6 +344,50 @@ FT_ALWAYS_INLINE bool place_words(const place *w, const ft_placed_word *words, s
     out->spans.count += 2 * (size_t)(span - span_behind(out));
     if (out->has_words)
         number_words(p, counts, count);
+    return true;
+}
+
+// The same in a text that is not changed, where white space is not asked for: each word has the
+// place of a single token at first, and those of several tokens are gone through afterwards. Which
+// it is says the text: a branch on it, word by word, would be guessed wrong.
+static bool place_plain(const place *w, const ft_placed_word *words, const uint32_t *counts,
+                        size_t count, ft_error *err)
+{
+    enum { TURN = 64 };
+    ft_tokens *out = w->placer->out;
+    const size_t first = out->spans.count, room = out->ids.count - placed(out);
+    const int32_t *ids = ids_behind(out);
+    ft_span *spans = span_behind(out);
+    size_t at = 0;
+
+    for (size_t from = 0; from < count; from += TURN) {
+        const size_t end = count - from < TURN ? count : from + TURN;
+        struct {
+            size_t word, at;
+        } several[TURN];
+        size_t several_count = 0;
+        for (size_t i = from; i < end; i++) {
+            if (FT_LIKELY(at < room))
+                spans[at] = find_span(w, words[i], 0, words[i].head + words[i].to - words[i].from);
+            several[several_count].word = i;
+            several[several_count].at = at;
+            several_count += counts[i] != 1;
+            at += counts[i];
+        }
+        for (size_t k = 0; k < several_count; k++) {
+            const ft_placed_word *word = &words[several[k].word];
+            const parts one = {w->bytes + word->at, *word, word->head + word->to - word->from,
+                               ids + several[k].at, counts[several[k].word]};
+            if (FT_LIKELY(place_sizes(w, &one, spans + several[k].at)))
+                continue;
+            out->spans.count = first + 2 * several[k].at;
+            if (!place_parts(w, &one, err))
+                return false;
+        }
+    }
+    out->spans.count = first + 2 * at;
+    if (out->has_words)
+        number_words(w->placer, counts, count);
     return true;
 }
 
@@ -366,14 +406,14 @@ bool ft_placer_add(ft_placer *p, const uint8_t *bytes, const ft_placed_word *wor
     w.is_changed = !is_kept(p, from, words[count - 1].to, &w.start);
     if (!make_room(p, err))
         return false;
-    if (w.is_changed || w.has_spaces)
+    if (w.is_changed || w.has_spaces || !ft_token_model_is_whole(p->tokenizer->model, false))
         return place_words(&w, words, 0, NULL, counts, count, err);
     const place plain = {.placer = p,
                          .bytes = bytes,
                          .start = w.start,
                          .sizes = w.sizes,
                          .size_count = w.size_count};
-    return place_words(&plain, words, 0, NULL, counts, count, err);
+    return place_plain(&plain, words, counts, count, err);
 }
 
 // ---- words that stand side by side ----

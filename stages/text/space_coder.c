@@ -197,6 +197,24 @@ static size_t white_at(const ft_space_coder *coder, const uint8_t *bytes, size_t
     return ft_unicode_get(ft_unicode_next(bytes, &end))->flags & FT_UNICODE_WHITE ? end - at : 0;
 }
 
+// Where a byte stands at which a word may end, from `at` on; else `size`. Printed ASCII is none.
+static inline size_t find_stop(const ft_space_coder *coder, const uint8_t *bytes, size_t at,
+                               size_t size)
+{
+    while (at < size) {
+        uint64_t word;
+        memcpy(&word, bytes + at, sizeof(word));
+        size_t printed = ft_ascii_count_printed(word);
+        at += printed;
+        if (printed == sizeof(word))
+            continue;
+        if (at >= size || coder->stops[bytes[at]])
+            break;
+        at++;
+    }
+    return at < size ? at : size;
+}
+
 // A word ends at `at`: white space, or a sign with which the next one begins. In RUNS the signs of
 // a run stay together.
 static bool ends_at(const ft_space_coder *coder, const uint8_t *bytes, size_t from, size_t at,
@@ -342,8 +360,7 @@ bool ft_space_coder_add(ft_space_coder *coder, ft_slice text, size_t start, size
     coder->count = coder->size = 0;
     while (at < text.size && ids->count < enough) {
         size_t white = 0;
-        while (at < text.size && !coder->stops[bytes[at]])
-            at++;
+        at = find_stop(coder, bytes, at, text.size);
         if (at < text.size && !ends_at(coder, bytes, from, at, &white)) {
             at++;
             continue;

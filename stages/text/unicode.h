@@ -116,6 +116,16 @@ enum {
 // Where the extended grapheme cluster ends that begins at `at` of valid UTF-8 (`at` < size).
 size_t ft_unicode_cluster_end(const uint8_t *text, size_t size, size_t at);
 
+// How many of the 8 bytes are printed ASCII and no space, up to the first that is not.
+static inline size_t ft_ascii_count_printed(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    // A borrow or a carry only reaches bytes behind one that is marked already.
+    uint64_t others = (word | (word - ones * '!') | (word + ones)) & (ones * 0x80);
+
+    return others ? FT_TRAILING_ZEROS_64(others) / 8 : sizeof(word);
+}
+
 // Decodes the code point at `*at` of valid UTF-8 and moves behind it. Inline: once a character.
 static inline uint32_t ft_unicode_next(const uint8_t *text, size_t *at)
 {
