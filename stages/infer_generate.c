@@ -16,6 +16,7 @@
 #include "stages/infer_task.h"
 #include "stages/infer_text.h"
 #include "stages/nn/decoder.h"
+#include "stages/nn/decoder_ends.h"
 #include "stages/nn/sampler.h"
 #include "stages/text/stage_text.h"
 

@@ -45,7 +45,7 @@ FILES = {
                                                         "vocabulary_image"]],
     "weights": ["stages/nn/%s.c" % name for name in ["safetensors", "weight", "weights"]],
     "chain": ["stages/nn/embed_chain_read.c"],
-    "config": ["stages/nn/%s.c" % name for name in ["encoder_config", "encoder_gguf", "encoder_json"]],
+    "config": ["stages/nn/%s.c" % name for name in ["decoder_ends", "encoder_config", "encoder_gguf", "encoder_json"]],
     "pattern": ["stages/text/pattern.c", "stages/text/pattern_onig.c"],
 }
 

@@ -151,6 +151,8 @@ def room(player):
     assert texts(player, ["max_tokens: 40", "cache: 60"]) == texts(player, ["max_tokens: 40"])
     done, _ = generate(player, ["max_tokens: 40", "cache: 42"])
     assert done.status == 1 and b"40 that may follow need room in the cache, which has 42" in done.err, str(done)
+    done, _ = generate(player, ["cache: 2000000000"])
+    assert done.status != 0 and b"a cache of 2000000000 tokens: 3840000004096 bytes more do not fit" in done.err, str(done)
     done, _ = generate(player, ["context: 4"])
     assert done.status == 1 and b"tokens, and the context is 4" in done.err, str(done)
 

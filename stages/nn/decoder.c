@@ -166,8 +166,10 @@ static bool create_cache(ft_lm_run *run, size_t cache_tokens, ft_account *accoun
     run->free_count = run->page_count;
     // Zeros: what stands behind a sequence's last token is multiplied by 0, and must be a number.
     run->cache = ft_buffer_zero(account, bytes, err);
-    if (!run->cache)
+    if (!run->cache) {
+        ft_error_while(err, "a cache of %zu tokens", cache_tokens);
         return false;
+    }
     run->pages = run->cache->data;
     return true;
 }

@@ -9,24 +9,12 @@ typedef struct ft_lm {
     ft_linear head;  // Of `hidden` numbers: [vocabulary].
 } ft_lm;
 
-enum {
-    FT_LM_ENDS_MAX = 32,
-    FT_LM_SHARED_MAX = 28,  // Heads of queries that share one of keys.
-};
-
-// Tokens behind which a text ends.
-typedef struct ft_lm_ends {
-    int32_t ids[FT_LM_ENDS_MAX];
-    size_t count;
-} ft_lm_ends;
+enum { FT_LM_SHARED_MAX = 28 };  // Heads of queries that share one of keys.
 
 // Finds fault with a model without reading its weights: a decoder that can run, of the right
 // shapes.
 bool ft_lm_check(const char *path, const ft_encoder_config *config, ft_arena *arena,
                  ft_error *err) FT_MUST_CHECK;
-// What generation_config.json, else config.json, or GGUF's keys say; none is fine.
-bool ft_lm_read_ends(const char *path, const ft_encoder_config *config, ft_arena *arena,
-                     ft_lm_ends *out, ft_error *err) FT_MUST_CHECK;
 // Loads the model for the life of the arena.
 bool ft_lm_load(const char *path, const ft_encoder_config *config, ft_arena *arena, ft_lm **out,
                 ft_error *err) FT_MUST_CHECK;

@@ -434,6 +434,15 @@ def config_seeds():
         for scaling in ("linear", "yarn") if family == "qwen3" else ():
             rope = [(family + ".rope.scaling.type", TEXT, scaling), (family + ".rope.scaling.factor", F32, 2.0)]
             seeds["gguf-rope-" + scaling] = gguf(keys + rope, [("token_embd.weight", (32, 2), 0, 256)])
+    for name, ids in {"one": [1], "two": [1, 0], "outside": [2]}.items():
+        ends = [("tokenizer.ggml.%s_token_id" % end, U32, at) for end, at in zip(("eos", "eot"), ids)]
+        sizes_of = [("llama." + key, U32, n) for key, n in {**sizes, **llama}.items()]
+        seeds["gguf-ends-" + name] = gguf([("general.architecture", TEXT, "llama")] + sizes_of +
+                                          [("llama.attention.layer_norm_rms_epsilon", F32, 1e-6)] + ends,
+                                          [("token_embd.weight", (32, 2), 0, 256)])
+    for name, ids in {"one": 1, "list": [1, 2, 1], "outside": 256, "below": -1, "text": "</s>", "null": None,
+                      "many": list(range(40))}.items():
+        seeds["ends-" + name] = BESIDE.join([seeds["llama"], compact([]), compact({}), compact({}), compact({"eos_token_id": ids})])
     linear = {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}
     qwen3 = json.loads(seeds["qwen3-embedding"].split(BESIDE)[0])
     seeds["rope-linear"] = compact({**qwen3, "rope_scaling": linear})
