@@ -95,6 +95,7 @@ class Llama:
     def __init__(self, path, threads, flash):
         import llama_cpp
         self.lib = llama_cpp
+        self.quiet = self.lib.llama_log_callback(lambda *_: None)  # Kept as long as the library may call it.
         self.lib.llama_log_set(self.quiet, None)
         self.lib.llama_backend_init()
         self.model = self.lib.llama_model_load_from_file(path.encode(), self.lib.llama_model_default_params())
@@ -105,16 +106,6 @@ class Llama:
         given.kv_unified = True
         self.context = self.lib.llama_init_from_model(self.model, given)
         self.batch = self.lib.llama_batch_init(512, 0, 1)
-
-    @staticmethod
-    def quiet_line(_level, _text, _host):
-        return None
-
-    @property
-    def quiet(self):
-        if not hasattr(self, "kept"):
-            self.kept = self.lib.llama_log_callback(self.quiet_line)
-        return self.kept
 
     def run(self, rows):
         """Rows of (sequence, place, wants logits)."""
