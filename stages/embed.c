@@ -306,20 +306,12 @@ static bool embed_plan_model(ft_stage_plan *plan, embed_config *c, ft_error *err
 static bool embed_plan(ft_stage_plan *plan, void *config, ft_error *err)
 {
     embed_config *c = config;
-    const char *from = plan->from ? plan->from : "tokens";
     const char *to = plan->to ? plan->to : "embedding";
 
     if (!embed_plan_model(plan, c, err) || !embed_plan_prompt(plan, c, err) ||
         !embed_plan_long(plan, c, err) || !embed_plan_output(c, err) ||
-        !ft_plan_read(plan, plan->from ? "from" : NULL, from, FT_TYPE_IDS, &c->input, err))
+        !ft_stage_plan_tokens(plan, &c->input, err))
         return false;
-    if (plan->input->fields[c->input].type.kind == FT_KIND_ANY) {
-        ft_fail(err, FT_ERROR_USAGE, "needs `%s` as i32[*], and its type is not known", from);
-        ft_hint(err, "Make it with `tokenize`, or say `fields: {%s: \"i32[*]\"}` where it is read.",
-                from);
-        err->number = 312;
-        return plan->from ? ft_error_at(err, "from", 0, 0) : false;
-    }
     return ft_plan_add(plan, to, c->type, &c->column, err);
 }
 

@@ -54,8 +54,6 @@ static bool plan_types(ft_stage_plan *plan, bool needs_types, infer_encoder_plan
 bool infer_encoder_plan_init(ft_stage_plan *plan, const infer_config *config, ft_head_kind kind,
                              bool needs_types, infer_encoder_plan *p, ft_error *err)
 {
-    const char *from = plan->from ? plan->from : "tokens";
-
     if (!ft_encoder_config_read(config->model, plan->arena, &p->encoder, err) ||
         !ft_encoder_check(config->model, &p->encoder, plan->arena, err) ||
         !ft_head_describe(config->model, &p->encoder, plan->arena, &p->head, err) ||
@@ -63,17 +61,8 @@ bool infer_encoder_plan_init(ft_stage_plan *plan, const infer_config *config, ft
         return ft_error_at(err, "model", 0, 0);
     p->encoder.precision = ft_precision_of(config->dtype);
     p->encoder.weight_store = plan->environment ? plan->environment->weight_store : NULL;
-    if (!check_kind(p, kind, err) ||
-        !ft_plan_read(plan, plan->from ? "from" : NULL, from, FT_TYPE_IDS, &p->tokens, err))
-        return false;
-    if (plan->input->fields[p->tokens].type.kind == FT_KIND_ANY) {
-        ft_fail(err, FT_ERROR_USAGE, "needs `%s` as i32[*], and its type is not known", from);
-        ft_hint(err, "Make it with `tokenize`, or say `fields: {%s: \"i32[*]\"}` where it is read.",
-                from);
-        err->number = 312;
-        return plan->from ? ft_error_at(err, "from", 0, 0) : false;
-    }
-    return plan_types(plan, needs_types, p, err);
+    return check_kind(p, kind, err) && ft_stage_plan_tokens(plan, &p->tokens, err) &&
+           plan_types(plan, needs_types, p, err);
 }
 
 // ---- load ----

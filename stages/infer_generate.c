@@ -99,19 +99,9 @@ static bool plan_sizes(const infer_config *c, generate_plan *p, ft_error *err)
 static bool plan_columns(ft_stage_plan *plan, const infer_config *c, generate_plan *p,
                          ft_error *err)
 {
-    const char *from = plan->from ? plan->from : "tokens", *option = plan->from ? "from" : NULL;
-
-    if (!ft_plan_read(plan, option, from, FT_TYPE_IDS, &p->input, err))
-        return false;
-    if (plan->input->fields[p->input].type.kind == FT_KIND_ANY) {
-        ft_fail(err, FT_ERROR_USAGE, "needs `%s` as i32[*], and its type is not known", from);
-        ft_hint(err, "Make it with `tokenize`, or say `fields: {%s: \"i32[*]\"}` where it is read.",
-                from);
-        err->number = 312;
-        return option ? ft_error_at(err, option, 0, 0) : false;
-    }
     p->ids = FT_FIELD_NONE;
-    return ft_plan_add(plan, plan->to ? plan->to : "output", FT_TYPE(STRING), &p->output, err) &&
+    return ft_stage_plan_tokens(plan, &p->input, err) &&
+           ft_plan_add(plan, plan->to ? plan->to : "output", FT_TYPE(STRING), &p->output, err) &&
            ft_plan_add(plan, "finish", FT_TYPE(STRING), &p->finish, err) &&
            (!c->tokens_out || ft_plan_add(plan, "tokens_out", FT_TYPE_IDS, &p->ids, err));
 }
@@ -134,7 +124,8 @@ static bool generate_plan_of(ft_stage_plan *plan, infer_config *c, ft_error *err
     p->tokenizer = c->tokenizer ? c->tokenizer : c->model;
     if (!ft_encoder_config_read(c->model, plan->arena, &p->model, err) ||
         !ft_lm_check(c->model, &p->model, plan->arena, err) ||
-        !ft_lm_read_ends(c->model, &p->model, plan->arena, &p->ends, err))
+        !ft_lm_read_ends(c->model, &p->model, plan->arena, &p->ends, err) ||
+        !ft_stage_check_vocabulary(plan, c->model, p->model.vocabulary, err))
         return ft_error_at(err, "model", 0, 0);
     p->model.precision = ft_precision_of(c->dtype);
     p->model.keeps_stored = c->dtype == 0;

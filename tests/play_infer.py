@@ -275,6 +275,11 @@ def larger_tokenizer(player):
     player.write("m/tokenizer.json", json.dumps(tokenizer))
     refused(player, folder, "task: classify", "the tokenizer in `%s/tokenizer.json` has 201 tokens, and the model in `%s` 200"
             % (folder, folder))
+    other = os.path.join(player.folder, "g")
+    shutil.copytree(os.path.join(MODELS, "llama"), other)
+    shutil.copy(os.path.join(MODELS, "roberta-rerank", "tokenizer.json"), other)
+    refused(player, other, "task: generate", "the tokenizer in `%s/tokenizer.json` has 340 tokens, and the model in `%s` 256"
+            % (other, other))
 
 
 def long_texts(player, task, folder, fields):

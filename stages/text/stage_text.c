@@ -195,7 +195,22 @@ bool ft_stage_add_column(ft_stage *self, ft_batch **in, size_t output, ft_stage_
     return ok && (count == 0 || (batch && ft_emit(self, batch, err)));
 }
 
-// ---- a model and its own tokenizer ----
+// ---- plan time ----
+
+bool ft_stage_plan_tokens(ft_stage_plan *plan, size_t *out_index, ft_error *err)
+{
+    const char *from = plan->from ? plan->from : "tokens", *option = plan->from ? "from" : NULL;
+
+    if (!ft_plan_read(plan, option, from, FT_TYPE_IDS, out_index, err))
+        return false;
+    if (plan->input->fields[*out_index].type.kind != FT_KIND_ANY)
+        return true;
+    ft_fail(err, FT_ERROR_USAGE, "needs `%s` as i32[*], and its type is not known", from);
+    ft_hint(err, "Make it with `tokenize`, or say `fields: {%s: \"i32[*]\"}` where it is read.",
+            from);
+    err->number = 312;
+    return option ? ft_error_at(err, option, 0, 0) : false;
+}
 
 // `*out` NULL: there is none that can be read. False: out of memory.
 static bool open_own_tokenizer(const ft_stage_plan *plan, const char *model, ft_arena *arena,

@@ -47,7 +47,10 @@ typedef bool ft_stage_add(ft_stage *self, const ft_batch *in, size_t item, ft_bu
 bool ft_stage_add_column(ft_stage *self, ft_batch **in, size_t output, ft_stage_add *add,
                          ft_error *err) FT_MUST_CHECK;
 
-// ---- a model and its own tokenizer, at plan time ----
+// ---- plan time: tokens, and the model that takes them ----
+
+// Finds the field that tokens come in: `from`, else `tokens`, as i32[*] and known to be that.
+bool ft_stage_plan_tokens(ft_stage_plan *plan, size_t *out_index, ft_error *err) FT_MUST_CHECK;
 
 // The tokenizer in `model` gives plain text no ids from `rows` on, which is how many the model has
 // vectors for. Tokens that were added may lie beyond (embeddinggemma's for images): items that have
