@@ -20,12 +20,13 @@ from program import ROOT, Player, is_sanitized
 MODELS = os.path.join(ROOT, "tests", "models")
 BOUND = 1e-4
 ENCODERS = ["bert", "bert-sharded", "distilbert", "roberta", "xlm-roberta", "camembert", "mpnet", "nomic-bert", "gte",
-            "modernbert", "modernbert-5", "qwen3-embedding", "gemma3-embedding"]
+            "modernbert", "modernbert-5", "qwen3-embedding", "gemma3-embedding", "bert-quick-gelu", "bert-relu",
+            "nomic-bert-half", "qwen3-linear"]
 GGUF = ["gguf-bert/bert-%s" % kind for kind in ("f32", "f16", "bf16", "q8_0", "q4_0")] + \
     ["gguf-%s-%s" % (name, kind) for kind in ("f32", "q8_0", "q4_0")
      for name in ("nomic-bert/nomic-bert", "nomic-bert/biased", "qwen3-embedding/qwen3")]
 POOLED = {"gguf-bert/bert-f32": "cls", "gguf-nomic-bert/nomic-bert-q8_0": "mean", "gguf-qwen3-embedding/qwen3-q4_0": "lasttoken"}
-CHAINS = ["chain-dense", "chain-all", "chain-last"]
+CHAINS = ["chain-dense", "chain-all", "chain-last", "chain-norm"]
 
 EMBED = """
 stages:

@@ -309,8 +309,9 @@ def publish(folder, longest):
 
 
 def chain(name, seed, config, auto, made, pooling, dense=(), normalize=True, prompts=None, longest=40, include=True,
-          published=True):
-    """A folder with modules.json: the model, pooling, layers of `dense` (outputs, activation, bias), normalisation."""
+          published=True, norm=False):
+    """A folder with modules.json: the model, pooling, with `norm` a LayerNorm, layers of `dense` (outputs, activation, bias,
+    and maybe whether the input is added), normalisation."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer import modules as st
     inner = save(auto(config), name + "-inner", seed, config=classic)
@@ -318,8 +319,11 @@ def chain(name, seed, config, auto, made, pooling, dense=(), normalize=True, pro
     modules = [st.Transformer(inner, max_seq_length=longest)]
     modules.append(st.Pooling(modules[0].get_embedding_dimension(), pooling_mode=pooling, include_prompt=include))
     width = modules[1].get_embedding_dimension()
-    for outputs, activation, bias in dense:
-        modules.append(fill(st.Dense(width, outputs, bias=bias, activation_function=activation), seed + width))
+    if norm:
+        modules.append(fill(st.LayerNorm(width), seed))
+    for outputs, activation, bias, *residual in dense:
+        more = {"use_residual": True} if residual else {}
+        modules.append(fill(st.Dense(width, outputs, bias=bias, activation_function=activation, **more), seed + width))
         width = outputs
     if normalize:
         modules.append(st.Normalize())
@@ -350,6 +354,13 @@ def make_chain_all():
     chain("chain-all", 92, bert_config(vocab_size=200), hf.BertModel, word_pieces(),
           ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"), normalize=False,
           prompts=PROMPTS, include=False, published=False)
+
+
+def make_chain_norm():
+    """LayerNorm, and layers that add what comes in: as it is, and by a matrix of their own."""
+    chain("chain-norm", 94, bert_config(vocab_size=200), hf.BertModel, word_pieces(), "mean",
+          [(36, torch.nn.ReLU(), True, True), (20, torch.nn.Identity(), False, True)], normalize=False, norm=True,
+          published=False)
 
 
 def make_chain_last():

@@ -85,6 +85,16 @@ def make_bert_sharded():
     reference(folder, hf.BertModel, rows_of(texts(3, LENGTHS, 300)), "last_hidden_state")
 
 
+def make_bert_quick_gelu():
+    folder = save(hf.BertModel(bert_config(vocab_size=120, hidden_act="quick_gelu"), add_pooling_layer=False), "bert-quick-gelu", 14)
+    reference(folder, hf.BertModel, rows_of(texts(16, LENGTHS, 120)), "last_hidden_state")
+
+
+def make_bert_relu():
+    folder = save(hf.BertModel(bert_config(vocab_size=120, hidden_act="relu"), add_pooling_layer=False), "bert-relu", 15)
+    reference(folder, hf.BertModel, rows_of(texts(17, LENGTHS, 120)), "last_hidden_state")
+
+
 def make_distilbert():
     folder = save(hf.DistilBertModel(distilbert_config()), "distilbert", 3, BF16, classic)
     reference(folder, hf.DistilBertModel, rows_of(texts(4, LENGTHS, 300)), "last_hidden_state")
@@ -137,6 +147,30 @@ def make_nomic_bert():
     values = read_json(path)
     write_json(os.path.join(folder, "config.transformers.json"), values)
     write_json(path, nomic_published(values))
+
+
+def turn_half(query, key, cosines, sines, unsqueeze_dim=1):
+    """Of each head the first half turns and the rest passes, as transformers' modeling_phi.py has it."""
+    from transformers.models.phi import modeling_phi
+    half = query.shape[-1] // 2
+    turned = modeling_phi.apply_rotary_pos_emb(query[..., :half], key[..., :half], cosines, sines, unsqueeze_dim=unsqueeze_dim)
+    return [torch.cat((part, whole[..., half:]), -1) for part, whole in zip(turned, (query, key))]
+
+
+def make_nomic_bert_half():
+    """`rotary_emb_fraction` 0.5, which nomic's own code knows and transformers' does not: the library's model with the
+    frequencies of half a head (its rope type `linear`, of factor 1) and Phi's way of turning them."""
+    from transformers.models.nomic_bert import modeling_nomic_bert
+    config = hf.NomicBertConfig(vocab_size=120, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48,
+                                max_position_embeddings=128, rope_parameters={"rope_type": "linear", "rope_theta": 1000.0,
+                                                                              "factor": 1.0, "partial_rotary_factor": 0.5})
+    folder = save(hf.NomicBertModel(config, add_pooling_layer=False), "nomic-bert-half", 16)
+    whole = modeling_nomic_bert.apply_rotary_pos_emb
+    modeling_nomic_bert.apply_rotary_pos_emb = turn_half
+    reference(folder, hf.NomicBertModel, rows_of(texts(18, LENGTHS + [128], 120)), "last_hidden_state")
+    modeling_nomic_bert.apply_rotary_pos_emb = whole
+    path = os.path.join(folder, "config.json")
+    write_json(path, {**nomic_published(read_json(path)), "rotary_emb_fraction": 0.5})
 
 
 def gte_published(values):
@@ -194,6 +228,14 @@ def make_qwen3_embedding():
                             tie_word_embeddings=True, bos_token_id=0, eos_token_id=1)
     folder = save(hf.Qwen3Model(config), "qwen3-embedding", 12, BF16, classic)
     reference(folder, hf.Qwen3Model, rows_of(texts(14, LENGTHS + [90, 600], 300)), "last_hidden_state")
+
+
+def make_qwen3_linear():
+    """Positions divided by 4, and ReLU before the gate."""
+    config = decoder_config(hf.Qwen3Config, vocab_size=120, head_dim=12, hidden_act="relu", tie_word_embeddings=True,
+                            rope_parameters={"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0})
+    folder = save(hf.Qwen3Model(config), "qwen3-linear", 17, config=classic)
+    reference(folder, hf.Qwen3Model, rows_of(texts(19, LENGTHS + [200], 120)), "last_hidden_state")
 
 
 def gemma3_published(values):

@@ -349,6 +349,19 @@ static void check_other_config(const char *name)
     check_true(rmdir(made) == 0);
 }
 
+TEST(architecture_with_other_activations)
+{
+    check_fixture("bert-quick-gelu");
+    check_fixture("bert-relu");
+}
+
+// Positions divided by a factor, and heads of which a half turns.
+TEST(architecture_with_other_rotations)
+{
+    check_fixture("qwen3-linear");
+    check_fixture("nomic-bert-half");
+}
+
 TEST(architecture_keys_of_transformers)
 {
     check_other_config("nomic-bert");

@@ -200,6 +200,7 @@ static void check_refused(const char *name, const char *of, const char *by, cons
 TEST(hostile_refused_by_name)
 {
     check_refused("bert", "\"gelu\"", "\"mish\"", "`hidden_act` `mish` is not supported");
+    check_refused("bert", "\"gelu\"", "\"relu2\"", "`hidden_act` `relu2` is not supported");
     check_refused("bert", "\"is_decoder\": false", "\"is_decoder\": true", "`is_decoder` true");
     check_refused("bert", "{", "{\"position_embedding_type\": \"alibi\",",
                   "`position_embedding_type` `alibi`");
