@@ -209,6 +209,11 @@ static bool load_layer(const loading *l, size_t index, bool puts, char **block)
     ft_linear_place(&layer->mix, block);
     ft_linear_place(&layer->up, block);
     ft_linear_place(&layer->down, block);
+    if (index > 0)
+        ft_linear_follow(&l->encoder->layers[index - 1].down, &layer->heads);
+    ft_linear_follow(&layer->heads, &layer->mix);
+    ft_linear_follow(&layer->mix, &layer->up);
+    ft_linear_follow(&layer->up, &layer->down);
     if (puts) {
         load_attention(l, from, layer);
         load_mlp(l, from, layer);

@@ -105,6 +105,13 @@ void ft_linear_place(ft_linear *linear, char **block)
     *block = (char *)(linear->sums + linear->width * groups);
 }
 
+void ft_linear_follow(ft_linear *linear, const ft_linear *next)
+{
+    const size_t panel = linear->units * FT_PANEL_COLUMNS;
+
+    linear->ahead = next->units * next->width >= panel ? next->panels : NULL;
+}
+
 // A block of rows[output][input] to its panels.
 typedef struct turn_block {
     float rows[TURN_ROWS][TURN_DEPTH];
@@ -286,7 +293,7 @@ static void run_floats(const ft_linear *linear, const ft_kernels *kernels, const
         .depth = linear->depth,
         .ahead = column + FT_PANEL_COLUMNS < linear->width
                      ? panels + (column + FT_PANEL_COLUMNS) * linear->depth
-                     : NULL,
+                     : (const float *)(const void *)linear->ahead,
     };
     if (linear->uses_blas)
         multiply_by_blas(&multiply);
@@ -352,7 +359,7 @@ static void run_narrow(const ft_linear *linear, const ft_kernels *kernels, const
         .units = linear->units,
         .ahead = column + FT_PANEL_COLUMNS < linear->width
                      ? panel + FT_PANEL_COLUMNS * linear->units * UNIT
-                     : NULL,
+                     : linear->ahead,
     };
     if (linear->precision == FT_PRECISION_INT8)
         kernels->multiply_int8(&multiply);

@@ -31,8 +31,9 @@ typedef struct ft_linear {
     ft_precision precision;
     ft_stored stored;  // NONE but in F32.
     char *panels;
-    float *bias;    // [width]; zeros where the layer has none.
-    float *scales;  // [width / 32][groups][32], and of that shape the sums of q: int8 alone.
+    const char *ahead;  // What is read behind the last panel, at least as long as one; or NULL.
+    float *bias;        // [width]; zeros where the layer has none.
+    float *scales;      // [width / 32][groups][32], and of that shape the sums of q: int8 alone.
     float *sums;
     size_t depth;  // Inputs.
     size_t units;  // Of 4 bytes, of a panel's column.
@@ -77,6 +78,8 @@ char *ft_linear_block(ft_arena *arena, size_t total_bytes) FT_MUST_CHECK;
 void ft_linear_block_forget(char *block, size_t total_bytes);
 // Moves `*block` behind the layer.
 void ft_linear_place(ft_linear *linear, char **block);
+// `linear` is followed by `next`, which the caches may fetch at its end.
+void ft_linear_follow(ft_linear *linear, const ft_linear *next);
 // Puts weights [out, in] from output `at` on; outputs and inputs spread by groups (size 0: not
 // spread). An output's weights are all put at once.
 void ft_linear_put(ft_linear *linear, const ft_weight *weight, size_t at, ft_groups outputs,
