@@ -16,7 +16,8 @@ bool ft_digest_is_built_in(void)
 ft_digest *ft_digest_create(ft_arena *arena)
 {
     // sodium_init chooses the code for this CPU; any thread may call it, and more than once.
-    ft_digest *digest = sodium_init() >= 0 ? ft_arena_aligned(arena, sizeof(*digest), _Alignof(ft_digest)) : NULL;
+    ft_digest *digest =
+        sodium_init() >= 0 ? ft_arena_aligned(arena, sizeof(*digest), _Alignof(ft_digest)) : NULL;
 
     if (digest)
         crypto_generichash_init(&digest->state, NULL, 0, FT_DIGEST_BYTES);
