@@ -10,12 +10,14 @@
 
 #include "runtime/concurrent/lock.h"
 #include "runtime/memory/alloc.h"
+#include "runtime/system/clock.h"
 #include "runtime/system/thread.h"
 
 enum {
     PIECE_BITS = 12,
-    PIECES_EACH = 4,      // Of a member, so that one who is late does not keep the others waiting.
-    LOOKS = 20000,        // Of a helper before it sleeps: some tenths of a millisecond.
+    PIECES_EACH = 4,  // Of a member, so that one who is late does not keep the others waiting.
+    LOOKS = 20000,    // Of a helper before it sleeps: some tenths of a millisecond.
+    MOVE_NS = 20000000,
     LOOKS_AT_END = 2000,  // Of the caller, before it lets others have its processor.
 };
 
@@ -35,7 +37,9 @@ struct ft_team {
     _Alignas(64) ft_atomic_u64 next;
     _Alignas(64) ft_atomic_u32 undone;  // Pieces.
     ft_atomic_u32 sleepers, ended;
-    ft_mutex mutex;  // Of sleeping.
+    ft_atomic_u32 moves;  // Times that the members should each go to a processor of its own.
+    int64_t moved_ns;     // The last time; the caller's.
+    ft_mutex mutex;       // Of sleeping.
     ft_condition wake;
 };
 
@@ -94,10 +98,13 @@ static void help(void *host)
 {
     const helper *h = host;
     ft_team *team = h->team;
+    uint32_t moves = 0, wanted = 1;
     int looks = 0;
 
-    ft_thread_settle(h->member, h->members);
     while (!ft_atomic_load(&team->ended, FT_RELAXED)) {
+        if (moves != wanted)
+            ft_thread_settle(h->member, h->members);
+        moves = wanted;
         if (do_piece(team, h->member)) {
             looks = 0;
         } else if (looks++ < LOOKS) {
@@ -106,7 +113,22 @@ static void help(void *host)
             sleep_until_called(team);
             looks = 0;
         }
+        wanted = 1 + ft_atomic_load(&team->moves, FT_RELAXED);
     }
+}
+
+// A helper has had a piece for long. It may share a processor with the caller beside an idle one,
+// and the kernel is seen to leave that so for seconds.
+static void spread(ft_team *team)
+{
+    const int64_t now = ft_clock_ns();
+
+    if (now - team->moved_ns > MOVE_NS) {
+        team->moved_ns = now;
+        ft_thread_settle(0, team->members);
+        ft_atomic_add(&team->moves, 1, FT_RELAXED);
+    }
+    sched_yield();
 }
 
 ft_team *ft_team_create(size_t members, ft_error *err)
@@ -177,6 +199,6 @@ void ft_team_run(ft_team *team, size_t rounds, size_t grain, ft_team_work *work,
         if (looks < LOOKS_AT_END)
             FT_PAUSE();
         else
-            sched_yield();
+            spread(team);
     }
 }
