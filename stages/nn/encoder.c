@@ -244,21 +244,46 @@ static void norm_heads(const ft_encoder_run *run, const ft_layer_norm *norm, flo
                                     norm);
 }
 
-static void run_block_heads(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
-                            size_t rows)
+// Panels of queries alone: what can be left out.
+static size_t query_panels(const ft_encoder *encoder)
+{
+    return encoder->config.heads * encoder->head_padded / FT_PANEL_COLUMNS;
+}
+
+// Queries, keys and values: `panels` of 32 columns each from `first` on.
+static void run_panels(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
+                       size_t rows, size_t first, size_t panels)
+{
+    const ft_linear_use use = {.x = norm_before(run, &layer->norms[FT_NORM_MIX_BEFORE],
+                                                run->hidden + row * run->hidden_row, rows),
+                               .x_row = run->hidden_row,
+                               .y = run->heads + row * run->heads_row,
+                               .y_row = run->heads_row,
+                               .rows = rows,
+                               .scratch = run->scratch};
+
+    ft_linear_narrow(&layer->heads, run->encoder->kernels, &use);
+    ft_linear_run_panels(&layer->heads, run->encoder->kernels, &use, first, panels);
+}
+
+// Of each text's first row alone; norms and rotation come with the keys.
+static void run_first_queries(const ft_encoder_run *run, const ft_encoder_layer *layer,
+                              const ft_token_span *spans, size_t count)
+{
+    for (size_t i = 0, row = 0; i < count; row += ft_encoder_rows(run->encoder, &spans[i]), i++)
+        run_panels(run, layer, row, 1, 0, query_panels(run->encoder));
+}
+
+static void run_heads(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
+                      size_t rows, size_t first_panel)
 {
     const ft_encoder *encoder = run->encoder;
     const ft_encoder_config *config = &encoder->config;
     const size_t padded = encoder->head_padded, pairs = config->pairs;
     float *heads = run->heads + row * run->heads_row;
 
-    run_linear(run, &layer->heads,
-               &(ft_linear_use){.x = norm_before(run, &layer->norms[FT_NORM_MIX_BEFORE],
-                                                 run->hidden + row * run->hidden_row, rows),
-                                .x_row = run->hidden_row,
-                                .y = heads,
-                                .y_row = run->heads_row,
-                                .rows = rows});
+    run_panels(run, layer, row, rows, first_panel,
+               layer->heads.width / FT_PANEL_COLUMNS - first_panel);
     norm_heads(run, &layer->norms[FT_NORM_QUERY], heads, config->heads, rows);
     norm_heads(run, &layer->norms[FT_NORM_KEY], heads + config->heads * padded, config->key_heads,
                rows);
@@ -272,6 +297,18 @@ static void run_block_heads(const ft_encoder_run *run, const ft_encoder_layer *l
         encoder->kernels->rotate(heads + i * run->heads_row, config->heads + config->key_heads,
                                  padded, &rotation);
     }
+}
+
+static void run_block_heads(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
+                            size_t rows)
+{
+    run_heads(run, layer, row, rows, 0);
+}
+
+static void run_block_keys(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
+                           size_t rows)
+{
+    run_heads(run, layer, row, rows, query_panels(run->encoder));
 }
 
 static void run_block_rest(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
@@ -352,7 +389,9 @@ static size_t run_texts(ft_encoder_run *run, const ft_token_span *spans, size_t 
     FT_ASSERT(count == 0 || taken > 0);  // A long text that nobody made room for.
     for (size_t i = 0; i < encoder->config.layers; i++) {
         const bool is_short = is_first && i + 1 == encoder->config.layers;
-        run_blocks(run, &encoder->layers[i], rows, run_block_heads);
+        if (is_short)
+            run_first_queries(run, &encoder->layers[i], spans, taken);
+        run_blocks(run, &encoder->layers[i], rows, is_short ? run_block_keys : run_block_heads);
         ft_encoder_attend(run, &encoder->layers[i], spans, taken, is_short);
         if (is_short) {
             gather_first(run, spans, taken);
