@@ -19,7 +19,7 @@
 // read where the file is mapped.
 //
 // One copy of the weights serves all threads; each thread has about 8 MiB of its own (for 384
-// dimensions).
+// dimensions). A text that comes alone is shared among a few threads.
 #include <inttypes.h>
 #include <string.h>
 
@@ -38,6 +38,7 @@ enum { NORMALIZE_AUTO, NORMALIZE_TRUE, NORMALIZE_FALSE };
 enum { LONG_TRUNCATE, LONG_WINDOW, LONG_LATE };
 enum { COUNTER_TOKENS, COUNTER_TRUNCATED };
 enum { DIM_MOST = 1 << 20 };
+enum { MEMBERS_MOST = 4 };  // Of a team: more find little to do in the products of one text.
 // A good turn of a static model, which takes less than a microsecond for a text.
 enum { STATIC_ITEMS = 256 };
 
@@ -69,6 +70,9 @@ typedef struct embed_config {
     ft_range range;  // Of numbers, for int8 and uint8.
 } embed_config;
 
+// Instances, of all runs, that are at an encoder at the moment.
+static ft_atomic_u32 busy;
+
 // What all instances share.
 typedef struct embed_model {
     const ft_encoder *encoder;  // NULL: the model is static.
@@ -81,6 +85,7 @@ typedef struct embed_model {
 
 typedef struct embed_state {
     ft_encoder_run *run;
+    ft_team *team;       // NULL until a text comes alone, and on one thread.
     ft_buffer *scratch;  // The chain's, and a vector.
     ft_buffer *sum;      // Of the windows' vectors: doubles.
 } embed_state;
@@ -422,6 +427,7 @@ static void embed_close(ft_stage *self)
 {
     embed_state *state = self->state;
 
+    ft_team_destroy(state->team);
     ft_encoder_run_destroy(state->run);
     ft_buffer_unref(state->scratch);
     ft_buffer_unref(state->sum);
@@ -562,8 +568,6 @@ static bool embed_run_spans(ft_stage *self, const ft_token_span *spans, const si
     const embed_state *state = self->state;
     embed_sum sum = {0};
 
-    if (!ft_encoder_run_reserve(state->run, spans, count, err))
-        return false;
     for (size_t done = 0; done < count;) {
         ft_rows rows;
         if (ft_is_cancelled(self))
@@ -583,23 +587,53 @@ static bool embed_run_spans(ft_stage *self, const ft_token_span *spans, const si
     return true;
 }
 
+// A text that comes alone while no other instance has any is shared among the cores.
+static void embed_begin(ft_stage *self, size_t texts)
+{
+    embed_state *state = self->state;
+    ft_error why = FT_ERROR_INIT;
+    // Relaxed: a hint.
+    const bool is_alone = ft_atomic_add(&busy, 1, FT_RELAXED) == 0 && texts == 1;
+    const size_t threads = (size_t)(self->threads > 1 ? self->threads : 1);
+
+    if (!is_alone || threads < 2)
+        return;
+    if (!state->team)  // Where there can be no threads it goes on alone.
+        state->team = ft_team_create(threads < MEMBERS_MOST ? threads : MEMBERS_MOST, &why);
+    ft_encoder_run_share(state->run, state->team);
+}
+
+static void embed_end(ft_stage *self)
+{
+    const embed_state *state = self->state;
+
+    ft_encoder_run_share(state->run, NULL);
+    ft_atomic_sub(&busy, 1, FT_RELAXED);
+}
+
 static bool embed_run(ft_stage *self, const ft_token_span *spans, size_t count, ft_tensor *vectors,
                       ft_error *err)
 {
     const embed_config *config = self->config;
     const embed_model *model = self->shared;
-    ft_windows windows;
+    const embed_state *state = self->state;
+    const bool has_windows = config->long_texts == LONG_WINDOW;
+    ft_windows windows = {0};
 
     if (!model->encoder) {
         embed_run_static(self, spans, count, vectors->data);
         return true;
     }
-    if (config->long_texts != LONG_WINDOW)
-        return embed_run_spans(self, spans, NULL, count, vectors->data, err);
-    if (!ft_windows_cut(&model->frame, spans, count, self->account, &windows, err))
+    if (has_windows && !ft_windows_cut(&model->frame, spans, count, self->account, &windows, err))
         return false;
-    bool ok =
-        embed_run_spans(self, windows.spans, windows.of_text, windows.count, vectors->data, err);
+    const ft_token_span *all = has_windows ? windows.spans : spans;
+    const size_t all_count = has_windows ? windows.count : count;
+    bool ok = ft_encoder_run_reserve(state->run, all, all_count, err);
+    if (ok) {
+        embed_begin(self, count);
+        ok = embed_run_spans(self, all, windows.of_text, all_count, vectors->data, err);
+        embed_end(self);
+    }
     ft_windows_finish(&windows);
     return ok;
 }

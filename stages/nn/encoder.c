@@ -81,6 +81,7 @@ static bool make_room(ft_encoder_run *run, size_t tokens, ft_error *err)
         total += sizes[i];
     ft_buffer_unref(ft_take(&run->buffer));
     run->capacity = 0;
+    run->members_capacity = 0;
     run->buffer = ft_buffer_create(run->account, total * sizeof(float), err);
     if (!run->buffer) {
         ft_error_while(err, "making room for %zu tokens", tokens);
@@ -121,6 +122,8 @@ void ft_encoder_run_destroy(ft_encoder_run *run)
 {
     if (!run)
         return;
+    ft_buffer_unref(run->members_buffer);
+    ft_free(run->members);
     ft_buffer_unref(run->buffer);
     ft_free(run);
 }
@@ -135,6 +138,58 @@ bool ft_encoder_run_reserve(ft_encoder_run *run, const ft_token_span *spans, siz
         longest = rows > longest ? rows : longest;
     }
     return longest <= run->capacity || make_room(run, ft_pad(longest, FT_ENCODER_TOKENS), err);
+}
+
+// For each of a team what a block and a head need; the rows are the same.
+static bool make_members(ft_encoder_run *run, size_t count)
+{
+    const ft_encoder *encoder = run->encoder;
+    const size_t block = BLOCK_ROWS + FT_LINEAR_ROWS_BEHIND;
+    const size_t sizes[] = {
+        block * run->middle_row,
+        block * run->hidden_row,
+        run->capacity * FT_ENCODER_QUERIES,
+        ft_pad(encoder->head_size * FT_ENCODER_QUERIES, 16),
+        FT_ENCODER_QUERIES,
+        scratch_size(encoder) / sizeof(float),
+    };
+    ft_error why = FT_ERROR_INIT;
+    size_t total = 0;
+
+    for (size_t i = 0; i < FT_COUNT_OF(sizes); i++)
+        total += sizes[i];
+    ft_buffer_unref(ft_take(&run->members_buffer));
+    ft_free(ft_take(&run->members));
+    run->members_capacity = 0;
+    run->members = ft_alloc_array(count, sizeof(*run->members));
+    if (!run->members)
+        return false;
+    run->members_buffer = ft_buffer_zero(run->account, (count - 1) * total * sizeof(float), &why);
+    if (!run->members_buffer)
+        return false;
+    float *next = run->members_buffer->data;
+    for (size_t i = 0; i < count; i++) {
+        ft_encoder_run *member = &run->members[i];
+        float *scratch = NULL;
+        float **const at[] = {&member->middle,  &member->beside,  &member->scores,
+                              &member->queries, &member->inverse, &scratch};
+        *member = *run;
+        member->team = NULL;
+        for (size_t k = 0; i > 0 && k < FT_COUNT_OF(sizes); next += sizes[k], k++)
+            *at[k] = next;
+        if (i > 0)
+            member->scratch = (char *)scratch;
+    }
+    run->members_capacity = run->capacity;
+    return true;
+}
+
+void ft_encoder_run_share(ft_encoder_run *run, ft_team *team)
+{
+    run->team = NULL;
+    if (team &&
+        (run->members_capacity == run->capacity || make_members(run, ft_team_members(team))))
+        run->team = team;
 }
 
 const ft_encoder *ft_encoder_run_encoder(const ft_encoder_run *run)
@@ -342,18 +397,49 @@ static void run_block_rest(const ft_encoder_run *run, const ft_encoder_layer *la
 typedef void run_block(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
                        size_t rows);
 
-// All rows in blocks of nearly the same height.
-static void run_blocks(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t rows,
-                       run_block *block)
-{
-    const size_t blocks = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
-    size_t row = 0;
+// What is done in one layer between two waits for all of a team.
+typedef struct phase {
+    const ft_encoder_run *run;
+    const ft_encoder_layer *layer;
+    run_block *block;
+    size_t rows, blocks;
+    const ft_token_span *spans;
+    size_t texts;
+    bool is_first;
+} phase;
 
-    for (size_t i = 0; i < blocks; i++) {
-        const size_t some = (rows - row + (blocks - i) - 1) / (blocks - i);
-        block(run, layer, row, some);
-        row += some;
+static const ft_encoder_run *run_of(const ft_encoder_run *run, size_t member)
+{
+    return run->team ? &run->members[member] : run;
+}
+
+static void run_some_blocks(void *host, size_t first, size_t count, size_t member)
+{
+    const phase *p = host;
+
+    for (size_t i = first; i < first + count; i++) {
+        const size_t from = i * p->rows / p->blocks, to = (i + 1) * p->rows / p->blocks;
+        p->block(run_of(p->run, member), p->layer, from, to - from);
     }
+}
+
+static void attend_some_heads(void *host, size_t first, size_t count, size_t member)
+{
+    const phase *p = host;
+
+    for (size_t i = first; i < first + count; i++)
+        ft_encoder_attend(run_of(p->run, member), p->layer, p->spans, p->texts, i, p->is_first);
+}
+
+// All rows in blocks of nearly the same height; of a team each has as many as the others.
+static void run_blocks(phase *p, run_block *block)
+{
+    const size_t members = ft_team_members(p->run->team);
+    const size_t blocks = ft_pad((p->rows + BLOCK_ROWS - 1) / BLOCK_ROWS, members);
+
+    p->block = block;
+    p->blocks = blocks < p->rows ? blocks : p->rows;
+    ft_team_run(p->run->team, p->blocks, 1, run_some_blocks, p);
 }
 
 // ---- all of it ----
@@ -387,17 +473,19 @@ static size_t run_texts(ft_encoder_run *run, const ft_token_span *spans, size_t 
         rows += ft_encoder_rows(encoder, &spans[taken]);
     }
     FT_ASSERT(count == 0 || taken > 0);  // A long text that nobody made room for.
+    phase p = {.run = run, .rows = rows, .spans = spans, .texts = taken};
     for (size_t i = 0; i < encoder->config.layers; i++) {
-        const bool is_short = is_first && i + 1 == encoder->config.layers;
-        if (is_short)
-            run_first_queries(run, &encoder->layers[i], spans, taken);
-        run_blocks(run, &encoder->layers[i], rows, is_short ? run_block_keys : run_block_heads);
-        ft_encoder_attend(run, &encoder->layers[i], spans, taken, is_short);
-        if (is_short) {
+        p.layer = &encoder->layers[i];
+        p.is_first = is_first && i + 1 == encoder->config.layers;
+        if (p.is_first)
+            run_first_queries(run, p.layer, spans, taken);
+        run_blocks(&p, p.is_first ? run_block_keys : run_block_heads);
+        ft_team_run(run->team, encoder->config.heads, 1, attend_some_heads, &p);
+        if (p.is_first) {
             gather_first(run, spans, taken);
-            rows = taken;
+            p.rows = rows = taken;
         }
-        run_blocks(run, &encoder->layers[i], rows, run_block_rest);
+        run_blocks(&p, run_block_rest);
     }
     if (encoder->last_norm.size)
         encoder->kernels->norm(run->hidden, run->hidden_row, rows, &encoder->last_norm);

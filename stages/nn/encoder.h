@@ -7,6 +7,7 @@
 
 #include "runtime/memory/account.h"
 #include "stages/nn/encoder_model.h"
+#include "stages/nn/team.h"
 
 // One text: `count` tokens, at least one. Of more than the model's `max_tokens` the first and, in
 // the last place, the very last one count ([CLS] ... [SEP] stays that). The caller has checked ids
@@ -40,6 +41,9 @@ const ft_encoder *ft_encoder_run_encoder(const ft_encoder_run *run);
 // then).
 bool ft_encoder_run_reserve(ft_encoder_run *run, const ft_token_span *spans, size_t count,
                             ft_error *err) FT_MUST_CHECK;
+// Rows and heads are shared with `team`, always the same one, from now on; NULL: with nobody. Where
+// there is no memory for what each of it needs, nobody helps.
+void ft_encoder_run_share(ft_encoder_run *run, ft_team *team);
 // How many rows a text has: its tokens, or the model's most.
 size_t ft_encoder_rows(const ft_encoder *encoder, const ft_token_span *span);
 // Runs the first texts of `spans` that fit one go, at least one, and returns how many they were.

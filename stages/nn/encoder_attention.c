@@ -125,7 +125,7 @@ static void attend_tile(const head *h, const tile *t)
 }
 
 void ft_encoder_attend(const ft_encoder_run *run, const ft_encoder_layer *layer,
-                       const ft_token_span *spans, size_t count, bool is_first)
+                       const ft_token_span *spans, size_t count, size_t number, bool is_first)
 {
     const ft_encoder *encoder = run->encoder;
     const ft_encoder_config *config = &encoder->config;
@@ -135,27 +135,25 @@ void ft_encoder_attend(const ft_encoder_run *run, const ft_encoder_layer *layer,
 
     for (size_t i = 0; i < count; i++) {
         const size_t tokens = ft_encoder_rows(encoder, &spans[i]);
-        for (size_t number = 0; number < config->heads; number++) {
-            const head h = {
-                .run = run,
-                .query = text + number * padded,
-                .key = text + keys + number / group * padded,
-                .value = text + values + number / group * padded,
-                .distances = encoder->distances
-                                 ? encoder->distances + number * (2 * config->max_tokens - 1) +
-                                       config->max_tokens - 1
-                                 : NULL,
-                .count = tokens,
-                .queries = is_first ? 1 : tokens,
-                .before = layer->is_local ? config->window_before : SIZE_MAX,
-                .behind = config->is_causal ? 0
-                          : layer->is_local ? config->window_behind
-                                            : SIZE_MAX,
-            };
-            for (size_t first = 0; first < h.queries; first += QUERIES) {
-                const tile t = make_tile(&h, first);
-                attend_tile(&h, &t);
-            }
+        const head h = {
+            .run = run,
+            .query = text + number * padded,
+            .key = text + keys + number / group * padded,
+            .value = text + values + number / group * padded,
+            .distances = encoder->distances
+                             ? encoder->distances + number * (2 * config->max_tokens - 1) +
+                                   config->max_tokens - 1
+                             : NULL,
+            .count = tokens,
+            .queries = is_first ? 1 : tokens,
+            .before = layer->is_local ? config->window_before : SIZE_MAX,
+            .behind = config->is_causal ? 0
+                      : layer->is_local ? config->window_behind
+                                        : SIZE_MAX,
+        };
+        for (size_t first = 0; first < h.queries; first += QUERIES) {
+            const tile t = make_tile(&h, first);
+            attend_tile(&h, &t);
         }
         text += tokens * run->heads_row;
     }

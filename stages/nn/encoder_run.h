@@ -9,6 +9,10 @@ enum { FT_ENCODER_QUERIES = FT_PANEL_COLUMNS };  // Of a head that attention tak
 struct ft_encoder_run {
     const ft_encoder *encoder;
     ft_account *account;
+    ft_team *team;            // Or NULL.
+    ft_encoder_run *members;  // Of a team: this run with working memory of their own, [0] with its.
+    size_t members_capacity;  // For texts of so many tokens.
+    ft_buffer *members_buffer;
     ft_buffer *buffer;
     size_t capacity;  // Tokens; 0: no buffer, since it could not grow.
     // Rows, each `_row` floats apart. `middle` and `beside` are of one block of rows.
@@ -22,7 +26,7 @@ struct ft_encoder_run {
     float *angles[2];  // [capacity][2][pairs]: cosines and sines, of global and local layers.
 };
 
-// Attention within each text, or with `is_first` of each text's first row alone; the result takes
-// the place of the queries. `rows` of a text: ft_encoder_rows.
+// Attention of one head within each text, or with `is_first` of each text's first row alone; the
+// result takes the place of the queries. `rows` of a text: ft_encoder_rows.
 void ft_encoder_attend(const ft_encoder_run *run, const ft_encoder_layer *layer,
-                       const ft_token_span *spans, size_t count, bool is_first);
+                       const ft_token_span *spans, size_t count, size_t number, bool is_first);

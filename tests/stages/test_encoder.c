@@ -317,6 +317,26 @@ static float *encode(const ft_encoder *encoder, ft_pooling pooling, const ft_tok
     return out;
 }
 
+// Each text alone, shared by three.
+static void check_same_bits_of_team(const ft_encoder *encoder, const float *want)
+{
+    const size_t size = encoder->config.hidden;
+    ft_error err = FT_ERROR_INIT;
+    ft_encoder_run *run = ft_encoder_run_create(encoder, NULL, &err);
+    ft_team *team = ft_team_create(3, &err);
+    float got[WIDEST];
+
+    check_ok(run && team, &err);
+    ft_encoder_run_share(run, team);
+    for (size_t i = 0; i < TEXTS; i++) {
+        check_int_eq(ft_pool_some(run, FT_POOLING_MEAN, false, spans + i, 1, got), 1);
+        check_true(memcmp(got, want + i * size, size * sizeof(*got)) == 0);
+    }
+    ft_encoder_run_share(run, NULL);
+    ft_encoder_run_destroy(run);
+    ft_team_destroy(team);
+}
+
 static void check_same_bits(const ft_encoder *encoder, const float *want)
 {
     static const size_t steps[] = {1, 7, TEXTS};
@@ -330,6 +350,7 @@ static void check_same_bits(const ft_encoder *encoder, const float *want)
     }
     for (size_t i = 0; i < TEXTS; i++)
         shuffled[i] = spans[i * 37 % TEXTS];
+    check_same_bits_of_team(encoder, want);
     float *got = encode(encoder, FT_POOLING_MEAN, shuffled, TEXTS, 5);
     for (size_t i = 0; i < TEXTS; i++)
         check_true(memcmp(got + i * size, want + i * 37 % TEXTS * size, size * sizeof(*got)) == 0);
