@@ -13,11 +13,21 @@ import re
 import subprocess
 import sys
 
-from program import Player, need_data
+from program import Player, need_data, need_minilm
 
 MIB = 1 << 20
 LIMIT = 256 * MIB
 LINE = 100 * MIB
+LAYER_WEIGHTS = 6 * (4 * 384 * 384 + 2 * 384 * 1536)  # Of all-MiniLM-L6-v2.
+
+
+# Files are written piece by piece: until it executes the program, a child's peak of resident memory is this program's.
+
+
+def write_line(file, words, size, end):
+    for _ in range(size // len(words)):
+        file.write(words)
+    file.write(words[:size % len(words)] + end)
 
 
 def make_input(path, size):
@@ -31,7 +41,7 @@ def make_input(path, size):
             file.write(block)
             written += len(block)
             if written - len(block) < size // 2 <= written:
-                file.write((words * (LINE // len(words) + 1))[:LINE] + b"\n")
+                write_line(file, words, LINE, b"\n")
                 written += LINE + 1
 
 
@@ -85,7 +95,9 @@ def too_little(player):
 
 def line_too_big(player):
     """A line that run.memory cannot hold stops the source: it says so, and no half of a file appears."""
-    player.write("in.txt", b"one\n" + b"x" * (40 * MIB) + b"\ntwo\n")
+    with open(os.path.join(player.folder, "in.txt"), "wb") as file:
+        file.write(b"one\n")
+        write_line(file, b"x" * 1024, 40 * MIB, b"\ntwo\n")
     player.write("p.yaml", "run: {memory: 16MiB}\nstages:\n  - read: in.txt\n    on_error: skip\n  - write: out.txt\n")
     result = player.run("run", "p.yaml")
     assert result.status == 1 and b"`run.memory`" in result.err, str(result)
@@ -116,11 +128,31 @@ def shared_state_is_bounded(player, value):
     assert peaks[1] - peaks[0] <= 24 * MIB, peaks  # What the allocator needs around small blocks is in it.
 
 
+def embed_holds(player, dtype, weight_bytes, count, size):
+    """Peak RSS is at most the packed weights (MiniLM's layers) and 80 MiB with run.memory of 64 MiB, whatever the texts."""
+    packed = LAYER_WEIGHTS * weight_bytes
+    words = "the quick brown fox jumps over a lazy dog while reading embeddings of long documents "
+    with open(os.path.join(player.folder, "in.jsonl"), "w", encoding="utf-8") as file:
+        for _ in range(count):
+            file.write('{"text": "')
+            write_line(file, words, size, '"}\n')
+    model = need_minilm(player)
+    peak, event, _ = resident(player, json.dumps({"run": {"memory": "64MiB"}, "stages": [
+        {"read": "in.jsonl", "fields": {"text": "string"}}, {"tokenize": model, "truncation": "none"},
+        {"embed": model, "dtype": dtype}, {"write": "-", "format": "jsonl", "fields": ["embedding"]}]}))
+    print("%s, %d texts of %d bytes: peak %.1f MiB, weights %.1f MiB" % (dtype, count, size, peak / MIB, packed / MIB))
+    assert event["written"] == count, event
+    assert peak <= packed + 80 * MIB, peak / MIB
+
+
 def main():
     player = Player()
     player.case("holds", holds, (2000 if "--full" in player.arguments else 200) * 1000000)
     player.case("too_little", too_little)
     player.case("line_too_big", line_too_big)
+    for dtype, weight_bytes in (("f32", 4), ("bf16", 2), ("int8", 1)):
+        player.case("embed_one_line_" + dtype, embed_holds, dtype, weight_bytes, 1, 30 * MIB)
+        player.case("embed_long_texts_" + dtype, embed_holds, dtype, weight_bytes, 30, 100000)
     player.case("shared_floats", shared_state_is_bounded, "item.index + 0.1")
     player.case("shared_counters", shared_state_is_bounded, "ctx.shared.counter()")
     return player.end()

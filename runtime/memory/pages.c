@@ -13,11 +13,11 @@ enum {
     PAGE_BYTES = 4096,
     CACHE_BLOCKS = 16,
     CACHE_BYTES_MAX = 40 * 1024 * 1024,
-    // What is in use and what is kept together are at most this more than an eighth beyond what was
-    // in use lately: a stream of large tensors then goes round in a few blocks, instead of being
-    // mapped, cleared and unmapped each time.
+    // What is in use and what is kept together are at most this, or a sixteenth if that is more,
+    // beyond what was in use lately: a stream of large tensors then goes round in a few blocks,
+    // instead of being mapped, cleared and unmapped each time.
     CACHE_BYTES = 5 * 1024 * 1024,
-    CACHE_PEAK_SHARE = 8,
+    CACHE_PEAK_SHARE = 16,
     CACHE_PEAK_FADES = 1024,  // Each block freed takes so small a part off an old peak.
     // From here on the kernel is asked for huge pages: a first touch costs a fifth. They lie within
     // the block, so that no more becomes resident than was asked for.
@@ -102,23 +102,42 @@ static void add_live(size_t more, size_t less)
         peak_bytes -= (peak_bytes - live_bytes) / CACHE_PEAK_FADES;
 }
 
-static void note_live(size_t more, size_t less)
-{
-    pthread_mutex_lock(&cache_lock);
-    add_live(more, less);
-    pthread_mutex_unlock(&cache_lock);
-}
-
 // Under the lock: how much may be kept.
 static size_t cache_most(void)
 {
-    size_t most = CACHE_BYTES + peak_bytes + peak_bytes / CACHE_PEAK_SHARE - live_bytes;
+    const size_t share = peak_bytes / CACHE_PEAK_SHARE;
+    const size_t most = peak_bytes + (share > CACHE_BYTES ? share : CACHE_BYTES) - live_bytes;
 
     return most < CACHE_BYTES_MAX ? most : CACHE_BYTES_MAX;
 }
 
+// Blocks that were kept, and are not any more: unmapped without the lock.
+typedef struct {
+    block blocks[CACHE_BLOCKS];
+    size_t count;
+} evicted;
+
+// Under the lock. The oldest go until another of `more` bytes may be kept.
+static void cache_evict(size_t more, size_t most, evicted *out)
+{
+    while (cache_count > 0 &&
+           (cache_bytes + more > most || (more > 0 && cache_count == CACHE_BLOCKS))) {
+        out->blocks[out->count++] = cache[0];
+        cache_bytes -= cache[0].size_bytes;
+        cache_count--;
+        memmove(cache, cache + 1, cache_count * sizeof(cache[0]));
+    }
+}
+
+static void unmap(const evicted *blocks)
+{
+    for (size_t i = 0; i < blocks->count; i++)
+        munmap(blocks->blocks[i].pages, blocks->blocks[i].size_bytes);
+}
+
 static void *cache_take(size_t size_bytes)
 {
+    evicted gone = {.count = 0};
     void *found = NULL;
 
     pthread_mutex_lock(&cache_lock);
@@ -130,35 +149,41 @@ static void *cache_take(size_t size_bytes)
         cache_bytes -= size_bytes;
     }
     add_live(size_bytes, 0);
+    cache_evict(0, cache_most(), &gone);
     pthread_mutex_unlock(&cache_lock);
+    unmap(&gone);
     return found;
 }
 
 // Keeps the block if it may; the oldest ones make room for it.
 static bool cache_keep(void *pages, size_t size_bytes)
 {
-    block evicted[CACHE_BLOCKS];
-    size_t evicted_count = 0;
+    evicted gone = {.count = 0};
 
     pthread_mutex_lock(&cache_lock);
     add_live(0, size_bytes);
-    size_t most = cache_most();
-    bool fits = size_bytes <= most;
-    while (cache_count > 0 && (cache_count == CACHE_BLOCKS || cache_bytes > most ||
-                               (fits && cache_bytes + size_bytes > most))) {
-        evicted[evicted_count++] = cache[0];
-        cache_bytes -= cache[0].size_bytes;
-        cache_count--;
-        memmove(cache, cache + 1, cache_count * sizeof(cache[0]));
-    }
+    const size_t most = cache_most();
+    const bool fits = size_bytes <= most;
+    cache_evict(fits ? size_bytes : 0, most, &gone);
     if (fits) {
         cache[cache_count++] = (block){pages, size_bytes};
         cache_bytes += size_bytes;
     }
     pthread_mutex_unlock(&cache_lock);
-    for (size_t i = 0; i < evicted_count; i++)
-        munmap(evicted[i].pages, evicted[i].size_bytes);
+    unmap(&gone);
     return fits;
+}
+
+// What is kept makes room for what grows.
+static void note_live(size_t more, size_t less)
+{
+    evicted gone = {.count = 0};
+
+    pthread_mutex_lock(&cache_lock);
+    add_live(more, less);
+    cache_evict(0, cache_most(), &gone);
+    pthread_mutex_unlock(&cache_lock);
+    unmap(&gone);
 }
 
 void *ft_pages_create(size_t size_bytes)
