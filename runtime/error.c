@@ -2,12 +2,15 @@
 // always be said.
 //
 // Messages quote what users and files gave, so control characters are blanked (a file name must not
-// move a terminal's cursor) and a text that is cut ends on a whole code point.
+// move a terminal's cursor), what is no UTF-8 becomes `?`, and a text that is cut ends on a whole
+// code point.
 #include "runtime/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "runtime/slice.h"
 
 static const char *const code_names[] = {
 #define CODE_NAME(name, text, meaning) [FT_ERROR_##name] = text,
@@ -15,22 +18,39 @@ static const char *const code_names[] = {
 #undef CODE_NAME
 };
 
+// `text` begins a code point that ends behind it.
+static bool is_cut(ft_slice text)
+{
+    const unsigned char first = (unsigned char)text.data[0];
+    const size_t wanted = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
+
+    for (size_t i = 1; i < text.size; i++)
+        if (((unsigned char)text.data[i] & 0xc0) != 0x80)
+            return false;
+    return text.size < wanted;
+}
+
 // Makes one clean line of `text`, which snprintf may have cut at `capacity` in the middle of a code
 // point.
 static void clean_line(char *text, size_t capacity)
 {
-    size_t size = strlen(text);
+    const size_t size = strlen(text);
 
     for (size_t i = 0; i < size; i++)
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
             text[i] = ' ';
-    if (size + 1 < capacity)
-        return;
-    size_t start = size;
-    while (start > 0 && size - start < 3 && ((unsigned char)text[start - 1] & 0xc0) == 0x80)
-        start--;
-    if (start > 0 && (unsigned char)text[start - 1] >= 0xc0)
-        text[start - 1] = 0;
+    for (size_t at = 0; at < size; at++) {
+        const ft_slice rest = {text + at, size - at};
+        const size_t valid = ft_utf8_valid_prefix(rest);
+        at += valid;
+        if (at >= size)
+            break;
+        if (size + 1 >= capacity && is_cut((ft_slice){text + at, size - at})) {
+            text[at] = 0;
+            break;
+        }
+        text[at] = '?';
+    }
 }
 
 static void fill(ft_error *err, ft_error_code code, const char *format, va_list args)

@@ -287,7 +287,7 @@ static bool embed_plan_static(ft_stage_plan *plan, embed_config *c, ft_error *er
 
 static bool embed_plan_tokenizer(const ft_stage_plan *plan, const embed_config *c, ft_error *err)
 {
-    return ft_stage_check_vocabulary(plan, c->model, c->vocabulary, err) ||
+    return ft_stage_check_vocabulary(plan, c->model, c->model, c->vocabulary, err) ||
            ft_error_at(err, "model", 0, 0);
 }
 

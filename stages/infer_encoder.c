@@ -57,7 +57,7 @@ bool infer_encoder_plan_init(ft_stage_plan *plan, const infer_config *config, ft
     if (!ft_encoder_config_read(config->model, plan->arena, &p->encoder, err) ||
         !ft_encoder_check(config->model, &p->encoder, plan->arena, err) ||
         !ft_head_describe(config->model, &p->encoder, plan->arena, &p->head, err) ||
-        !ft_stage_check_vocabulary(plan, config->model, p->encoder.vocabulary, err))
+        !ft_stage_check_vocabulary(plan, config->model, config->model, p->encoder.vocabulary, err))
         return ft_error_at(err, "model", 0, 0);
     p->encoder.precision = ft_precision_of(config->dtype);
     p->encoder.weight_store = plan->environment ? plan->environment->weight_store : NULL;

@@ -124,12 +124,12 @@ static bool generate_plan_of(ft_stage_plan *plan, infer_config *c, ft_error *err
     p->tokenizer = c->tokenizer ? c->tokenizer : c->model;
     if (!ft_encoder_config_read(c->model, plan->arena, &p->model, err) ||
         !ft_lm_check(c->model, &p->model, plan->arena, err) ||
-        !ft_lm_read_ends(c->model, &p->model, plan->arena, &p->ends, err) ||
-        !ft_stage_check_vocabulary(plan, c->model, p->model.vocabulary, err))
+        !ft_lm_read_ends(c->model, &p->model, plan->arena, &p->ends, err))
         return ft_error_at(err, "model", 0, 0);
     p->model.precision = ft_precision_of(c->dtype);
     p->model.keeps_stored = c->dtype == 0;
-    if (!ft_tokenizer_describe(p->tokenizer, plan->arena, &info, err))
+    if (!ft_tokenizer_describe(p->tokenizer, plan->arena, &info, err) ||
+        !ft_stage_check_vocabulary(plan, p->tokenizer, c->model, p->model.vocabulary, err))
         return ft_error_at(err, c->tokenizer ? "tokenizer" : "model", 0, 0);
     // A turn takes as long as its longest text: the threads of stages that wait may do that. One at
     // a time: reading the weights is what a token costs, and all sequences of a step share that,

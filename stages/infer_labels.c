@@ -7,14 +7,21 @@
 bool infer_labels_plan(ft_stage_plan *plan, ft_strings names, const infer_config *config,
                        size_t outputs, infer_labels *out, ft_error *err)
 {
-    const bool has_threshold = config->threshold > 0, is_list = config->top > 1 || has_threshold;
+    const bool has_threshold = config->threshold > INFER_THRESHOLD_NONE,
+               is_list = config->top > 1 || has_threshold;
 
     *out = (infer_labels){.names = names,
                           .is_list = is_list,
                           .top = config->top ? (size_t)config->top : 1,
                           .threshold = has_threshold ? (float)config->threshold : -INFINITY};
+    if (has_threshold && !config->top && outputs > INFER_TOP_MAX) {
+        ft_fail(err, FT_ERROR_USAGE, "the network has %zu outputs, and a list at most %d", outputs,
+                INFER_TOP_MAX);
+        ft_hint(err, "Set `top` beside `threshold`.");
+        return ft_error_at(err, "threshold", 0, 0);
+    }
     if (has_threshold && !config->top)
-        out->top = outputs < INFER_TOP_MAX ? outputs : INFER_TOP_MAX;
+        out->top = outputs;
     if (names.count == 0) {
         if (!is_list)
             return true;

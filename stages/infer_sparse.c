@@ -41,7 +41,7 @@ static bool sparse_plan_of(ft_stage_plan *plan, infer_config *config, ft_error *
         return ft_fail_nomem(err, sizeof(*p));
     config->plan = p;
     p->top = (size_t)config->top;
-    p->threshold = (float)config->threshold;
+    p->threshold = config->threshold > 0 ? (float)config->threshold : 0;
     return infer_refuse_options(config, allowed, err) &&
            infer_encoder_plan_init(plan, config, FT_HEAD_VOCABULARY, false, &p->model, err) &&
            ft_plan_add(plan, plan->to ? plan->to : "indices", FT_TYPE_IDS, &p->indices, err) &&

@@ -24,6 +24,8 @@ enum {
 
 typedef struct infer_task infer_task;
 
+#define INFER_THRESHOLD_NONE (-1e6)  // Not given.
+
 typedef struct infer_config {
     const char *model;
     ft_strings activations, labels, ignore_labels;

@@ -158,6 +158,9 @@ def room(player):
 
 
 def refused(player):
+    llama2 = need_data("tokenizers", "llama2")
+    done, _ = generate(player, ["tokenizer: " + llama2])
+    assert done.status == 3 and b"has 32000 tokens, and the model in" in done.err and b"p.yaml:9:16" in done.err, str(done)
     for option, message in (("top_k: 3", b"`top_k` has no effect without `temperature`"),
                             ("top_p: 0", b"`top_p`"),
                             ("labels: [a]", b"`labels` says nothing of this task"),

@@ -140,6 +140,10 @@ def above(player, folder, rows, items, types):
         order = sorted((i for i in range(len(row)) if row[i] > threshold), key=lambda i: -row[i])
         assert got["labels"] == [about["id2label"][str(i)] for i in order], (got, row)
         near(got["scores"], [row[i] for i in order], "scores above %r" % threshold)
+    for threshold in 0, -1.5:  # Of logits, which may be below 0.
+        stages = "  - infer: %s\n    task: classify\n    function_to_apply: none\n    threshold: %r\n" % (folder, threshold)
+        for got, row in zip(rows_of(play(player, items, types, stages, "labels, scores")), rows):
+            assert len(got["labels"]) == sum(x > threshold for x in row["logits"]), (got, row)
 
 
 def rerank_ids(player, folder):

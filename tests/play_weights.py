@@ -12,6 +12,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 
 from program import Player
 
@@ -54,6 +55,9 @@ def prepare(player, dtype="int8", name="model"):
         make_model(folder)
     for file in os.listdir(folder):
         os.utime(os.path.join(folder, file), (1000, 1000))
+    # What was changed within the last 50 ms is not recorded, and nobody can set that time back.
+    while time.time() - max(os.stat(os.path.join(folder, file)).st_ctime for file in os.listdir(folder)) < 0.06:
+        pass
     player.write("in.jsonl", "".join(json.dumps({"tokens": ids}) + "\n" for ids in IDS))
     player.write("p.yaml", json.dumps({"stages": [
         {"read": "in.jsonl", "fields": {"tokens": "i32[*]"}}, {"embed": folder, "pooling": "mean", "dtype": dtype},
@@ -153,8 +157,8 @@ def by_content(player):
     assert vectors(player) != wanted and vectors(player) == private(player) and len(kept(player)) == 2
 
 
-def changed_in_place(player):
-    """Of the same name and size, and of another time."""
+def changed_in_place(player, seconds):
+    """Of the same name and size, and, as it says of itself, of the same or another time."""
     folder = prepare(player)
     first = vectors(player)
     path = os.path.join(folder, "model.safetensors")
@@ -162,7 +166,7 @@ def changed_in_place(player):
     with open(path, "r+b") as file:
         file.seek(-HIDDEN * 4 * 300, 2)
         file.write(b"\x3f\x3e\x3d\x3e" * 64)
-    os.utime(path, (1000, 1001))
+    os.utime(path, (1000, seconds))
     assert vectors(player) == private(player) != first
     os.replace(path + ".good", path)
     os.utime(path, (1000, 1002))
@@ -278,9 +282,11 @@ def main():
     if not json.loads(player.run("version", "--json").out)["libraries"]["libsodium"]:
         print("skipped: this build is without libsodium, and keeps no weights")
         return player.end()
-    for function in (made_once, mapped, floats_are_not_kept, by_content, changed_in_place, damaged, of_others,
+    for function in (made_once, mapped, floats_are_not_kept, by_content, damaged, of_others,
                      nowhere_to_keep_it, at_once, bounded, check_keeps_nothing, told_by_doctor):
         player.case(function.__name__, function)
+    for seconds in 1000, 1001:
+        player.case("changed_in_place_%d" % seconds, changed_in_place, seconds)
     return player.end()
 
 

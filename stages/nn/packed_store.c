@@ -1,5 +1,5 @@
 // Keeps laid out weights: see packed_store.h.
-#define _XOPEN_SOURCE 700  // st_mtim
+#define _XOPEN_SOURCE 700  // st_ctim
 #include "stages/nn/packed_store.h"
 
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "runtime/system/file.h"
 #include "runtime/system/kept.h"
 
-enum { VERSION = 1, HEAD_BYTES = 4096, JUST_NOW_MS = 100, RECORDS_KEPT = 256 };
+enum { VERSION = 1, HEAD_BYTES = 4096, JUST_NOW_MS = 50, RECORDS_KEPT = 256 };
 // What is smaller is laid out within a millisecond, which is not worth a file.
 enum { BYTES_MIN = 1 << 18 };
 
@@ -42,22 +42,24 @@ static ft_digest *begin_digest(const ft_packed *packed)
     return digest;
 }
 
-// The model's files as they are now. False: one cannot be looked at, or was changed within the last
-// step of a file system's clock, and may be so again.
+// The model's files as they are now. The time is that of the last change of the file or of what the
+// system says of it (ctime), which nobody can set back. False: one cannot be looked at, or was
+// changed within the last steps of a file system's clock: since it was mapped, or it may be so
+// again at the same time.
 static bool add_files(const ft_weights *weights, ft_digest *digest)
 {
     for (size_t i = 0; i < weights->file_count; i++) {
         struct stat found;
         if (stat(weights->files[i], &found) != 0)
             return false;
-        if ((int64_t)found.st_mtim.tv_sec * 1000 + found.st_mtim.tv_nsec / 1000000 >
+        if ((int64_t)found.st_ctim.tv_sec * 1000 + found.st_ctim.tv_nsec / 1000000 >
             ft_clock_wall_ms() - JUST_NOW_MS)
             return false;
         ft_digest_add_number(digest, (uint64_t)found.st_dev);
         ft_digest_add_number(digest, (uint64_t)found.st_ino);
         ft_digest_add_number(digest, (uint64_t)found.st_size);
-        ft_digest_add_number(digest, (uint64_t)found.st_mtim.tv_sec);
-        ft_digest_add_number(digest, (uint64_t)found.st_mtim.tv_nsec);
+        ft_digest_add_number(digest, (uint64_t)found.st_ctim.tv_sec);
+        ft_digest_add_number(digest, (uint64_t)found.st_ctim.tv_nsec);
     }
     return true;
 }

@@ -243,13 +243,13 @@ static bool check_end(const ft_tokenizer *tokenizer, const char *model, size_t r
     return false;
 }
 
-bool ft_stage_check_vocabulary(const ft_stage_plan *plan, const char *model, size_t rows,
-                               ft_error *err)
+bool ft_stage_check_vocabulary(const ft_stage_plan *plan, const char *folder, const char *model,
+                               size_t rows, ft_error *err)
 {
     ft_arena *arena = ft_arena_create();
     const ft_tokenizer *tokenizer;
 
-    const bool ok = open_own_tokenizer(plan, model, arena, &tokenizer, err) &&
+    const bool ok = open_own_tokenizer(plan, folder, arena, &tokenizer, err) &&
                     (!tokenizer || check_end(tokenizer, model, rows, err));
     ft_arena_destroy(arena);
     return ok;

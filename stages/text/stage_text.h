@@ -52,12 +52,12 @@ bool ft_stage_add_column(ft_stage *self, ft_batch **in, size_t output, ft_stage_
 // Finds the field that tokens come in: `from`, else `tokens`, as i32[*] and known to be that.
 bool ft_stage_plan_tokens(ft_stage_plan *plan, size_t *out_index, ft_error *err) FT_MUST_CHECK;
 
-// The tokenizer in `model` gives plain text no ids from `rows` on, which is how many the model has
-// vectors for. Tokens that were added may lie beyond (embeddinggemma's for images): items that have
-// them fail. A folder without a tokenizer that can be read is no fault: tokens may come from
-// elsewhere. DATA: with both numbers and both places.
-bool ft_stage_check_vocabulary(const ft_stage_plan *plan, const char *model, size_t rows,
-                               ft_error *err) FT_MUST_CHECK;
+// The tokenizer in `folder`, which may be the model's own, gives plain text no ids from `rows` on,
+// which is how many the model has vectors for. Tokens that were added may lie beyond
+// (embeddinggemma's for images): items that have them fail. A folder without a tokenizer that can
+// be read is no fault: tokens may come from elsewhere. DATA: with both numbers and both places.
+bool ft_stage_check_vocabulary(const ft_stage_plan *plan, const char *folder, const char *model,
+                               size_t rows, ft_error *err) FT_MUST_CHECK;
 // The same of a text that stands before each item's, and of all its tokens.
 bool ft_stage_check_prompt(const ft_stage_plan *plan, const char *model, size_t rows,
                            const char *prompt, ft_special_tokens special,

@@ -34,6 +34,17 @@ TEST(fail_errno_ends_with_the_reason)
     check_text_eq(err.message, "out of memory: wanted 12 bytes");
 }
 
+TEST(messages_are_valid_utf8)
+{
+    ft_error err = FT_ERROR_INIT;
+
+    ft_fail(&err, FT_ERROR_DATA, "key `%s`",
+            "lla\xff"
+            "a\xc3\xa9\xe2\x82");
+    check_text_eq(err.message, "key `lla?a\xc3\xa9?"
+                               "?`");
+}
+
 TEST(long_messages_end_on_a_code_point)
 {
     ft_error err = FT_ERROR_INIT;
