@@ -5,7 +5,7 @@
 
 enum {
     PIECE_BYTES = 1 << 20,
-    BEFORE = 5,     // Tokens of the prompt that are decoded with what follows.
+    TAIL = 3,       // Tokens at most that an unfinished character has: of its 4 bytes one lacks.
     OPEN_MAX = 64,  // Tokens whose bytes may be no text before they are taken as they are.
 };
 
@@ -23,10 +23,7 @@ void infer_text_scratch_finish(infer_text_scratch *scratch)
 
 void infer_text_start(infer_text *text, size_t prompt)
 {
-    *text = (infer_text){
-        .window = prompt - (prompt < BEFORE ? prompt : BEFORE),
-        .settled = prompt,
-    };
+    *text = (infer_text){.window = prompt, .settled = prompt};
 }
 
 void infer_text_finish(infer_text *text)
@@ -64,42 +61,141 @@ static bool ends_in_replacement(ft_slice text)
     return text.size >= 3 && memcmp(text.data + text.size - 3, "\xEF\xBF\xBD", 3) == 0;
 }
 
-// The tokens are decoded together with those of the call before, so that a word's space stays, and
-// without their text; at first with the last tokens of the prompt. (As vLLM's
-// detokenize_incrementally does.)
-bool infer_text_extend(infer_text *text, infer_text_scratch *scratch, const ft_tokenizer *tokenizer,
-                       const int32_t *ids, size_t count, bool is_last, ft_error *err)
+// ---- what tokens are decoded behind ----
+
+static int byte_of(const ft_tokenizer *tokenizer, int32_t id)
 {
-    const size_t window = text->window;
+    return ft_byte_of_token(ft_tokenizer_token_text(tokenizer, id));
+}
+
+// Moves the anchor to the last token of [from, to) that keeps the next one's space: two of it have
+// text, which special tokens have not. No byte token: all bytes side by side are broken when one of
+// them is.
+static bool move_anchor(infer_text *text, infer_text_scratch *scratch,
+                        const ft_tokenizer *tokenizer, const int32_t *ids, size_t from, size_t to,
+                        ft_error *err)
+{
+    for (size_t i = to; i > from; i--) {
+        const int32_t twice[] = {ids[i - 1], ids[i - 1]};
+        ft_slice out;
+        if (byte_of(tokenizer, ids[i - 1]) >= 0)
+            continue;
+        if (!ft_tokenizer_decode(tokenizer, &scratch->decoder, twice, 2, true, &out, err))
+            return false;
+        if (out.size > 0) {
+            text->anchor = i;
+            break;
+        }
+    }
+    return true;
+}
+
+static bool continues(int byte)
+{
+    return byte >= 0x80 && byte < 0xC0;
+}
+
+// How many byte tokens at the end of `count` are the beginning of a character.
+static size_t unfinished(const ft_tokenizer *tokenizer, const int32_t *ids, size_t count)
+{
+    for (size_t i = 1; i <= TAIL && i <= count; i++) {
+        const int byte = byte_of(tokenizer, ids[count - i]);
+        const size_t wanted = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : 2;
+        if (byte >= 0xC0)
+            return i < wanted ? i : 0;
+        if (!continues(byte))
+            break;
+    }
+    return 0;
+}
+
+// A character that the prompt leaves open goes on with the first token behind it.
+static bool open_window(infer_text *text, infer_text_scratch *scratch,
+                        const ft_tokenizer *tokenizer, const int32_t *ids, ft_error *err)
+{
+    const size_t prompt = text->settled;
+    const int next = byte_of(tokenizer, ids[prompt]);
+    size_t tail = 0;
+
+    if (continues(next))
+        tail = unfinished(tokenizer, ids, prompt);
+    // Of a byte-level vocabulary: tokens may begin and end within characters.
+    while (next < 0 && tail < TAIL && tail < prompt &&
+           byte_of(tokenizer, ids[prompt - tail - 1]) < 0)
+        tail++;
+    text->window = prompt - tail;
+    text->is_open = true;
+    return move_anchor(text, scratch, tokenizer, ids, 0, text->window, err);
+}
+
+// ---- text ----
+
+static bool decode(const infer_text *text, infer_text_scratch *scratch,
+                   const ft_tokenizer *tokenizer, const int32_t *ids, size_t count, ft_slice *out,
+                   ft_error *err)
+{
+    int32_t some[1 + TAIL + OPEN_MAX];
+    size_t used = 0;
+
+    if (text->anchor > 0)
+        some[used++] = ids[text->anchor - 1];
+    for (size_t i = text->window; i < count; i++)
+        some[used++] = ids[i];
+    return ft_tokenizer_decode(tokenizer, &scratch->decoder, some, used, true, out, err);
+}
+
+// Tokens are decoded behind one of those before, so that a word's space stays, and without its
+// text (as vLLM's detokenize_incrementally does). Characters that are complete are not decoded
+// again: ByteFallback of tokenizers would break them with a byte that follows. So broken bytes are
+// a U+FFFD each and break no other, as SentencePiece has it.
+static bool add_token(infer_text *text, infer_text_scratch *scratch, const ft_tokenizer *tokenizer,
+                      const int32_t *ids, size_t count, bool is_last, ft_error *err)
+{
+    const size_t settled = text->settled;
     ft_text *before = &scratch->before;
     ft_slice all;
     size_t same = 0;
 
-    if (text->settled == count)
-        return true;
-    if (!ft_tokenizer_decode(tokenizer, &scratch->decoder, ids + window, text->settled - window,
-                             true, &all, err))
+    if (!decode(text, scratch, tokenizer, ids, settled, &all, err))
         return false;
     ft_text_clear(before);
     ft_text_append(before, all);
-    if (!ft_text_check(before, err) ||
-        !ft_tokenizer_decode(tokenizer, &scratch->decoder, ids + window, count - window, true, &all,
-                             err))
+    if (!ft_text_check(before, err) || !decode(text, scratch, tokenizer, ids, count, &all, err))
         return false;
+    const bool may_go_on = byte_of(tokenizer, ids[count - 1]) < 0 ||  // Or it is byte-level.
+                           unfinished(tokenizer, ids, count) > 0;
+    if (!is_last && count - settled < OPEN_MAX && may_go_on && ends_in_replacement(all))
+        return true;
     // A character that the prompt left open is another one now, and belongs to what follows.
     while (same < all.size && same < before->size && all.data[same] == before->data[same])
         same++;
     while (same > 0 && same < all.size && ((unsigned char)all.data[same] & 0xC0) == 0x80)
         same--;
     const ft_slice part = {all.data + same, all.size - same};
-    if (!is_last && count - text->settled < OPEN_MAX && ends_in_replacement(part))
-        return true;
-    // Tokens without text would not keep the next one's space.
-    if (part.size > 0)
-        text->window = text->settled;
-    text->settled = count;
-    return append(text, scratch->decoder.account, part, err);
+    text->window = text->settled = count;
+    return append(text, scratch->decoder.account, part, err) &&
+           move_anchor(text, scratch, tokenizer, ids, settled, count, err);
 }
+
+bool infer_text_extend(infer_text *text, infer_text_scratch *scratch, const ft_tokenizer *tokenizer,
+                       const int32_t *ids, size_t count, bool is_last, ft_error *err)
+{
+    if (text->settled == count)
+        return true;
+    if (!text->is_open && !open_window(text, scratch, tokenizer, ids, err))
+        return false;
+    // Each by itself, with those that wait: how many come at once makes no difference.
+    for (size_t i = text->settled + 1; i <= count; i++) {
+        const int byte = byte_of(tokenizer, ids[i - 1]);
+        const bool breaks = byte >= 0 && !continues(byte) && text->settled < i - 1;
+        if ((breaks && !add_token(text, scratch, tokenizer, ids, i - 1, true, err)) ||
+            !add_token(text, scratch, tokenizer, ids, i, is_last && i == count, err))
+            return false;
+    }
+    return true;
+}
+
+// ---- texts that end it ----
 
 static size_t longest_of(const ft_strings *stop)
 {

@@ -16,8 +16,10 @@ typedef struct infer_text_scratch {
 typedef struct infer_text {
     ft_buffer *buffer;  // NULL: none. Charged to the scratch's account.
     size_t size, searched;
-    size_t window;   // The first token that is decoded once more with those that follow.
-    size_t settled;  // Tokens whose text is there.
+    bool is_open;    // The three that follow are known:
+    size_t anchor;   // One more than the token that those to come are decoded behind; 0: none,
+    size_t window;   // the first token that is decoded behind it,
+    size_t settled;  // and tokens whose text is there.
 } infer_text;
 
 void infer_text_scratch_init(infer_text_scratch *scratch, ft_account *account);
@@ -27,7 +29,8 @@ void infer_text_scratch_finish(infer_text_scratch *scratch);
 void infer_text_start(infer_text *text, size_t prompt);
 void infer_text_finish(infer_text *text);
 // Adds the text of tokens [settled, count) of `ids`, which begin with the prompt. Bytes that are no
-// character yet wait for the tokens that follow, unless `is_last`.
+// character yet wait for the tokens that follow, unless `is_last`. The text is the same however
+// many tokens a call adds.
 bool infer_text_extend(infer_text *text, infer_text_scratch *scratch, const ft_tokenizer *tokenizer,
                        const int32_t *ids, size_t count, bool is_last, ft_error *err) FT_MUST_CHECK;
 ft_slice infer_text_get(const infer_text *text);

@@ -391,9 +391,8 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-// "<0xE4>": the byte; -1 for any other text. One digit may be a plus sign, as the reference's
-// number parser has it.
-static int byte_of(ft_slice text)
+// One digit may be a plus sign, as the reference's number parser has it.
+int ft_byte_of_token(ft_slice text)
 {
     if (text.size != 6 || memcmp(text.data, "<0x", 3) != 0 || text.data[5] != '>')
         return -1;
@@ -426,7 +425,7 @@ static bool decode_byte_fallback(ft_decoder *decoder, ft_error *err)
 
     for (size_t i = 0; i < decoder->now.count; i++) {
         ft_slice text = list_get(&decoder->now, i);
-        int byte = byte_of(text);
+        int byte = ft_byte_of_token(text);
         char one = (char)byte;
         if (byte >= 0) {
             if (!put(decoder, (ft_slice){&one, 1}, err))
@@ -492,7 +491,7 @@ static bool decode_sentencepiece(ft_decoder *decoder, const ft_decode_step *step
 
     for (size_t i = 0; i < decoder->now.count; i++) {
         ft_slice piece = list_get(&decoder->now, i);
-        int byte = step->sentencepiece.has_bytes ? byte_of(piece) : -1;
+        int byte = step->sentencepiece.has_bytes ? ft_byte_of_token(piece) : -1;
         if (byte >= 0) {
             if (!add_byte(decoder, &run, (uint8_t)byte, err))
                 return false;

@@ -24,3 +24,5 @@ bool ft_decoder_add(ft_decoder *decoder, ft_slice token, ft_error *err) FT_MUST_
 bool ft_decoder_run(ft_decoder *decoder, const ft_decode_step *steps, size_t count, ft_slice *out,
                     ft_error *err) FT_MUST_CHECK;
 void ft_decoder_finish(ft_decoder *decoder);
+// The byte that a token of byte fallback stands for, "<0xE4>"; -1 for any other text.
+int ft_byte_of_token(ft_slice text);
