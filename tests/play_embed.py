@@ -174,6 +174,10 @@ def larger_tokenizer(player):
     result = run(more, {"tokenize": folder, "prompt": "qqq: "})
     want = "token 200 of the prompt `qqq: ` is outside the vocabulary of 200 of the model in `%s`" % folder
     assert result.status == 3 and want.encode() in result.err, str(result)
+    # Shown are 60 bytes of it, and no half of a character.
+    result = run(more, {"tokenize": folder, "prompt": "qqq: " + "é" * 60})
+    want = "the prompt `qqq: %s` is outside" % ("é" * 27)
+    assert result.status == 3 and want.encode() in result.err, str(result)
     # One that cannot be read is no fault where tokens come from elsewhere.
     player.write("in.jsonl", '{"text": "salt", "tokens": [2, 7, 3]}\n')
     assert run(larger).status == 3

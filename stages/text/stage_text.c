@@ -8,6 +8,7 @@
 #include "runtime/data/json.h"
 #include "runtime/memory/alloc.h"
 #include "stages/text/tokenizer_store.h"
+#include "stages/text/vocabulary.h"
 
 enum { LIST_BYTES = 128 };  // Names in a message.
 
@@ -268,10 +269,11 @@ static bool check_ids(const ft_tokenizer *tokenizer, const char *model, size_t r
         const int32_t id = ft_ids_data(&ids)[i];
         if ((size_t)id < rows)
             continue;
+        const ft_slice shown = ft_shown(ft_slice_of(prompt));
         ok = ft_fail(err, FT_ERROR_DATA,
-                     "token %" PRId32 " of the prompt `%.60s` is outside the vocabulary of %zu of "
+                     "token %" PRId32 " of the prompt `%.*s` is outside the vocabulary of %zu of "
                      "the model in `%s`",
-                     id, prompt, rows, model);
+                     id, (int)shown.size, shown.data, rows, model);
     }
     ft_ids_finish(&ids);
     ft_token_coder_destroy(coder);
