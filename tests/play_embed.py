@@ -425,6 +425,33 @@ def late_of_broken_items(player):
         assert message in result.err, str(result)
 
 
+def late_of_blank_texts(player):
+    """`chunk` gives a text without tokens one chunk: the vector is that of the text as a whole."""
+    folder = late_reference()[0]
+    texts = ["", " ", "salt", " \n\t "]
+    rows = late_of(player, folder, [{"text": text} for text in texts],
+                   before={"chunk": 12, "tokenizer": folder, "split": False})
+    assert [(row["id"], row["start"], row["end"]) for row in rows] == \
+        [(at, 0, len(text)) for at, text in enumerate(texts)]
+    assert [tuple(array.array("f", row["embedding"])) for row in rows] == embed(player, folder, texts)
+    for starts, ends in ([0, 1], [1, 1]), ([3], [9]):
+        result = late_of(player, folder, [{"text": " ", "starts": starts, "ends": ends}], status=1)
+        assert b"no token is of chunk 1" in result.err, str(result)
+
+
+def late_cancelled(player):
+    """As many chunks as an item says, each of all its tokens, are minutes of pooling: the run ends long before."""
+    folder = late_reference()[0]
+    words, chunks = 3000, 600000
+    player.write("in.jsonl", json.dumps({"text": "salt " * words, "starts": [0] * chunks, "ends": [5 * words] * chunks}))
+    player.write("p.yaml", json.dumps({"run": {"timeout": "1s"}, "stages": [
+        {"read": "in.jsonl", "fields": {"text": "string", "starts": "i32[*]", "ends": "i32[*]"}},
+        {"tokenize": folder, "truncation": "none", "outputs": ["offsets"]}, {"embed": folder, "long": "late"},
+        {"drop": None}]}))
+    result = player.run("run", "p.yaml", timeout=30)
+    assert result.status != 0 and b"took longer than 1000 ms" in result.err, str(result)
+
+
 def late_with_prompt(player):
     """A prompt that pooling leaves out is in no chunk; a text of one chunk has the vector that it has without."""
     folder, lines, _, prompts = reference("chain-all")
@@ -543,7 +570,7 @@ def main():
     player.case("each_token", each_token)
     player.case("windows", windows)
     player.case("windows_with_prompt", windows_with_prompt)
-    for function in late, late_of_chunks, late_of_broken_items, late_with_prompt:
+    for function in late, late_of_chunks, late_of_broken_items, late_of_blank_texts, late_cancelled, late_with_prompt:
         player.case(function.__name__, function)
     player.case("larger_tokenizer", larger_tokenizer)
     player.case("refused", refused)

@@ -27,10 +27,25 @@ static bool has_bytes(const ft_late_cuts *cuts, size_t token)
     return cuts->offsets[2 * token] < cuts->offsets[2 * token + 1];
 }
 
+// The one chunk of a blank text, which has special tokens alone: it is all of them, as if the text
+// had not been cut.
+static bool find_blank(const ft_late_cuts *cuts, ft_late_chunk *out)
+{
+    if (cuts->count != 1 || cuts->starts[0] != 0 || cuts->prompt >= cuts->tokens)
+        return false;
+    for (size_t i = cuts->prompt; i < cuts->tokens; i++)
+        if (has_bytes(cuts, i))
+            return false;
+    *out = (ft_late_chunk){cuts->prompt, cuts->tokens};
+    return true;
+}
+
 bool ft_late_find(const ft_late_cuts *cuts, ft_late_chunk *out, ft_error *err)
 {
     size_t begin = cuts->prompt, end = begin;
 
+    if (find_blank(cuts, out))
+        return true;
     for (size_t i = 0; i < cuts->count; i++) {
         if (i > 0 && (cuts->starts[i] < cuts->starts[i - 1] || cuts->ends[i] < cuts->ends[i - 1]))
             return fail_order(i, err);
@@ -103,19 +118,28 @@ static ft_token_span window_of(const ft_late_run *late, const ft_token_span *tex
                            .count = left < window_size(late) ? left : window_size(late)};
 }
 
+static bool check_cancelled(const ft_late_run *late, ft_error *err)
+{
+    return !late->is_cancelled(late->host) || ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
+}
+
 // The vectors of those next chunks that end at token `end` or before it; rows are from token `from`
-// on.
-static void pool_chunks(progress *p, ft_rows rows, size_t from, size_t end)
+// on. How many chunks have a row in common is for the input to say: one go of the encoder may have
+// any amount of pooling behind it.
+static bool pool_chunks(progress *p, ft_rows rows, size_t from, size_t end)
 {
     const ft_late_run *late = p->late;
     const ft_late_text *text = &p->texts[p->text];
 
     for (; p->chunk < text->chunk_count && text->chunks[p->chunk].end <= end; p->chunk++) {
         const ft_late_chunk *chunk = &text->chunks[p->chunk];
+        if (!check_cancelled(late, p->err))
+            return false;
         const ft_rows its = {rows.at + (chunk->begin - from) * rows.stride, rows.stride};
         ft_chain_run(late->chain, its, 0, chunk->end - chunk->begin, late->scratch, late->vector);
         late->put(late->host, late->vector);
     }
+    return true;
 }
 
 // Drops the rows before the next chunk, and makes room for `count` more.
@@ -156,16 +180,13 @@ static bool take_window(progress *p, ft_rows rows, size_t window, size_t count)
     float *kept = p->rows->data;
     for (size_t row = skipped; row < count; row++)
         memcpy(kept + p->kept++ * hidden, rows.at + row * rows.stride, hidden * sizeof(*kept));
-    pool_chunks(p, (ft_rows){kept, hidden}, p->kept_from, from + count);
-    return true;
+    return pool_chunks(p, (ft_rows){kept, hidden}, p->kept_from, from + count);
 }
 
 // The rows of a window of the next text; with the last one the text is done.
 static bool take_rows(progress *p, ft_rows rows, size_t window, size_t windows, size_t count)
 {
-    if (windows == 1)
-        pool_chunks(p, rows, 0, count);
-    else if (!take_window(p, rows, window, count))
+    if (!(windows == 1 ? pool_chunks(p, rows, 0, count) : take_window(p, rows, window, count)))
         return false;
     if (window + 1 < windows)
         return true;
@@ -184,8 +205,8 @@ static bool run_windows(progress *p, const ft_token_span *windows, size_t count)
         return false;
     for (size_t done = 0; done < count;) {
         ft_rows rows;
-        if (late->is_cancelled(late->host))
-            return ft_fail(p->err, FT_ERROR_CANCELLED, "cancelled");
+        if (!check_cancelled(late, p->err))
+            return false;
         const size_t taken = ft_encoder_run_some(late->run, windows + done, count - done, &rows);
         for (size_t i = done; i < done + taken; i++) {
             const size_t of_text = count_windows(late, p->texts[p->text].span.count);

@@ -36,8 +36,9 @@ typedef struct ft_late_cuts {
 } ft_late_cuts;
 
 // The tokens that have something of each chunk. What has no bytes and stands before the first one
-// belongs to it, and what stands behind the last one to that ([CLS] and [SEP]). DATA: chunks that
-// are not in order, or that no token is of.
+// belongs to it, and what stands behind the last one to that ([CLS] and [SEP]). Where no token has
+// bytes, as of a blank text, a chunk that is the only one and begins at 0 is all of them. DATA:
+// chunks that are not in order, or that no token is of.
 bool ft_late_find(const ft_late_cuts *cuts, ft_late_chunk *out, ft_error *err) FT_MUST_CHECK;
 // Chunks of `size` tokens of a text of `tokens`, from `prompt` on. Not counted are those before
 // `head` and the `tail` last ones, which belong to the first and the last chunk. Returns how many
@@ -54,7 +55,7 @@ typedef struct ft_late_run {
     float *vector;   // and the chain's `size`.
     // Takes the vector of the next chunk, of the first text's first on.
     void (*put)(void *host, float *vector);
-    bool (*is_cancelled)(void *host);  // Asked between goes of the encoder.
+    bool (*is_cancelled)(void *host);  // Asked before each go of the encoder and each chunk.
     void *host;
 } ft_late_run;
 
