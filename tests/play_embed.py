@@ -452,6 +452,18 @@ def late_cancelled(player):
     assert result.status != 0 and b"took longer than 1000 ms" in result.err, str(result)
 
 
+def late_of_tokens_without_bytes(player):
+    """Chunks are found in one pass, whatever stands behind them: chunks x tokens would be the better part of a minute."""
+    tokens, chunks = 100000, 1000000
+    player.write("in.jsonl", json.dumps({"tokens": [7] * tokens, "offsets": [[0, 4]] + [[0, 0]] * (tokens - 1),
+                                         "starts": [0] * chunks, "ends": [4] * chunks}))
+    player.write("p.yaml", json.dumps({"run": {"timeout": "1s"}, "stages": [
+        {"read": "in.jsonl", "fields": {"offsets": "i32[*,2]", **{name: "i32[*]" for name in ("tokens", "starts", "ends")}}},
+        {"embed": late_reference()[0], "long": "late"}, {"drop": None}]}))
+    result = player.run("run", "p.yaml", timeout=30)  # Finding does not ask whether it is to end.
+    assert result.status == 0 or b"took longer than 1000 ms" in result.err, str(result)
+
+
 def late_with_prompt(player):
     """A prompt that pooling leaves out is in no chunk; a text of one chunk has the vector that it has without."""
     folder, lines, _, prompts = reference("chain-all")
@@ -570,7 +582,8 @@ def main():
     player.case("each_token", each_token)
     player.case("windows", windows)
     player.case("windows_with_prompt", windows_with_prompt)
-    for function in late, late_of_chunks, late_of_broken_items, late_of_blank_texts, late_cancelled, late_with_prompt:
+    for function in (late, late_of_chunks, late_of_broken_items, late_of_blank_texts, late_of_tokens_without_bytes,
+                     late_cancelled, late_with_prompt):
         player.case(function.__name__, function)
     player.case("larger_tokenizer", larger_tokenizer)
     player.case("refused", refused)

@@ -42,7 +42,8 @@ static bool find_blank(const ft_late_cuts *cuts, ft_late_chunk *out)
 
 bool ft_late_find(const ft_late_cuts *cuts, ft_late_chunk *out, ft_error *err)
 {
-    size_t begin = cuts->prompt, end = begin;
+    // `end` is behind the last token with bytes of those before `seen`.
+    size_t begin = cuts->prompt, end = begin, seen = begin;
 
     if (find_blank(cuts, out))
         return true;
@@ -52,14 +53,16 @@ bool ft_late_find(const ft_late_cuts *cuts, ft_late_chunk *out, ft_error *err)
         while (begin < cuts->tokens &&
                (!has_bytes(cuts, begin) || cuts->offsets[2 * begin + 1] <= cuts->starts[i]))
             begin++;
-        end = end > begin ? end : begin;
-        while (end < cuts->tokens &&
-               (!has_bytes(cuts, end) || cuts->offsets[2 * end] < cuts->ends[i]))
-            end++;
+        seen = seen > begin ? seen : begin;
+        for (; seen < cuts->tokens; seen++) {
+            if (!has_bytes(cuts, seen))
+                continue;
+            if (cuts->offsets[2 * seen] >= cuts->ends[i])
+                break;
+            end = seen + 1;
+        }
         out[i] = (ft_late_chunk){begin, end};
-        while (out[i].end > begin && !has_bytes(cuts, out[i].end - 1))
-            out[i].end--;
-        if (out[i].end == begin)
+        if (end <= begin)
             return fail_empty(cuts, i, err);
     }
     if (cuts->count == 0)
@@ -157,7 +160,9 @@ static bool make_room(progress *p, size_t count)
     p->kept_from += drop;
     if (p->rows && p->rows->size_bytes >= (p->kept + count) * row)
         return true;
-    if (FT_MUL_OVERFLOWS(p->kept + count, row, &bytes))
+    // Half as much again, or a long chunk is copied with each window; but no more than is left.
+    const size_t left = text->span.count - p->kept_from, some = (p->kept + count) / 2 * 3 + 1;
+    if (FT_MUL_OVERFLOWS(some < left ? some : left, row, &bytes))
         return ft_fail_nomem(p->err, SIZE_MAX);
     ft_buffer *larger = ft_buffer_create(p->late->account, bytes, p->err);
     if (!larger)
