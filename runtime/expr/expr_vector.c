@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/data/half.h"
 #include "runtime/memory/alloc.h"
 
 enum {
@@ -199,26 +200,9 @@ static void load_spans(const ft_column *column, size_t from, size_t count, ft_sp
     }
 }
 
-static float half_to_float(uint16_t half)
-{
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = (half >> 10) & 31;
-    uint32_t fraction = half & 0x3FF, bits;
-    float out;
-
-    if (exponent == 0) {  // Zero and what is smaller than 2^-14: fraction * 2^-24, exact.
-        out = (float)fraction * 0x1p-24F;
-        return sign ? -out : out;
-    }
-    bits = exponent == 31 ? 0x7F800000U : (exponent + 112) << 23;
-    bits |= sign | (fraction << 13);
-    memcpy(&out, &bits, sizeof(out));
-    return out;
-}
-
 double ft_number_at(const char *data, ft_dtype dtype, size_t i)
 {
     uint16_t half;
-    uint32_t bits;
     float single;
 
     switch (dtype) {
@@ -227,12 +211,10 @@ double ft_number_at(const char *data, ft_dtype dtype, size_t i)
         return (double)single;
     case FT_DTYPE_F16:
         memcpy(&half, data + 2 * i, sizeof(half));
-        return (double)half_to_float(half);
+        return (double)ft_float_of_half(half);
     case FT_DTYPE_BF16:
         memcpy(&half, data + 2 * i, sizeof(half));
-        bits = (uint32_t)half << 16;
-        memcpy(&single, &bits, sizeof(single));
-        return (double)single;
+        return (double)ft_float_of_bfloat(half);
     case FT_DTYPE_F64:
         return ((const double *)(const void *)data)[i];
     case FT_DTYPE_U8:

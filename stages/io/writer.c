@@ -3,9 +3,9 @@
 
 #include <string.h>
 
+#include "runtime/data/half.h"
 #include "runtime/data/json.h"
 #include "stages/io/csv.h"
-#include "stages/io/half.h"
 
 enum {
     FLUSH_BYTES = 64 * 1024,
@@ -162,11 +162,11 @@ static void put_element(ft_text *out, const char *data, ft_dtype dtype, size_t i
         return;
     case FT_DTYPE_F16:
         memcpy(&half, at, sizeof(half));
-        put_single(out, ft_half_to_f32(half));
+        put_single(out, ft_float_of_half(half));
         return;
     case FT_DTYPE_BF16:
         memcpy(&half, at, sizeof(half));
-        put_single(out, ft_bfloat_to_f32(half));
+        put_single(out, ft_float_of_bfloat(half));
         return;
     case FT_DTYPE_F32:
         memcpy(&f32, at, sizeof(f32));

@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "runtime/data/half.h"
+
 typedef struct weight_kind {
     const char *name;
     unsigned bits;
@@ -56,34 +58,6 @@ unsigned ft_weight_kind_bits(ft_weight_kind kind)
     return kinds[kind].bits;
 }
 
-static float float_of_half(uint16_t half)
-{
-    const uint32_t sign = (uint32_t)(half & 0x8000U) << 16;
-    uint32_t exponent = (half >> 10) & 31U, fraction = half & 0x3FFU, bits;
-    float value;
-
-    if (exponent == 31) {
-        bits = sign | 0x7F800000U | fraction << 13;
-    } else if (exponent > 0) {
-        bits = sign | (exponent + 112) << 23 | fraction << 13;
-    } else {
-        value = (float)fraction * 0x1p-24F;  // Denormal or zero: exact.
-        memcpy(&bits, &value, sizeof(bits));
-        bits |= sign;
-    }
-    memcpy(&value, &bits, sizeof(value));
-    return value;
-}
-
-static float float_of_bfloat(uint16_t bfloat)
-{
-    const uint32_t bits = (uint32_t)bfloat << 16;
-    float value;
-
-    memcpy(&value, &bits, sizeof(value));
-    return value;
-}
-
 // As ggml has them (ggml-common.h): a half as scale, then 32 signed bytes, or 16 bytes whose low
 // halves are elements 0 to 15 and whose high halves are elements 16 to 31, each less 8.
 enum { BLOCK = 32, Q8_0_BYTES = 2 + BLOCK, Q4_0_BYTES = 2 + BLOCK / 2 };
@@ -97,7 +71,7 @@ static void read_blocks(const ft_weight *weight, size_t from, size_t count, floa
         const char *block = weight->data + (from + i) / BLOCK * (is_wide ? Q8_0_BYTES : Q4_0_BYTES);
         uint16_t half;
         memcpy(&half, block, sizeof(half));
-        const float scale = float_of_half(half);
+        const float scale = ft_float_of_half(half);
         for (size_t k = first; k < BLOCK && i < count; k++, i++) {
             const unsigned char pair = (unsigned char)block[2 + k % (BLOCK / 2)];
             const int nibble = (k < BLOCK / 2 ? pair & 15 : pair >> 4) - 8;
@@ -130,7 +104,7 @@ void ft_weight_read(const ft_weight *weight, size_t from, size_t count, float *o
             continue;
         }
         memcpy(&half, weight->data + (from + i) * sizeof(half), sizeof(half));
-        out[i] = weight->kind == FT_WEIGHT_F16 ? float_of_half(half) : float_of_bfloat(half);
+        out[i] = weight->kind == FT_WEIGHT_F16 ? ft_float_of_half(half) : ft_float_of_bfloat(half);
     }
 }
 

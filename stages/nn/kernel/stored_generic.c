@@ -1,32 +1,8 @@
 // Products with stored weights in plain C.
 #include <string.h>
 
+#include "runtime/data/half.h"
 #include "stages/nn/kernel/stored.h"
-
-static float float_of_half(uint16_t half)
-{
-    const uint32_t sign = (uint32_t)(half & 0x8000U) << 16;
-    const uint32_t exponent = half >> 10 & 31U, fraction = half & 0x3FFU;
-    // A denormal is exact as a float: so many times 2^-24.
-    float value = (float)fraction * 0x1p-24F;
-    uint32_t bits;
-
-    memcpy(&bits, &value, sizeof(bits));
-    if (exponent > 0)
-        bits = (exponent == 31 ? 0xFFU : exponent + 112) << 23 | fraction << 13;
-    bits |= sign;
-    memcpy(&value, &bits, sizeof(value));
-    return value;
-}
-
-static float float_of_bfloat(uint16_t bfloat)
-{
-    const uint32_t bits = (uint32_t)bfloat << 16;
-    float value;
-
-    memcpy(&value, &bits, sizeof(value));
-    return value;
-}
 
 // The weights of a panel for input `k`.
 static void read_columns(const ft_stored_multiply *m, const char *panel, size_t k,
@@ -42,9 +18,10 @@ static void read_columns(const ft_stored_multiply *m, const char *panel, size_t 
         uint16_t half;
         memcpy(&half, at, sizeof(half));
         if (is_blocks)
-            out[column] = float_of_half(half) * (float)(signed char)numbers[column];
+            out[column] = ft_float_of_half(half) * (float)(signed char)numbers[column];
         else
-            out[column] = m->stored == FT_STORED_F16 ? float_of_half(half) : float_of_bfloat(half);
+            out[column] =
+                m->stored == FT_STORED_F16 ? ft_float_of_half(half) : ft_float_of_bfloat(half);
     }
 }
 
