@@ -111,11 +111,10 @@ static bool spin(ft_atomic_u8 *lock)
     unsigned pauses = PAUSES;
 
     for (int i = 0; i < LOOKS; i++) {
-        uint8_t word = ft_atomic_load(lock, FT_RELAXED);
         // Who is parked comes first: a spinner would overtake it for ever.
-        if (word & PARKED)
+        if (ft_atomic_load(lock, FT_RELAXED) & PARKED)
             return false;
-        if (word == 0 && ft_atomic_cas_weak(lock, &word, LOCKED, FT_ACQUIRE))
+        if (try_now(lock))
             return true;
         ft_backoff(&pauses);
     }

@@ -123,6 +123,6 @@ const mc_target mc_targets[] = {
     {"parking-4", "lock lock | lock | lock", 3, setup, twice_first, finish4, .is_long = true},
     {"parking-5", "lock | lock lock | lock lock", 3, setup, twice_but_first, finish5,
      .is_long = true, .alike = 2},
-    {"parking-3x2", "lock, twice each", 3, setup, twice_each, finish6, .is_long = true, .alike = 1},
+    {"parking-3x2", "lock, twice each", 3, setup, twice_each, finish6, .is_huge = true, .alike = 1},
     {.name = NULL},
 };
