@@ -202,6 +202,7 @@ static bool embed_plan_long(ft_stage_plan *plan, embed_config *c, ft_error *err)
     if (c->long_texts != LONG_LATE && (c->chunk_tokens || c->overlap)) {
         const char *option = c->chunk_tokens ? "chunk_tokens" : "overlap";
         ft_fail(err, FT_ERROR_USAGE, "`%s` says nothing without `long: late`", option);
+        ft_hint(err, "Add `long: late`, or leave `%s` out.", option);
         return ft_error_at(err, option, 0, 0);
     }
     if (c->long_texts == LONG_TRUNCATE)

@@ -67,7 +67,7 @@ static const ft_option infer_options[] = {
                   .doc = "What an encoder's products are computed in; its head stays f32. auto: "
                          "f32. bf16 and int8 are faster and a little less exact. For generate: of "
                          "the head too, and with auto weights stay as the file has them (F16, "
-                         "BF16, Q8_0), which gives the results of f32 in less memory."),
+                         "BF16, Q8_0, Q4_0), which gives the results of f32 in less memory."),
     FT_OPT_CHOICE(infer_config, function_to_apply, apply_choices, .fallback = "auto",
                   .doc =
                       "What makes scores of a classifier's or reranker's outputs. auto: softmax, "

@@ -299,18 +299,24 @@ TEST(tiny_gguf)
 
 // ---- company ----
 
+static void load_llama(fixture *f)
+{
+    char paths[3][NAME_BYTES];
+
+    put_path(paths[0], "llama", "");
+    put_path(paths[1], "llama", "/reference.jsonl");
+    put_path(paths[2], "llama", "/reference.safetensors");
+    load(f, paths[0], paths[1], paths[2]);
+}
+
 // Prompts of a model in pieces of random size beside each other, with three threads: each last row
 // has the bits that it has alone and with one.
 TEST(same_bits_in_any_company)
 {
     static const size_t cuts[] = {1, 3, 31, 32, 33, 7, 100, 2};
-    char paths[3][NAME_BYTES];
     fixture f;
 
-    put_path(paths[0], "llama", "");
-    put_path(paths[1], "llama", "/reference.jsonl");
-    put_path(paths[2], "llama", "/reference.safetensors");
-    load(&f, paths[0], paths[1], paths[2]);
+    load_llama(&f);
     enum { SEQUENCES = 8, LONG = 150 };
     ft_error err = FT_ERROR_INIT;
     ft_lm_run *run = ft_lm_run_create(f.lm, 160, CONTEXT, NULL, &f.account, &err);
@@ -410,13 +416,9 @@ TEST(stored_weights_are_floats)
 TEST(pages_of_broken_sequences)
 {
     static const int32_t broken_ids[] = {5, 5, 5, 5, 5}, ids[] = {1, 2, 3};
-    char paths[3][NAME_BYTES];
     fixture f;
 
-    put_path(paths[0], "llama", "");
-    put_path(paths[1], "llama", "/reference.jsonl");
-    put_path(paths[2], "llama", "/reference.safetensors");
-    load(&f, paths[0], paths[1], paths[2]);
+    load_llama(&f);
     const size_t vocabulary = f.lm->encoder->config.vocabulary;
     const size_t hidden = f.lm->encoder->config.hidden;
     ft_encoder encoder = *f.lm->encoder;
@@ -450,16 +452,12 @@ TEST(pages_of_broken_sequences)
 
 TEST(cache_is_bounded)
 {
-    char paths[3][NAME_BYTES];
     ft_error err = FT_ERROR_INIT;
     ft_lm_sequence first, second;
     fixture f;
     bool fits;
 
-    put_path(paths[0], "llama", "");
-    put_path(paths[1], "llama", "/reference.jsonl");
-    put_path(paths[2], "llama", "/reference.safetensors");
-    load(&f, paths[0], paths[1], paths[2]);
+    load_llama(&f);
     ft_lm_run *run = start(&f, 100);  // Four pages.
     first = begin(run, 65);           // Three.
     check_ok(ft_lm_begin(run, 33, &second, &fits, &err), &err);
