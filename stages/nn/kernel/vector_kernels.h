@@ -14,7 +14,8 @@
 
 typedef struct tile {
     const float *a, *b, *bias, *scale;
-    const float *ahead[2];  // A cache line of each is fetched for each k.
+    const float *ahead;  // For each k a cache line of it is fetched, or two.
+    bool fetches_two;
     float *c;
     size_t a_row, a_step, b_step, c_row, depth;
     bool add;
@@ -43,7 +44,8 @@ FT_ALWAYS_INLINE void tile_store(const tile *t, V sums[TILE_ROWS][TILE_VECTORS],
 FT_ALWAYS_INLINE void tile_run(const tile *t, const int rows, const int vectors, const bool a_along)
 {
     V sums[TILE_ROWS][TILE_VECTORS];
-    const float *b = t->b, *ahead = t->ahead[0], *ahead_too = t->ahead[1];
+    const float *b = t->b, *ahead = t->ahead;
+    const bool fetches_two = t->fetches_two;
     const size_t step = a_along ? t->a_row : t->a_step, b_step = t->b_step;
     // Four rows to a pointer: x86 addresses p + {0, 1, 2, 3} steps without further registers.
     const float *a0 = t->a, *a4 = rows > 4 ? a0 + 4 * step : a0;
@@ -61,9 +63,13 @@ FT_ALWAYS_INLINE void tile_run(const tile *t, const int rows, const int vectors,
             columns[v] = v_load(b + v * LANES);
         b += b_step;
         _mm_prefetch((const char *)ahead, _MM_HINT_T1);
-        _mm_prefetch((const char *)ahead_too, _MM_HINT_T1);
         ahead += 16;
-        ahead_too += 16;
+        // A fetch takes the place of a load, whether the line is there or not: a tile of eight rows
+        // is a seventh slower with a second one.
+        if (fetches_two) {
+            _mm_prefetch((const char *)ahead, _MM_HINT_T1);
+            ahead += 16;
+        }
 #pragma GCC unroll 16
         for (int r = 0; r < rows; r++) {
             const float *group = r < 4 ? a0 : r < 8 ? a4 : r < 12 ? a8 : a12;
@@ -141,15 +147,16 @@ static void multiply_columns(const ft_multiply *m, size_t column, void (*run)(co
 
     for (size_t i = 0; i < tiles; i++) {
         // The last two tiles fetch a half each of what comes next, or one tile both.
-        const float *next = m->ahead && i + 2 >= tiles ? m->ahead : NULL;
-        const float *half = next ? next + 16 * m->depth : m->b;
+        const float *next = m->ahead && i + 2 >= tiles ? m->ahead : m->b;
+        const bool is_second = next != m->b && tiles > 1 && i + 1 == tiles;
         const size_t rows = (m->rows - done + (tiles - i) - 1) / (tiles - i);
         const tile t = {
             .a = m->a + done * m->a_row,
             .b = m->b + column,
             .bias = m->bias ? m->bias + column : NULL,
             .scale = m->scale ? m->scale + done : NULL,
-            .ahead = {next && i + 2 == tiles ? next : half, next && tiles == 1 ? next : half},
+            .ahead = is_second ? next + 16 * m->depth : next,
+            .fetches_two = m->ahead && tiles == 1,
             .c = m->c + done * m->c_row + column,
             .a_row = m->a_row,
             .a_step = m->a_step,
