@@ -1,9 +1,13 @@
 // Shares loops among threads.
 //
-// One word says which piece of which loop is next: the loop's number, its pieces, and how many of
-// them are taken. Who takes one raises the word by a compare-and-swap, which fails when another
-// loop has begun; and no loop begins before all pieces of the last are done. So whoever has a piece
-// may read what the loop is, and nobody else does.
+// A loop is cut into pieces, and each member has as many of them as the others, side by side: what
+// is read piece by piece then lies so in memory. Who is done with its own takes those that others
+// have not begun.
+//
+// One word for each share says of which loop it is, its pieces, and how many of them are taken. Who
+// takes one raises the word by a compare-and-swap, which fails when another loop has begun; and no
+// loop begins before all pieces of the last are done. So whoever has a piece may read what the loop
+// is, and nobody else does.
 #include "stages/nn/team.h"
 
 #include <sched.h>
@@ -23,9 +27,14 @@ enum {
 
 typedef struct helper {
     ft_team *team;
-    size_t member, members;
+    size_t member, members;  // Of the team when it is whole.
     ft_thread thread;
 } helper;
+
+// Of a loop: a member's pieces.
+typedef struct share {
+    _Alignas(64) ft_atomic_u64 next;
+} share;
 
 struct ft_team {
     helper helpers[FT_TEAM_MEMBERS_MAX - 1];  // [members - 1]
@@ -34,7 +43,7 @@ struct ft_team {
     ft_team_work *work;
     void *host;
     size_t rounds, pieces;
-    _Alignas(64) ft_atomic_u64 next;
+    share shares[FT_TEAM_MEMBERS_MAX];  // [members]
     _Alignas(64) ft_atomic_u32 undone;  // Pieces.
     ft_atomic_u32 sleepers, ended;
     ft_atomic_u32 moves;  // Times that the members should each go to a processor of its own.
@@ -53,17 +62,29 @@ static uint64_t taken_of(uint64_t next)
     return next & ((1U << PIECE_BITS) - 1);
 }
 
-// Does a piece if there is one.
-static bool do_piece(ft_team *team, size_t member)
+static bool has_pieces(uint64_t next)
 {
-    uint64_t next = ft_atomic_load(&team->next, FT_RELAXED);
+    return taken_of(next) < pieces_of(next);
+}
+
+// The first piece of a share, of all.
+static size_t share_begin(const ft_team *team, size_t of)
+{
+    return team->pieces * of / team->members;
+}
+
+// Does a piece of this share if there is one.
+static bool do_piece_of(ft_team *team, size_t of, size_t member)
+{
+    ft_atomic_u64 *word = &team->shares[of].next;
+    uint64_t next = ft_atomic_load(word, FT_RELAXED);
 
     do {
-        if (taken_of(next) >= pieces_of(next))
+        if (!has_pieces(next))
             return false;
         // Acquire pairs with the store in ft_team_run: the loop, and what was done before it.
-    } while (!ft_atomic_cas_weak(&team->next, &next, next + 1, FT_ACQUIRE));
-    const size_t piece = (size_t)taken_of(next);
+    } while (!ft_atomic_cas_weak(word, &next, next + 1, FT_ACQUIRE));
+    const size_t piece = share_begin(team, of) + (size_t)taken_of(next);
     const size_t first = team->rounds * piece / team->pieces;
     const size_t end = team->rounds * (piece + 1) / team->pieces;
     team->work(team->host, first, end - first, member);
@@ -72,17 +93,34 @@ static bool do_piece(ft_team *team, size_t member)
     return true;
 }
 
-static void sleep_until_called(ft_team *team)
+// Does a piece if there is one: of the member's own share while it has some.
+static bool do_piece(ft_team *team, size_t member, size_t members)
+{
+    for (size_t of = member; of < members; of++)
+        if (do_piece_of(team, of, member))
+            return true;
+    for (size_t of = 0; of < member; of++)
+        if (do_piece_of(team, of, member))
+            return true;
+    return false;
+}
+
+static bool is_called(const ft_team *team, size_t members)
+{
+    bool is_it = ft_atomic_load(&team->ended, FT_RELAXED);
+
+    for (size_t of = 0; of < members && !is_it; of++)
+        is_it = has_pieces(ft_atomic_load(&team->shares[of].next, FT_SEQ_CST));
+    return is_it;
+}
+
+static void sleep_until_called(ft_team *team, size_t members)
 {
     ft_mutex_lock(&team->mutex);
     // In one order with the caller's: either it sees the sleeper or the sleeper sees the piece.
     ft_atomic_add(&team->sleepers, 1, FT_SEQ_CST);
-    for (;;) {
-        const uint64_t next = ft_atomic_load(&team->next, FT_SEQ_CST);
-        if (taken_of(next) < pieces_of(next) || ft_atomic_load(&team->ended, FT_RELAXED))
-            break;
+    while (!is_called(team, members))
         ft_condition_wait(&team->wake, &team->mutex);
-    }
     ft_atomic_sub(&team->sleepers, 1, FT_RELAXED);
     ft_mutex_unlock(&team->mutex);
 }
@@ -105,12 +143,12 @@ static void help(void *host)
         if (moves != wanted)
             ft_thread_settle(h->member, h->members);
         moves = wanted;
-        if (do_piece(team, h->member)) {
+        if (do_piece(team, h->member, h->members)) {
             looks = 0;
         } else if (looks++ < LOOKS) {
             FT_PAUSE();
         } else {
-            sleep_until_called(team);
+            sleep_until_called(team, h->members);
             looks = 0;
         }
         wanted = 1 + ft_atomic_load(&team->moves, FT_RELAXED);
@@ -183,17 +221,20 @@ void ft_team_run(ft_team *team, size_t rounds, size_t grain, ft_team_work *work,
         return;
     }
     // Relaxed: no piece is out, so no other thread changes it.
-    const uint64_t loop = (ft_atomic_load(&team->next, FT_RELAXED) >> 2 * PIECE_BITS) + 1;
+    const uint64_t loop = (ft_atomic_load(&team->shares[0].next, FT_RELAXED) >> 2 * PIECE_BITS) + 1;
     team->work = work;
     team->host = host;
     team->rounds = rounds;
     team->pieces = pieces;
     ft_atomic_store(&team->undone, (uint32_t)pieces, FT_RELAXED);
-    ft_atomic_store(&team->next, loop << 2 * PIECE_BITS | (uint64_t)pieces << PIECE_BITS,
-                    FT_SEQ_CST);
+    for (size_t of = members; of-- > 0;) {
+        const uint64_t count = share_begin(team, of + 1) - share_begin(team, of);
+        ft_atomic_store(&team->shares[of].next, loop << 2 * PIECE_BITS | count << PIECE_BITS,
+                        FT_SEQ_CST);
+    }
     if (ft_atomic_load(&team->sleepers, FT_SEQ_CST) > 0)
         wake(team);
-    while (do_piece(team, 0))
+    while (do_piece(team, 0, members))
         ;
     for (int looks = 0; ft_atomic_load(&team->undone, FT_ACQUIRE) > 0; looks++) {
         if (looks < LOOKS_AT_END)
