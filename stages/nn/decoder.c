@@ -302,45 +302,47 @@ static void norm_rows(const ft_lm_run *run, const ft_layer_norm *norm, size_t ro
 
 // ---- products ----
 
-// With few rows: a product whose panels are shared, two at a time.
-typedef struct shared_product {
+// With few rows a team shares the outputs of each product, else the rows.
+static void share_product(const ft_lm_run *run, const ft_linear *linear, ft_linear_use use)
+{
+    use.scratch = (char *)run->scratch[0].narrow;
+    ft_linear_share(linear, run->lm->encoder->kernels, &use, run->team);
+}
+
+// A product the second half of whose outputs is what the first lets through.
+typedef struct gated_product {
     const ft_lm_run *run;
     const ft_linear *linear;
-    ft_linear_use use;
-    bool is_gated;  // The second half of the outputs is what the first lets through.
-} shared_product;
+    const ft_linear_use *use;
+} gated_product;
 
-enum { PANELS = 2 };
+enum { PANELS = 2 };  // That one takes at a time, of each half.
 
-static void run_panels(void *host, size_t first, size_t count, size_t member)
+static void run_gated_panels(void *host, size_t first, size_t count, size_t member)
 {
-    const shared_product *p = host;
+    const gated_product *p = host;
     const ft_encoder *encoder = p->run->lm->encoder;
-    const size_t gate = p->is_gated ? encoder->gate_width : 0;
-    const size_t all = (p->is_gated ? gate : p->linear->width) / FT_PANEL_COLUMNS;
+    const size_t gate = encoder->gate_width, all = gate / FT_PANEL_COLUMNS;
     const size_t begin = first * PANELS, end = begin + count * PANELS;
     const size_t panels = (end < all ? end : all) - begin;
 
     (void)member;
-    ft_linear_run_panels(p->linear, encoder->kernels, &p->use, begin, panels);
-    if (!p->is_gated)
-        return;
-    ft_linear_run_panels(p->linear, encoder->kernels, &p->use, gate / FT_PANEL_COLUMNS + begin,
-                         panels);
-    float *y = p->use.y + begin * FT_PANEL_COLUMNS;
-    encoder->kernels->gate(encoder->config.activation, y, y + gate, p->use.y_row, p->use.rows,
+    ft_linear_run_panels(p->linear, encoder->kernels, p->use, begin, panels);
+    ft_linear_run_panels(p->linear, encoder->kernels, p->use, all + begin, panels);
+    float *y = p->use->y + begin * FT_PANEL_COLUMNS;
+    encoder->kernels->gate(encoder->config.activation, y, y + gate, p->use->y_row, p->use->rows,
                            panels * FT_PANEL_COLUMNS);
 }
 
-static void share_product(const ft_lm_run *run, shared_product p)
+static void share_gated_product(const ft_lm_run *run, const ft_linear *linear, ft_linear_use use)
 {
-    const size_t width = p.is_gated ? run->lm->encoder->gate_width : p.linear->width;
     const size_t each = PANELS * FT_PANEL_COLUMNS;
+    gated_product p = {run, linear, &use};
 
-    p.run = run;
-    p.use.scratch = (char *)run->scratch[0].narrow;
-    ft_linear_narrow(p.linear, run->lm->encoder->kernels, &p.use);
-    ft_team_run(run->team, (width + each - 1) / each, 1, run_panels, &p);
+    use.scratch = (char *)run->scratch[0].narrow;
+    ft_linear_narrow(linear, run->lm->encoder->kernels, &use);
+    ft_team_run(run->team, (run->lm->encoder->gate_width + each - 1) / each, 1, run_gated_panels,
+                &p);
 }
 
 static void run_linear(const ft_lm_run *run, const ft_linear *linear, ft_linear_use use,
@@ -612,14 +614,13 @@ static void run_layer_by_panels(ft_lm_run *run)
     const size_t rows = run->row_count;
 
     norm_rows(run, &layer->norms[FT_NORM_MIX_BEFORE], 0, rows);
-    share_product(run, (shared_product){.linear = &layer->heads, .use = heads_use(run, 0, rows)});
+    share_product(run, &layer->heads, heads_use(run, 0, rows));
     keep_rows(run, 0, rows);
     run_attention(run);
-    share_product(run, (shared_product){.linear = &layer->mix, .use = mix_use(run, 0, rows)});
+    share_product(run, &layer->mix, mix_use(run, 0, rows));
     norm_rows(run, &layer->norms[FT_NORM_MLP_BEFORE], 0, rows);
-    share_product(run, (shared_product){
-                           .linear = &layer->up, .use = up_use(run, 0, rows, 0), .is_gated = true});
-    share_product(run, (shared_product){.linear = &layer->down, .use = down_use(run, 0, rows, 0)});
+    share_gated_product(run, &layer->up, up_use(run, 0, rows, 0));
+    share_product(run, &layer->down, down_use(run, 0, rows, 0));
 }
 
 // ---- the head ----
@@ -629,12 +630,12 @@ static void give_logits(const ft_lm_run *run, const size_t *wanting, size_t coun
 {
     run->lm->encoder->kernels->norm(run->normed, run->hidden_row, count,
                                     &run->lm->encoder->last_norm);
-    share_product(run, (shared_product){.linear = &run->lm->head,
-                                        .use = {.x = run->normed,
-                                                .x_row = run->hidden_row,
-                                                .y = run->logits,
-                                                .y_row = run->logits_row,
-                                                .rows = count}});
+    share_product(run, &run->lm->head,
+                  (ft_linear_use){.x = run->normed,
+                                  .x_row = run->hidden_row,
+                                  .y = run->logits,
+                                  .y_row = run->logits_row,
+                                  .rows = count});
     for (size_t i = 0; i < count; i++)
         take(host, wanting[i], run->logits + i * run->logits_row);
 }

@@ -15,6 +15,7 @@
 
 enum {
     BLOCK_ROWS = 56,  // Four tiles of fourteen rows: 56 x 1536 floats are a third of a 1 MiB cache.
+    FEW_ROWS = BLOCK_ROWS,
 };
 
 // ---- memory ----
@@ -250,12 +251,13 @@ static void put_tokens(const ft_encoder_run *run, const ft_token_span *span, siz
 
 // ---- layers ----
 
+// Shared by the team where `run` is not a member's.
 static void run_linear(const ft_encoder_run *run, const ft_linear *linear, const ft_linear_use *use)
 {
     ft_linear_use with = *use;
 
     with.scratch = run->scratch;
-    ft_linear_run(linear, run->encoder->kernels, &with);
+    ft_linear_share(linear, run->encoder->kernels, &with, run->team);
 }
 
 // The rows that a layer's half reads: hidden ones, or their normed copy.
@@ -318,7 +320,7 @@ static void run_panels(const ft_encoder_run *run, const ft_encoder_layer *layer,
                                .scratch = run->scratch};
 
     ft_linear_narrow(&layer->heads, run->encoder->kernels, &use);
-    ft_linear_run_panels(&layer->heads, run->encoder->kernels, &use, first, panels);
+    ft_linear_share_panels(&layer->heads, run->encoder->kernels, &use, first, panels, run->team);
 }
 
 // Of each text's first row alone; norms and rotation come with the keys.
@@ -431,12 +433,18 @@ static void attend_some_heads(void *host, size_t first, size_t count, size_t mem
         ft_encoder_attend(run_of(p->run, member), p->layer, p->spans, p->texts, i, p->is_first);
 }
 
-// All rows in blocks of nearly the same height; of a team each has as many as the others.
+// All rows in blocks of nearly the same height; of a team each has as many as the others. Few rows
+// stay together, and a team shares the outputs of each product instead: the time goes into reading
+// the weights then, so that nobody should read what another does.
 static void run_blocks(phase *p, run_block *block)
 {
     const size_t members = ft_team_members(p->run->team);
     const size_t blocks = ft_pad((p->rows + BLOCK_ROWS - 1) / BLOCK_ROWS, members);
 
+    if (members > 1 && p->rows <= FEW_ROWS) {
+        block(p->run, p->layer, 0, p->rows);
+        return;
+    }
     p->block = block;
     p->blocks = blocks < p->rows ? blocks : p->rows;
     ft_team_run(p->run->team, p->blocks, 1, run_some_blocks, p);

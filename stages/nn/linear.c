@@ -18,7 +18,8 @@ enum {
     TURN_DEPTH = 128,
     HUGE_PAGE = 2 << 20,
     ALIGNMENT = 64,
-    UNIT = 4,  // Bytes.
+    UNIT = 4,           // Bytes.
+    SHARED_PANELS = 2,  // That one of a team takes at least.
 };
 
 const char *const ft_precision_choices[] = {"auto", "f32", "bf16", "int8", NULL};
@@ -407,4 +408,38 @@ void ft_linear_run(const ft_linear *linear, const ft_kernels *kernels, const ft_
 {
     ft_linear_narrow(linear, kernels, use);
     ft_linear_run_panels(linear, kernels, use, 0, linear->width / FT_PANEL_COLUMNS);
+}
+
+// ---- products of a team ----
+
+typedef struct shared_product {
+    const ft_linear *linear;
+    const ft_kernels *kernels;
+    const ft_linear_use *use;
+    size_t first, panels;
+} shared_product;
+
+static void run_some_panels(void *host, size_t first, size_t count, size_t member)
+{
+    const shared_product *p = host;
+    const size_t begin = first * SHARED_PANELS, end = begin + count * SHARED_PANELS;
+
+    (void)member;
+    ft_linear_run_panels(p->linear, p->kernels, p->use, p->first + begin,
+                         (end < p->panels ? end : p->panels) - begin);
+}
+
+void ft_linear_share_panels(const ft_linear *linear, const ft_kernels *kernels,
+                            const ft_linear_use *use, size_t first, size_t panels, ft_team *team)
+{
+    shared_product p = {linear, kernels, use, first, panels};
+
+    ft_team_run(team, (panels + SHARED_PANELS - 1) / SHARED_PANELS, 1, run_some_panels, &p);
+}
+
+void ft_linear_share(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use,
+                     ft_team *team)
+{
+    ft_linear_narrow(linear, kernels, use);
+    ft_linear_share_panels(linear, kernels, use, 0, linear->width / FT_PANEL_COLUMNS, team);
 }

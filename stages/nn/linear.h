@@ -21,6 +21,7 @@
 #include "stages/nn/kernel/blas.h"
 #include "stages/nn/kernel/kernels.h"
 #include "stages/nn/safetensors.h"
+#include "stages/nn/team.h"
 
 enum {
     // Rows of x that must be readable behind the last one: products of one fixed height.
@@ -95,6 +96,12 @@ void ft_linear_run(const ft_linear *linear, const ft_kernels *kernels, const ft_
 void ft_linear_narrow(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use);
 void ft_linear_run_panels(const ft_linear *linear, const ft_kernels *kernels,
                           const ft_linear_use *use, size_t first, size_t panels);
+// The same with the outputs shared by a team, some panels each; the inputs' narrow copy is the
+// caller's work. NULL: alone.
+void ft_linear_share(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use,
+                     ft_team *team);
+void ft_linear_share_panels(const ft_linear *linear, const ft_kernels *kernels,
+                            const ft_linear_use *use, size_t first, size_t panels, ft_team *team);
 // As what the weight can stay in a layer whose inputs are spread so; NONE: it must become floats.
 ft_stored ft_linear_stored(const ft_weight *weight, ft_groups inputs);
 // Of linear_stored.c: an output's weights from row `row`, to their place.
