@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 from program import Player
 
@@ -22,11 +23,14 @@ stages:
 """
 
 
-def prepare(player, first="word"):
-    """A tokenizer that is large enough to be kept, and not of just now."""
+def prepare(player, first="word", changed=None):
+    """A tokenizer that is large enough to be kept, and not of just now. `changed`: when it says that it was changed."""
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(first + str(number) for number in range(WORDS))]
     path = player.write("vocab.txt", "\n".join(pieces) + "\n")
-    os.utime(path, (1000, 1000 + ord(first[-1])))
+    os.utime(path, (1000, changed or 1000 + ord(first[-1])))
+    # What was changed within the last 100 ms is not kept, and nobody can set that time back.
+    while time.time() - os.stat(path).st_ctime < 0.11:
+        pass
     player.write("text", " ".join("word%d" % number for number in range(0, WORDS, 7)) + " other\n")
 
 
@@ -80,6 +84,33 @@ def changed_tokenizer(player):
     assert found > 0 and kept(player) == [path] and version(path) != before
     prepare(player)
     assert count(player) == wanted
+
+
+def written_in_place(player):
+    """With the size and the time that it had: what it was compiled to is not taken for what it is."""
+    prepare(player, changed=1000)
+    path = os.path.join(player.folder, "vocab.txt")
+    before = os.stat(path)
+
+    def ids():
+        result = player.run("run", "p.yaml", env={"XDG_CACHE_HOME": os.path.join(player.folder, "cache")})
+        assert result.status == 0, str(result)
+        out = os.path.join(player.folder, "out.jsonl")
+        with open(out, encoding="utf-8") as file:
+            tokens = json.loads(file.readline())["tokens"]
+        os.unlink(out)
+        return tokens
+
+    player.write("p.yaml", PIPELINE)
+    player.write("in.jsonl", json.dumps({"text": "word0 word7"}) + "\n")
+    assert ids() == [2, 5, 12, 3]
+    assert len(kept(player)) == 1
+    prepare(player, "worm", changed=1000)
+    after = os.stat(path)
+    assert (after.st_ino, after.st_size, after.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns)
+    assert ids() == [2, 1, 1, 3]
+    prepare(player, changed=1000)
+    assert ids() == [2, 5, 12, 3]
 
 
 def damaged(player):
@@ -149,7 +180,7 @@ def told_by_doctor(player):
 
 def main():
     player = Player()
-    for function in (made_once, used_by_a_pipeline, changed_tokenizer, damaged, nowhere_to_keep_it, at_once,
+    for function in (made_once, used_by_a_pipeline, changed_tokenizer, written_in_place, damaged, nowhere_to_keep_it, at_once,
                      check_keeps_nothing, told_by_doctor):
         player.case(function.__name__, function)
     return player.end()

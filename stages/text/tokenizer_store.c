@@ -1,5 +1,5 @@
 // Sources are looked at before they are read, so that one that is changed meanwhile is not taken
-// for what was compiled. _XOPEN_SOURCE for realpath.
+// for what was compiled. _XOPEN_SOURCE for realpath and st_ctim.
 #define _XOPEN_SOURCE 700
 #include "stages/text/tokenizer_store.h"
 
@@ -26,7 +26,9 @@ enum { JUST_NOW_MS = 100 };
 // Some 4,000 pieces: what is smaller is built within half a millisecond, which is not worth a file.
 enum { IMAGE_BYTES_MIN = 1 << 18 };
 
-// What a file is, as far as that can be told without reading it. All 0: not there.
+// What a file is, as far as that can be told without reading it. The time is that of the last
+// change of the file or of what the system says of it (ctime): nobody can set that back, as they
+// can the other (mtime). All 0: not there.
 typedef struct identity {
     uint64_t device, inode, size, seconds, nanoseconds;
 } identity;
@@ -49,8 +51,8 @@ static bool look_at(const char *path, sources *out)
     if (stat(path, &found) != 0)
         return errno == ENOENT || errno == ENOTDIR;
     *one = (identity){(uint64_t)found.st_dev, (uint64_t)found.st_ino, (uint64_t)found.st_size,
-                      (uint64_t)found.st_mtim.tv_sec, (uint64_t)found.st_mtim.tv_nsec};
-    out->is_fresh |= (int64_t)found.st_mtim.tv_sec * 1000 + found.st_mtim.tv_nsec / 1000000 >
+                      (uint64_t)found.st_ctim.tv_sec, (uint64_t)found.st_ctim.tv_nsec};
+    out->is_fresh |= (int64_t)found.st_ctim.tv_sec * 1000 + found.st_ctim.tv_nsec / 1000000 >
                      ft_clock_wall_ms() - JUST_NOW_MS;
     return S_ISREG(found.st_mode);
 }
