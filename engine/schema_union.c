@@ -1,7 +1,15 @@
 // Unions of schemas: a walk by name for each field, once when the plan is made.
 #include "engine/schema_union.h"
 
+#include <string.h>
+
 const char *const ft_error_field_names[FT_ERROR_FIELDS] = {"error", "stage", "place", "code"};
+
+static bool is_same_origin(const ft_token_origin *a, const ft_token_origin *b)
+{
+    return a == b ||
+           (a && b && a->has_special == b->has_special && strcmp(a->tokenizer, b->tokenizer) == 0);
+}
 
 static bool add_field(ft_field *fields, size_t *count, const ft_union_part *parts, size_t at,
                       const ft_field *field, bool mixed_is_any, ft_error *err)
@@ -13,6 +21,8 @@ static bool add_field(ft_field *fields, size_t *count, const ft_union_part *part
         return true;
     }
     fields[found].in_raw = fields[found].in_raw && field->in_raw;
+    if (!is_same_origin(fields[found].origin, field->origin))
+        fields[found].origin = NULL;
     if (ft_type_equal(fields[found].type, field->type))
         return true;
     if (mixed_is_any) {

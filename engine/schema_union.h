@@ -12,7 +12,8 @@ typedef struct ft_union_part {
 
 // Fields in the order in which they are met first. Types that disagree fail with E0313, unless
 // `mixed_is_any`: then the field is `any` (used for error ports, whose items come from anywhere). A
-// field counts as unchanged in @raw only where every part says so.
+// field counts as unchanged in @raw only where every part says so, and has an origin only where all
+// parts that have the field have the same.
 bool ft_schema_unite(ft_arena *arena, const ft_union_part *parts, size_t part_count,
                      bool mixed_is_any, ft_schema *out, ft_error *err) FT_MUST_CHECK;
 

@@ -116,6 +116,7 @@ bool ft_plan_add(ft_stage_plan *plan, const char *name, ft_type type, size_t *ou
     }
     plan->output_fields[index].type = type;
     plan->output_fields[index].in_raw = false;
+    plan->output_fields[index].origin = NULL;
     if (out_index)
         *out_index = index;
     return true;

@@ -286,9 +286,11 @@ static bool embed_plan_static(ft_stage_plan *plan, embed_config *c, ft_error *er
     return true;
 }
 
-static bool embed_plan_tokenizer(const ft_stage_plan *plan, const embed_config *c, ft_error *err)
+static bool embed_plan_tokens(ft_stage_plan *plan, embed_config *c, ft_error *err)
 {
-    return ft_stage_check_vocabulary(plan, c->model, c->model, c->vocabulary, err) ||
+    if (!ft_stage_plan_tokens(plan, &c->input, err))
+        return false;
+    return ft_stage_check_tokens(plan, c->input, c->model, c->model, c->vocabulary, err) ||
            ft_error_at(err, "model", 0, 0);
 }
 
@@ -297,8 +299,7 @@ static bool embed_plan_model(ft_stage_plan *plan, embed_config *c, ft_error *err
     if (!ft_static_model_find(c->model, plan->arena, &c->is_static, &c->table, err))
         return ft_error_at(err, "model", 0, 0);
     if (c->is_static)
-        return embed_plan_static(plan, c, err) && embed_plan_chain(c, err) &&
-               embed_plan_tokenizer(plan, c, err);
+        return embed_plan_static(plan, c, err) && embed_plan_chain(c, err);
     if (!ft_encoder_config_read(c->model, plan->arena, &c->encoder, err) ||
         !ft_encoder_check(c->model, &c->encoder, plan->arena, err) ||
         !ft_chain_read(c->model, c->encoder.hidden, plan->arena, &c->chain, err))
@@ -306,7 +307,7 @@ static bool embed_plan_model(ft_stage_plan *plan, embed_config *c, ft_error *err
     c->encoder.precision = ft_precision_of(c->dtype);
     c->encoder.weight_store = plan->environment ? plan->environment->weight_store : NULL;
     c->vocabulary = c->encoder.vocabulary;
-    return embed_plan_chain(c, err) && embed_plan_tokenizer(plan, c, err);
+    return embed_plan_chain(c, err);
 }
 
 static bool embed_plan(ft_stage_plan *plan, void *config, ft_error *err)
@@ -316,7 +317,7 @@ static bool embed_plan(ft_stage_plan *plan, void *config, ft_error *err)
 
     if (!embed_plan_model(plan, c, err) || !embed_plan_prompt(plan, c, err) ||
         !embed_plan_long(plan, c, err) || !embed_plan_output(c, err) ||
-        !ft_stage_plan_tokens(plan, &c->input, err))
+        !embed_plan_tokens(plan, c, err))
         return false;
     return ft_plan_add(plan, to, c->type, &c->column, err);
 }

@@ -51,17 +51,26 @@ static bool plan_types(ft_stage_plan *plan, bool needs_types, infer_encoder_plan
     return !p->has_types || infer_plan_output(plan, "type_ids", FT_TYPE_IDS, &p->types, err);
 }
 
+static bool plan_tokens(ft_stage_plan *plan, const infer_config *config, infer_encoder_plan *p,
+                        ft_error *err)
+{
+    if (!ft_stage_plan_tokens(plan, &p->tokens, err))
+        return false;
+    return ft_stage_check_tokens(plan, p->tokens, config->model, config->model,
+                                 p->encoder.vocabulary, err) ||
+           ft_error_at(err, "model", 0, 0);
+}
+
 bool infer_encoder_plan_init(ft_stage_plan *plan, const infer_config *config, ft_head_kind kind,
                              bool needs_types, infer_encoder_plan *p, ft_error *err)
 {
     if (!ft_encoder_config_read(config->model, plan->arena, &p->encoder, err) ||
         !ft_encoder_check(config->model, &p->encoder, plan->arena, err) ||
-        !ft_head_describe(config->model, &p->encoder, plan->arena, &p->head, err) ||
-        !ft_stage_check_vocabulary(plan, config->model, config->model, p->encoder.vocabulary, err))
+        !ft_head_describe(config->model, &p->encoder, plan->arena, &p->head, err))
         return ft_error_at(err, "model", 0, 0);
     p->encoder.precision = ft_precision_of(config->dtype);
     p->encoder.weight_store = plan->environment ? plan->environment->weight_store : NULL;
-    return check_kind(p, kind, err) && ft_stage_plan_tokens(plan, &p->tokens, err) &&
+    return check_kind(p, kind, err) && plan_tokens(plan, config, p, err) &&
            plan_types(plan, needs_types, p, err);
 }
 

@@ -96,11 +96,25 @@ static bool plan_sizes(const infer_config *c, generate_plan *p, ft_error *err)
     return true;
 }
 
+// The tokenizer that text is made with, and the one that the prompts come from, if that is known.
+static bool check_tokenizers(const ft_stage_plan *plan, const infer_config *c,
+                             const generate_plan *p, ft_error *err)
+{
+    const ft_token_origin *origin = plan->input->fields[p->input].origin;
+    const bool is_other = origin && strcmp(origin->tokenizer, p->tokenizer) != 0;
+    const size_t rows = p->model.vocabulary;
+
+    if (is_other && !ft_stage_check_vocabulary(plan, p->tokenizer, c->model, rows, err))
+        return ft_error_at(err, c->tokenizer ? "tokenizer" : "model", 0, 0);
+    return ft_stage_check_tokens(plan, p->input, p->tokenizer, c->model, rows, err) ||
+           ft_error_at(err, c->tokenizer && !is_other ? "tokenizer" : "model", 0, 0);
+}
+
 static bool plan_columns(ft_stage_plan *plan, const infer_config *c, generate_plan *p,
                          ft_error *err)
 {
     p->ids = FT_FIELD_NONE;
-    return ft_stage_plan_tokens(plan, &p->input, err) &&
+    return ft_stage_plan_tokens(plan, &p->input, err) && check_tokenizers(plan, c, p, err) &&
            ft_plan_add(plan, plan->to ? plan->to : "output", FT_TYPE(STRING), &p->output, err) &&
            ft_plan_add(plan, "finish", FT_TYPE(STRING), &p->finish, err) &&
            (!c->tokens_out || ft_plan_add(plan, "tokens_out", FT_TYPE_IDS, &p->ids, err));
@@ -128,8 +142,7 @@ static bool generate_plan_of(ft_stage_plan *plan, infer_config *c, ft_error *err
         return ft_error_at(err, "model", 0, 0);
     p->model.precision = ft_precision_of(c->dtype);
     p->model.keeps_stored = c->dtype == 0;
-    if (!ft_tokenizer_describe(p->tokenizer, plan->arena, &info, err) ||
-        !ft_stage_check_vocabulary(plan, p->tokenizer, c->model, p->model.vocabulary, err))
+    if (!ft_tokenizer_describe(p->tokenizer, plan->arena, &info, err))
         return ft_error_at(err, c->tokenizer ? "tokenizer" : "model", 0, 0);
     // A turn takes as long as its longest text: the threads of stages that wait may do that. One at
     // a time: reading the weights is what a token costs, and all sequences of a step share that,

@@ -232,6 +232,18 @@ static bool plan_outputs(ft_stage_plan *plan, tokenize_config *c, ft_error *err)
     return true;
 }
 
+// For the stages that take the ids: whether they fit a model is then known before the first item.
+static bool plan_origin(ft_stage_plan *plan, const tokenize_config *c, ft_error *err)
+{
+    ft_token_origin *origin = ft_arena_zero(plan->arena, 1, sizeof(*origin));
+
+    if (!origin)
+        return ft_fail_nomem(err, sizeof(*origin));
+    *origin = (ft_token_origin){.tokenizer = c->model, .has_special = c->settings.add_special};
+    plan->output_fields[c->output].origin = origin;
+    return true;
+}
+
 static bool tokenize_plan(ft_stage_plan *plan, void *config, ft_error *err)
 {
     tokenize_config *c = config;
@@ -246,7 +258,7 @@ static bool tokenize_plan(ft_stage_plan *plan, void *config, ft_error *err)
     if (c->pair && !ft_plan_read(plan, "pair", c->pair, FT_TYPE(STRING), &c->pair_input, err))
         return false;
     return ft_plan_add(plan, to, c->words ? FT_TYPE_LIST(STRING) : FT_TYPE_IDS, &c->output, err) &&
-           plan_outputs(plan, c, err);
+           (c->words || plan_origin(plan, c, err)) && plan_outputs(plan, c, err);
 }
 
 static bool tokenize_load(ft_stage_load *load, const void *config, void **out_shared, ft_error *err)

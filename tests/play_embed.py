@@ -184,6 +184,50 @@ def larger_tokenizer(player):
     assert run([]).status == 0
 
 
+def tokenizer_of_another(player):
+    """Ids that a tokenizer makes which is not the model's are refused before anything runs, wherever it stands above."""
+    folder, other = os.path.join(player.folder, "m"), os.path.join(player.folder, "other")
+    shutil.copytree(reference("chain-dense")[0], folder)
+    own = json.loads(player.read("m/tokenizer.json"))
+    larger = {**own, "model": {**own["model"], "vocab": {**own["model"]["vocab"], "qqq": 200}}}
+    player.write("in.jsonl", '{"text": "salt", "ids": [2, 7, 3]}\n{"text": "salt qqq", "ids": [2, 200, 3]}\n')
+
+    def run(tokenizer, stages, command="run"):
+        player.write("other/tokenizer.json", json.dumps(tokenizer))
+        player.write("p.yaml", "stages:\n" + "".join("  - %s\n" % stage for stage in (
+            'read: in.jsonl\n    fields: {text: string, ids: "i32[*]"}', *stages, "embed: %s\n    from: ids\n    on_error: skip" % folder,
+            "write: out.jsonl\n    mode: replace\n    fields: [text]")))
+        return player.run(command, "p.yaml")
+
+    def refused(result, line, *messages):
+        assert result.status == 3, str(result)
+        for message in (*messages, "p.yaml:%d:12" % line, "`ids` is made with it: use `tokenize: %s`" % folder):
+            assert message.encode() in result.err, (message, str(result))
+
+    makes = "tokenize: %s\n    to: ids" % other
+    numbers = "the tokenizer in `%s/tokenizer.json` has 201 tokens, and the model in `%s` 200" % (other, folder)
+    refused(run(larger, [makes]), 6, numbers)
+    refused(run(larger, [makes, "limit: 9", 'filter: text != ""'], "check"), 8, numbers)
+    refused(run(larger, [makes, "tokenize: %s" % folder]), 7, numbers)  # Another field.
+    # Special ids that are beyond, where they are put.
+    template = {**own["post_processor"], "special_tokens": {
+        "[CLS]": {"id": "[CLS]", "ids": [200], "tokens": ["[CLS]"]}, "[SEP]": {"id": "[SEP]", "ids": [3], "tokens": ["[SEP]"]}}}
+    special = {**own, "post_processor": template}
+    refused(run(special, [makes]), 6, "token 200, which the tokenizer in `%s/tokenizer.json` puts around each text, is outside the "
+            "vocabulary of 200 of the model in `%s`" % (other, folder))
+    assert run(special, [makes + "\n    add_special: false"]).status == 0
+    # Where a stage gives the field anew, or it was read, an item is what is refused.
+    for stages in [], [makes, "tokenize: %s\n    to: ids" % folder], [makes, 'lua: item.ids = {2, 7, 3}\n    adds: {ids: "i32[*]"}']:
+        result = run(larger, stages)
+        assert result.status == 0, str(result)
+        got = [json.loads(line)["text"] for line in player.read("out.jsonl").splitlines()]
+        assert got == (["salt", "salt qqq"] if stages else ["salt"]), got
+    # What is made by two tokenizers is known of neither.
+    result = run(larger, [makes + "\n    name: a", "tokenize: %s\n    to: ids\n    name: b\n    input: read" % folder,
+                          "limit: 9\n    input: [a, b]"])
+    assert result.status == 0 and b"token 200 is outside the model's vocabulary of 200" in result.err, str(result)
+
+
 def length(vector):
     return sum(x * x for x in vector) ** 0.5
 
@@ -586,6 +630,7 @@ def main():
                      late_cancelled, late_with_prompt):
         player.case(function.__name__, function)
     player.case("larger_tokenizer", larger_tokenizer)
+    player.case("tokenizer_of_another", tokenizer_of_another)
     player.case("refused", refused)
     player.case("static", static, "static")
     player.case("static_mapped", static, "static-mapped")

@@ -157,6 +157,16 @@ def room(player):
     assert done.status == 1 and b"tokens, and the context is 4" in done.err, str(done)
 
 
+def tokenizer_of_another(player):
+    """Prompts by a tokenizer with more tokens than the model has."""
+    llama2, model = need_data("tokenizers", "llama2"), need_data("models", "stories260K")
+    player.write("in.jsonl", "")
+    player.write("p.yaml", PIPELINE % (1, llama2, model, ""))
+    done = player.run("check", "p.yaml")
+    assert done.status == 3 and b"has 32000 tokens, and the model in" in done.err and b"p.yaml:7:12" in done.err, str(done)
+    assert ("`tokens` is made with it: use `tokenize: %s`" % model).encode() in done.err, str(done)
+
+
 def refused(player):
     llama2 = need_data("tokenizers", "llama2")
     done, _ = generate(player, ["tokenizer: " + llama2])
@@ -172,7 +182,7 @@ def refused(player):
 
 def main():
     player = Player()
-    for case in (story, same_text, seeds, stops, streams, stream_tokens, stream_stops, dtypes, room, refused):
+    for case in (story, same_text, seeds, stops, streams, stream_tokens, stream_stops, dtypes, room, tokenizer_of_another, refused):
         player.case(case.__name__, case)
     return player.end()
 

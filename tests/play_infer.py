@@ -286,6 +286,21 @@ def larger_tokenizer(player):
             % (other, other))
 
 
+def tokenizer_of_another(player):
+    """Tokens of a tokenizer that is not the model's, and of more tokens than that has: so too."""
+    roberta = os.path.join(MODELS, "roberta-rerank")
+    for name, task in (("bert-rerank", "rerank"), ("bert-classify", "classify"), ("bert-tag", "token_classify"), ("bert-splade", "sparse")):
+        folder = os.path.join(MODELS, name)
+        player.write("in.jsonl", "")
+        player.write("p.yaml", PIPELINE % (1, "text: string", (
+            "  - tokenize: %s\n    outputs: [type_ids, offsets, special_mask]\n  - limit: 3\n"
+            "  - infer: %s\n    task: %s") % (roberta, folder, task), "text"))
+        result = player.run("check", "p.yaml")
+        for want in ("the tokenizer in `%s/tokenizer.json` has 340 tokens, and the model in `%s` %d" % (
+                roberta, folder, config(folder)["vocab_size"]), "`tokens` is made with it: use `tokenize: %s`" % folder, "p.yaml:9:12"):
+            assert result.status == 3 and want.encode() in result.err, (want, str(result))
+
+
 def long_texts(player, task, folder, fields):
     """Texts of more tokens than a worker has room for at first, and of more than the model takes."""
     most = config(folder)["max_position_embeddings"]
@@ -345,6 +360,7 @@ def main():
             ("model.safetensors", (b"bert.pooler.dense.bias", b"bert.pooler.dense.bios"), "`bert.pooler.dense.bias`")):
         player.case("refused " + want, other_shape, "bert-classify", file, change, want)
     player.case("larger tokenizer", larger_tokenizer)
+    player.case("tokenizer of another", tokenizer_of_another)
     player.case("tag bert-tag", tag, os.path.join(MODELS, "bert-tag"), STRATEGIES)
     player.case("tag distilbert-tag", tag, os.path.join(MODELS, "distilbert-tag"), STRATEGIES)
     # Words of byte-level BPE are those of the tokenizer here, and what stands between spaces there.

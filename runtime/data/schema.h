@@ -11,10 +11,17 @@
 // expressions or Lua.
 #define FT_FIELD_RAW "@raw"
 
+// Whose token ids a field holds. It goes on with the field until a stage gives that a new value.
+typedef struct ft_token_origin {
+    const char *tokenizer;  // Its path.
+    bool has_special;       // With the ids that it puts around each text.
+} ft_token_origin;
+
 typedef struct ft_field {
     const char *name;
     ft_type type;
-    bool in_raw;  // The value is also, unchanged, in @raw.
+    bool in_raw;                    // The value is also, unchanged, in @raw.
+    const ft_token_origin *origin;  // Of token ids, where one tokenizer made them all; or NULL.
 } ft_field;
 
 typedef struct ft_schema {

@@ -214,8 +214,8 @@ bool ft_stage_plan_tokens(ft_stage_plan *plan, size_t *out_index, ft_error *err)
 }
 
 // `*out` NULL: there is none that can be read. False: out of memory.
-static bool open_own_tokenizer(const ft_stage_plan *plan, const char *model, ft_arena *arena,
-                               const ft_tokenizer **out, ft_error *err)
+static bool open_tokenizer(const ft_stage_plan *plan, const char *path, ft_arena *arena,
+                           const ft_tokenizer **out, ft_error *err)
 {
     const char *store = plan->environment ? plan->environment->tokenizer_store : NULL;
     ft_error why = FT_ERROR_INIT;
@@ -223,7 +223,7 @@ static bool open_own_tokenizer(const ft_stage_plan *plan, const char *model, ft_
     *out = NULL;
     if (!arena)
         return ft_fail_nomem(err, 0);
-    if (ft_tokenizer_open(model, store, arena, out, &why))
+    if (ft_tokenizer_open(path, store, arena, out, &why))
         return true;
     *out = NULL;
     if (why.code != FT_ERROR_NOMEM)
@@ -236,10 +236,13 @@ static bool check_end(const ft_tokenizer *tokenizer, const char *model, size_t r
 {
     const size_t end = ft_tokenizer_id_end(tokenizer);
 
-    if (end <= rows)
-        return true;
-    ft_fail(err, FT_ERROR_DATA, "the tokenizer in `%s` has %zu tokens, and the model in `%s` %zu",
-            ft_tokenizer_get_info(tokenizer)->path, end, model, rows);
+    return end <= rows || ft_fail(err, FT_ERROR_DATA,
+                                  "the tokenizer in `%s` has %zu tokens, and the model in `%s` %zu",
+                                  ft_tokenizer_get_info(tokenizer)->path, end, model, rows);
+}
+
+static bool say_own(ft_error *err)
+{
     ft_hint(err, "They are not of one model: bring the tokenizer that the model was made with.");
     return false;
 }
@@ -250,8 +253,47 @@ bool ft_stage_check_vocabulary(const ft_stage_plan *plan, const char *folder, co
     ft_arena *arena = ft_arena_create();
     const ft_tokenizer *tokenizer;
 
-    const bool ok = open_own_tokenizer(plan, folder, arena, &tokenizer, err) &&
-                    (!tokenizer || check_end(tokenizer, model, rows, err));
+    const bool ok = open_tokenizer(plan, folder, arena, &tokenizer, err) &&
+                    (!tokenizer || check_end(tokenizer, model, rows, err) || say_own(err));
+    ft_arena_destroy(arena);
+    return ok;
+}
+
+static bool check_special(const ft_tokenizer *tokenizer, const char *model, size_t rows,
+                          ft_error *err)
+{
+    const ft_special_ids special = ft_tokenizer_get_special(tokenizer);
+
+    for (size_t i = 0; i < special.before_count + special.after_count; i++) {
+        const int32_t id =
+            i < special.before_count ? special.before[i] : special.after[i - special.before_count];
+        if ((size_t)id >= rows)
+            return ft_fail(err, FT_ERROR_DATA,
+                           "token %" PRId32 ", which the tokenizer in `%s` puts around each text, "
+                           "is outside the vocabulary of %zu of the model in `%s`",
+                           id, ft_tokenizer_get_info(tokenizer)->path, rows, model);
+    }
+    return true;
+}
+
+bool ft_stage_check_tokens(const ft_stage_plan *plan, size_t field, const char *folder,
+                           const char *model, size_t rows, ft_error *err)
+{
+    const ft_token_origin *origin = plan->input->fields[field].origin;
+
+    if (!origin)
+        return ft_stage_check_vocabulary(plan, folder, model, rows, err);
+    ft_arena *arena = ft_arena_create();
+    const ft_tokenizer *tokenizer;
+    bool ok = open_tokenizer(plan, origin->tokenizer, arena, &tokenizer, err);
+    if (ok && tokenizer &&
+        !(check_end(tokenizer, model, rows, err) &&
+          (!origin->has_special || check_special(tokenizer, model, rows, err)))) {
+        if (strcmp(origin->tokenizer, folder) != 0)
+            ft_hint(err, "`%s` is made with it: use `tokenize: %s`.",
+                    plan->input->fields[field].name, folder);
+        ok = say_own(err);
+    }
     ft_arena_destroy(arena);
     return ok;
 }
@@ -286,7 +328,7 @@ bool ft_stage_check_prompt(const ft_stage_plan *plan, const char *model, size_t 
     ft_arena *arena = ft_arena_create();
     const ft_tokenizer *tokenizer;
 
-    const bool ok = open_own_tokenizer(plan, model, arena, &tokenizer, err) &&
+    const bool ok = open_tokenizer(plan, model, arena, &tokenizer, err) &&
                     (!tokenizer || check_ids(tokenizer, model, rows, prompt, special, err));
     ft_arena_destroy(arena);
     return ok;

@@ -58,6 +58,10 @@ bool ft_stage_plan_tokens(ft_stage_plan *plan, size_t *out_index, ft_error *err)
 // be read is no fault: tokens may come from elsewhere. DATA: with both numbers and both places.
 bool ft_stage_check_vocabulary(const ft_stage_plan *plan, const char *folder, const char *model,
                                size_t rows, ft_error *err) FT_MUST_CHECK;
+// The same of the tokenizer that made the field of tokens that ft_stage_plan_tokens found, and that
+// what it put around each text is below `rows`. Where it is not known, of the one in `folder`.
+bool ft_stage_check_tokens(const ft_stage_plan *plan, size_t field, const char *folder,
+                           const char *model, size_t rows, ft_error *err) FT_MUST_CHECK;
 // The same of a text that stands before each item's, and of all its tokens.
 bool ft_stage_check_prompt(const ft_stage_plan *plan, const char *model, size_t rows,
                            const char *prompt, ft_special_tokens special,
