@@ -69,6 +69,9 @@ typedef struct ft_json_node {
     ft_slice *keys;  // Objects: [count], unescaped, in the file's order; duplicates are refused.
 } ft_json_node;
 bool ft_json_parse(ft_slice text, ft_arena *arena, ft_json_node **out, ft_error *err) FT_MUST_CHECK;
+// The same of a file, of at most `bound_bytes`. Errors name it.
+bool ft_json_parse_file(const char *path, ft_arena *arena, size_t bound_bytes,
+                        const ft_json_node **out, ft_error *err) FT_MUST_CHECK;
 const ft_json_node *ft_json_find(const ft_json_node *object,
                                  const char *key);  // NULL when not there or not an object.
 bool ft_json_get_int(const ft_json_node *node, int64_t *out);  // False: not an integer in range.

@@ -6,6 +6,7 @@
 
 #include "runtime/data/json.h"
 #include "runtime/memory/alloc.h"
+#include "runtime/system/file.h"
 
 typedef struct pending {
     ft_json_node node;
@@ -185,6 +186,22 @@ bool ft_json_parse(ft_slice text, ft_arena *arena, ft_json_node **out, ft_error 
     ft_free(tree->stack);
     ft_free(tree);
     return ok;
+}
+
+bool ft_json_parse_file(const char *path, ft_arena *arena, size_t bound_bytes,
+                        const ft_json_node **out, ft_error *err)
+{
+    ft_json_node *root;
+    ft_slice text;
+
+    if (!ft_file_read(path, arena, bound_bytes, &text, err))
+        return false;
+    if (!ft_json_parse(text, arena, &root, err)) {
+        ft_error_while(err, "reading `%s`", path);
+        return false;
+    }
+    *out = root;
+    return true;
 }
 
 const ft_json_node *ft_json_find(const ft_json_node *object, const char *key)

@@ -46,19 +46,13 @@ static bool add_json_ends(const char *path, const ft_json_node *node,
 static bool read_json_ends(const char *path, const ft_encoder_config *config, ft_arena *arena,
                            ft_lm_ends *out, bool *out_says, ft_error *err)
 {
-    const ft_json_node *node;
-    ft_json_node *root;
-    ft_slice text;
+    const ft_json_node *root, *node;
 
     *out_says = false;
     if (ft_file_find(path) == FT_FILE_MISSING)
         return true;
-    if (!ft_file_read(path, arena, CONFIG_BYTES_MAX, &text, err))
+    if (!ft_json_parse_file(path, arena, CONFIG_BYTES_MAX, &root, err))
         return false;
-    if (!ft_json_parse(text, arena, &root, err)) {
-        ft_error_while(err, "%s", path);
-        return false;
-    }
     node = ft_json_find(root, "eos_token_id");
     *out_says = node && node->kind != FT_JSON_NULL;
     return !*out_says || add_json_ends(path, node, config, out, err);

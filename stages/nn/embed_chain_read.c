@@ -25,20 +25,10 @@ typedef struct reader {
 
 static bool read_json(reader *r, const char *path)
 {
-    ft_slice text;
-    ft_json_node *root;
-
     r->path = path;
     if (!path)
         return ft_fail_nomem(r->err, strlen(r->folder));
-    if (!ft_file_read(path, r->arena, CONFIG_BYTES_MAX, &text, r->err))
-        return false;
-    if (!ft_json_parse(text, r->arena, &root, r->err)) {
-        ft_error_while(r->err, "%s", path);
-        return false;
-    }
-    r->root = root;
-    return true;
+    return ft_json_parse_file(path, r->arena, CONFIG_BYTES_MAX, &r->root, r->err);
 }
 
 static bool fail_name(const reader *r, const char *what, ft_slice name, const char *hint)

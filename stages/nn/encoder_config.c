@@ -16,20 +16,10 @@ enum { CONFIG_BYTES_MAX = 1 << 20, DISTANCES_MOST = 1 << 20 };
 
 bool ft_reading_open(ft_reading *r, const char *folder, const char *name)
 {
-    ft_slice text;
-    ft_json_node *root;
-
     r->path = ft_path_join(r->arena, folder, name);
     if (!r->path)
         return ft_fail_nomem(r->err, strlen(folder) + strlen(name));
-    if (!ft_file_read(r->path, r->arena, CONFIG_BYTES_MAX, &text, r->err))
-        return false;
-    if (!ft_json_parse(text, r->arena, &root, r->err)) {
-        ft_error_while(r->err, "%s", r->path);
-        return false;
-    }
-    r->root = root;
-    return true;
+    return ft_json_parse_file(r->path, r->arena, CONFIG_BYTES_MAX, &r->root, r->err);
 }
 
 bool ft_reading_open_if_there(ft_reading *r, const char *folder, const char *name, bool *out_there)

@@ -70,20 +70,10 @@ typedef struct reading {
 
 static bool read_config(reading *r, const char *folder)
 {
-    ft_slice text;
-    ft_json_node *root;
-
     r->path = ft_path_join(r->arena, folder, "config.json");
     if (!r->path)
         return ft_fail_nomem(r->err, strlen(folder));
-    if (!ft_file_read(r->path, r->arena, CONFIG_BYTES_MAX, &text, r->err))
-        return false;
-    if (!ft_json_parse(text, r->arena, &root, r->err)) {
-        ft_error_while(r->err, "%s", r->path);
-        return false;
-    }
-    r->root = root;
-    return true;
+    return ft_json_parse_file(r->path, r->arena, CONFIG_BYTES_MAX, &r->root, r->err);
 }
 
 static int shown(ft_slice text)

@@ -24,20 +24,15 @@ static bool read_config(const char *folder, ft_arena *arena, bool *out_there, bo
                         bool *out_is_said, bool *out_normalize, ft_error *err)
 {
     const char *path = ft_path_join(arena, folder, "config.json");
-    ft_slice text;
-    ft_json_node *root;
+    const ft_json_node *root;
 
     if (!path)
         return ft_fail_nomem(err, strlen(folder));
     *out_there = ft_file_find(path) != FT_FILE_MISSING;
     if (!*out_there)
         return true;
-    if (!ft_file_read(path, arena, CONFIG_BYTES_MAX, &text, err))
+    if (!ft_json_parse_file(path, arena, CONFIG_BYTES_MAX, &root, err))
         return false;
-    if (!ft_json_parse(text, arena, &root, err)) {
-        ft_error_while(err, "%s", path);
-        return false;
-    }
     const ft_json_node *type = ft_json_find(root, "model_type");
     // Newer versions of the library write no `model_type`; then the tensor's name tells.
     *out_model2vec =

@@ -204,19 +204,14 @@ static bool open_shards(const char *folder, const char *index, ft_arena *arena, 
                         ft_error *err)
 {
     shards *s = ft_arena_zero(arena, 1, sizeof(*s));
-    ft_json_node *root;
-    ft_slice text;
+    const ft_json_node *root;
     size_t last = 0;
 
     if (!s)
         return ft_fail_nomem(err, sizeof(*s));
     *s = (shards){.folder = folder, .index = index, .arena = arena};
-    if (!ft_file_read(index, arena, INDEX_BYTES_MAX, &text, err))
+    if (!ft_json_parse_file(index, arena, INDEX_BYTES_MAX, &root, err))
         return false;
-    if (!ft_json_parse(text, arena, &root, err)) {
-        ft_error_while(err, "%s", index);
-        return false;
-    }
     s->map = ft_json_find(root, "weight_map");
     if (!s->map || s->map->kind != FT_JSON_OBJECT)
         return ft_fail(err, FT_ERROR_DATA, "%s: `weight_map` is not there, or not an object",

@@ -55,20 +55,15 @@ static bool read_prompts(const char *model, ft_arena *arena, const char **out_pa
         return ft_fail_errno(err, errno, "cannot look at `%s`", model);
     const char *path = kind == FT_FILE_FOLDER ? ft_path_join(arena, model, file_name)
                                               : ft_tokenizer_path_beside(model, file_name, arena);
-    ft_slice text;
-    ft_json_node *root;
+    const ft_json_node *root;
 
     *out_path = path;
     if (!path)
         return ft_fail_nomem(err, strlen(model) + sizeof(file_name) + 1);
     if (ft_file_find(path) == FT_FILE_MISSING)
         return true;
-    if (!ft_file_read(path, arena, PROMPTS_FILE_MAX, &text, err))
+    if (!ft_json_parse_file(path, arena, PROMPTS_FILE_MAX, &root, err))
         return false;
-    if (!ft_json_parse(text, arena, &root, err)) {
-        ft_error_while(err, "reading `%s`", path);
-        return false;
-    }
     return check_prompts(path, root, out_prompts, out_default, err);
 }
 

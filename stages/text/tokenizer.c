@@ -45,8 +45,7 @@ bool ft_tokenizer_read_beside(const char *path, const char *name, ft_arena *aren
                               const ft_json_node **out, ft_error *err)
 {
     const char *file = ft_tokenizer_path_beside(path, name, arena);
-    ft_slice text;
-    ft_json_node *node;
+    const ft_json_node *node;
 
     FT_ASSERT(is_beside(name));
     *out = NULL;
@@ -54,11 +53,9 @@ bool ft_tokenizer_read_beside(const char *path, const char *name, ft_arena *aren
         return ft_fail_nomem(err, strlen(path) + strlen(name) + 2);
     if (ft_file_find(file) == FT_FILE_MISSING)
         return true;
-    if (!ft_file_read(file, arena, CONFIG_FILE_MAX, &text, err))
-        return false;
-    if (!ft_json_parse(text, arena, &node, err)) {
-        ft_error_while(err, "reading `%s`", file);
-        err->number = err->number ? err->number : FT_TOKENIZER_ERROR;
+    if (!ft_json_parse_file(file, arena, CONFIG_FILE_MAX, &node, err)) {
+        if (err->code == FT_ERROR_DATA && !err->number)
+            err->number = FT_TOKENIZER_ERROR;
         return false;
     }
     if (node->kind != FT_JSON_OBJECT)

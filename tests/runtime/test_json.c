@@ -1,9 +1,11 @@
 // JSON: the public suite, the reader's walk, escapes, the tree, and mutated text.
+#define _XOPEN_SOURCE 700  // mkstemp, ftruncate
 #include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/data/json.h"
 #include "runtime/memory/alloc.h"
@@ -375,6 +377,33 @@ TEST(json_mutated)
         }
         free(text);
     }
+}
+
+TEST(json_files)
+{
+    char path[] = "/tmp/ftpipe-test-json-XXXXXX";
+    ft_arena *arena = ft_arena_create();
+    const ft_json_node *root;
+    int64_t value;
+    ft_error err = FT_ERROR_INIT;
+
+    int fd = mkstemp(path);
+    check_true(fd >= 0 && write(fd, "{\"a\": 7}", 8) == 8);
+    check_ok(ft_json_parse_file(path, arena, 8, &root, &err), &err);
+    check_true(ft_json_get_int(ft_json_find(root, "a"), &value) && value == 7);
+    check_true(!ft_json_parse_file(path, arena, 7, &root, &err) && err.code == FT_ERROR_LIMIT);
+    check_contains(err.message, path);
+    err = (ft_error)FT_ERROR_INIT;
+    check_true(ftruncate(fd, 5) == 0);
+    check_true(!ft_json_parse_file(path, arena, 8, &root, &err) && err.code == FT_ERROR_DATA);
+    check_contains(err.message, path);
+    check_contains(err.message, "at byte 5");
+    err = (ft_error)FT_ERROR_INIT;
+    close(fd);
+    unlink(path);
+    check_true(!ft_json_parse_file(path, arena, 8, &root, &err) && err.code == FT_ERROR_IO);
+    check_contains(err.message, path);
+    ft_arena_destroy(arena);
 }
 
 TEST(json_small_refusals)
