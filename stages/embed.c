@@ -404,6 +404,11 @@ static bool embed_load(ft_stage_load *load, const void *config, void **out_share
     return embed_ask_tokenizer(load, c, model, err);
 }
 
+static bool embed_is_cancelled(const void *host)
+{
+    return ft_is_cancelled(host);
+}
+
 static bool embed_open(ft_stage *self, ft_error *err)
 {
     const embed_config *config = self->config;
@@ -415,6 +420,7 @@ static bool embed_open(ft_stage *self, ft_error *err)
         state->run = ft_encoder_run_create(model->encoder, self->account, err);
         if (!state->run)
             return false;
+        ft_encoder_run_watch(state->run, embed_is_cancelled, self);
     }
     if (config->long_texts == LONG_WINDOW) {
         state->sum = ft_buffer_zero(self->account, model->chain.size * sizeof(double), err);
@@ -572,9 +578,9 @@ static bool embed_run_spans(ft_stage *self, const ft_token_span *spans, const si
 
     for (size_t done = 0; done < count;) {
         ft_rows rows;
-        if (ft_is_cancelled(self))
-            return ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
         const size_t taken = ft_encoder_run_some(state->run, spans + done, count - done, &rows);
+        if (taken == 0)
+            return ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
         for (size_t i = done; i < done + taken; i++) {
             if (of_text && of_text[sum.text] > 1) {
                 embed_window(self, &spans[i], rows, of_text[sum.text], &sum, &out);

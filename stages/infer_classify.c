@@ -78,7 +78,7 @@ static bool classify_open(ft_stage *self, ft_error *err)
     const size_t pooled = rows * ft_row_stride(model->head->config.hidden);
     const size_t scratch = ft_head_scratch(model->head, FT_HEAD_ROWS);
 
-    state->run = ft_encoder_run_create(model->encoder, self->account, err);
+    state->run = infer_encoder_run_create(self, err);
     if (!state->run)
         return false;
     state->buffer = ft_buffer_zero(self->account,
@@ -137,12 +137,12 @@ static bool run_spans(ft_stage *self, const infer_spans *spans, float *out, ft_e
         return false;
     for (size_t done = 0, pooled = 0; done < spans->count;) {
         ft_rows rows;
-        if (ft_is_cancelled(self))
-            return ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
         const ft_token_span *from = spans->spans + done;
         const size_t left = spans->count - done;
         const size_t taken = is_first ? ft_encoder_run_first(state->run, from, left, &rows)
                                       : ft_encoder_run_some(state->run, from, left, &rows);
+        if (taken == 0)
+            return ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
         for (size_t i = done; i < done + taken; i++) {
             const size_t count = is_first ? 1 : ft_encoder_rows(model->encoder, &spans->spans[i]);
             ft_pool(head->pooling, rows, 0, count, head->hidden, state->pooled + pooled * stride);

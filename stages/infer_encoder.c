@@ -124,6 +124,21 @@ bool infer_encoder_load(ft_stage_load *load, const infer_config *config, void **
     return true;
 }
 
+static bool is_cancelled(const void *host)
+{
+    return ft_is_cancelled(host);
+}
+
+ft_encoder_run *infer_encoder_run_create(ft_stage *self, ft_error *err)
+{
+    const infer_model *model = self->shared;
+    ft_encoder_run *run = ft_encoder_run_create(model->encoder, self->account, err);
+
+    if (run)
+        ft_encoder_run_watch(run, is_cancelled, self);
+    return run;
+}
+
 // ---- tokens ----
 
 static bool check_numbers(const int32_t *numbers, size_t count, size_t below, const char *what,

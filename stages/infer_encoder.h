@@ -39,6 +39,8 @@ bool infer_plan_output(ft_stage_plan *plan, const char *name, ft_type type, size
 // The encoder is shared with all stages of the same model.
 bool infer_encoder_load(ft_stage_load *load, const infer_config *config, void **out_shared,
                         ft_error *err) FT_MUST_CHECK;
+// An instance's run of the encoder, which ends early when that is cancelled.
+ft_encoder_run *infer_encoder_run_create(ft_stage *self, ft_error *err) FT_MUST_CHECK;
 // The items of a batch that can be done, in order; the others are failed. Zeroed before; freed by
 // infer_spans_finish in any case.
 bool infer_spans_collect(ft_stage *self, const ft_batch *in, infer_spans *out,

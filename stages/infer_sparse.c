@@ -56,7 +56,7 @@ static bool sparse_open(ft_stage *self, ft_error *err)
     const size_t scratch = ft_head_scratch(model->head, GROUP_ROWS);
     const size_t tile = (FT_HEAD_ROWS + FT_LINEAR_ROWS_BEHIND) * FT_HEAD_TILE;
 
-    state->run = ft_encoder_run_create(model->encoder, self->account, err);
+    state->run = infer_encoder_run_create(self, err);
     if (!state->run)
         return false;
     state->buffer = ft_buffer_zero(
@@ -224,6 +224,8 @@ static bool run_spans(ft_stage *self, const infer_spans *spans, ft_error *err)
         const ft_token_span *from = spans->spans + done;
         ft_rows rows;
         const size_t taken = ft_encoder_run_some(state->run, from, spans->count - done, &rows);
+        if (taken == 0)
+            return ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
         for (size_t first = 0; first < taken; first += GROUP_TEXTS) {
             const size_t left = taken - first, some = left < GROUP_TEXTS ? left : GROUP_TEXTS;
             if (ft_is_cancelled(self))

@@ -104,7 +104,7 @@ static bool tokens_open(ft_stage *self, ft_error *err)
     const size_t tile = (FT_HEAD_ROWS + FT_LINEAR_ROWS_BEHIND) * FT_HEAD_TILE;
     const size_t entities = model->encoder->config.max_tokens * sizeof(entity);
 
-    state->run = ft_encoder_run_create(model->encoder, self->account, err);
+    state->run = infer_encoder_run_create(self, err);
     if (!state->run)
         return false;
     state->buffer = ft_buffer_zero(
@@ -351,10 +351,10 @@ static bool run_spans(ft_stage *self, const token_fields *fields, const infer_sp
     }
     for (size_t done = 0; done < spans->count;) {
         ft_rows rows;
-        if (ft_is_cancelled(self))
-            return ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
         const size_t taken =
             ft_encoder_run_some(state->run, spans->spans + done, spans->count - done, &rows);
+        if (taken == 0)
+            return ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
         for (size_t i = done; i < done + taken; i++) {
             read_entities(self, fields, spans->kept[i], &spans->spans[i], rows);
             if (!add_entities(state, err))

@@ -23,6 +23,7 @@ PROMPTS = "config_sentence_transformers.json"
 MOST = 1e-5
 STS_SPEARMAN, STS_MOST = 86.716, 0.05  # In hundredths: 0.0005 of the coefficient.
 STS_INT8_MOST = 0.3
+LONG_TOKENS = 200000
 
 
 def vectors_of(path):
@@ -508,6 +509,20 @@ def late_of_tokens_without_bytes(player):
     assert result.status == 0 or b"took longer than 1000 ms" in result.err, str(result)
 
 
+def long_text_cancelled(player, long, tokens, threads):
+    """One text, or one window of it, is minutes of attention: the run ends long before, whether a team shares it or not."""
+    folder = os.path.join(player.folder, "m")
+    shutil.copytree(os.path.join(MODELS, "nomic-bert"), folder)
+    shutil.copy(os.path.join(reference("chain-dense")[0], "tokenizer.json"), folder)
+    config = json.loads(player.read("m/config.json"))
+    player.write("m/config.json", json.dumps({**config, "n_positions": LONG_TOKENS}))
+    player.write("in.jsonl", json.dumps({"tokens": [7] * tokens}))
+    player.write("p.yaml", json.dumps({"run": {"timeout": "1s"}, "stages": [
+        {"read": "in.jsonl", "fields": {"tokens": "i32[*]"}}, {"embed": folder, "pooling": "mean", "long": long}, {"drop": None}]}))
+    result = player.run("run", "p.yaml", "--threads", str(threads), timeout=30)
+    assert result.status != 0 and b"took longer than 1000 ms" in result.err, str(result)
+
+
 def late_with_prompt(player):
     """A prompt that pooling leaves out is in no chunk; a text of one chunk has the vector that it has without."""
     folder, lines, _, prompts = reference("chain-all")
@@ -629,6 +644,8 @@ def main():
     for function in (late, late_of_chunks, late_of_broken_items, late_of_blank_texts, late_of_tokens_without_bytes,
                      late_cancelled, late_with_prompt):
         player.case(function.__name__, function)
+    for long, tokens, threads in ("truncate", LONG_TOKENS, 1), ("truncate", LONG_TOKENS + 9, 2), ("window", 2 * LONG_TOKENS, 1):
+        player.case("long_text_cancelled_%s_%d" % (long, threads), long_text_cancelled, long, tokens, threads)
     player.case("larger_tokenizer", larger_tokenizer)
     player.case("tokenizer_of_another", tokenizer_of_another)
     player.case("refused", refused)

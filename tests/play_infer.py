@@ -319,6 +319,19 @@ def long_texts(player, task, folder, fields):
     same_bits(player, items, types, stages, fields, lines)
 
 
+def long_cancelled(player, name, task):
+    """One text is minutes of attention: the run ends long before."""
+    folder = os.path.join(player.folder, "m")
+    shutil.copytree(os.path.join(MODELS, name), folder)
+    player.write("m/config.json", json.dumps({**config(folder), "max_position_embeddings": 300000}))
+    item = {"tokens": [7] * 300000, "special_mask": [0] * 300000, "offsets": [[0, 0]] * 300000}
+    player.write("in.jsonl", json.dumps(item))
+    player.write("p.yaml", PIPELINE % (1, 'tokens: "i32[*]", special_mask: "i32[*]", offsets: "i32[*, 2]"',
+                                       "  - infer: %s\n    task: %s" % (folder, task), "tokens") + "\nrun: {timeout: 1s}\n")
+    result = player.run("run", "p.yaml", timeout=30)
+    assert result.status != 0 and b"took longer than 1000 ms" in result.err, str(result)
+
+
 def long_sparse(player):
     """A classifier's layers with the words' table behind them are a masked language model."""
     for one in ("config.json", "model.safetensors"):
@@ -331,6 +344,8 @@ def long_sparse(player):
 def main():
     player = Player()
     player.case("long texts sparse", long_sparse)
+    for task, name in (("classify", "modernbert-classify"), ("sparse", "modernbert-splade"), ("token_classify", "modernbert-tag")):
+        player.case("cancelled " + name, long_cancelled, name, task)
     for task, name, fields in (("classify", "modernbert-classify", "output, label"),
                                ("token_classify", "modernbert-tag", "entities, scores, starts, ends")):
         player.case("long texts " + name, long_texts, task, os.path.join(MODELS, name), fields)

@@ -129,6 +129,13 @@ void ft_encoder_run_destroy(ft_encoder_run *run)
     ft_free(run);
 }
 
+void ft_encoder_run_watch(ft_encoder_run *run, bool (*is_cancelled)(const void *host),
+                          const void *host)
+{
+    run->is_cancelled = is_cancelled;
+    run->host = host;
+}
+
 bool ft_encoder_run_reserve(ft_encoder_run *run, const ft_token_span *spans, size_t count,
                             ft_error *err)
 {
@@ -419,7 +426,7 @@ static void run_some_blocks(void *host, size_t first, size_t count, size_t membe
 {
     const phase *p = host;
 
-    for (size_t i = first; i < first + count; i++) {
+    for (size_t i = first; i < first + count && !ft_encoder_is_cancelled(p->run); i++) {
         const size_t from = i * p->rows / p->blocks, to = (i + 1) * p->rows / p->blocks;
         p->block(run_of(p->run, member), p->layer, from, to - from);
     }
@@ -483,6 +490,8 @@ static size_t run_texts(ft_encoder_run *run, const ft_token_span *spans, size_t 
     FT_ASSERT(count == 0 || taken > 0);  // A long text that nobody made room for.
     phase p = {.run = run, .rows = rows, .spans = spans, .texts = taken};
     for (size_t i = 0; i < encoder->config.layers; i++) {
+        if (ft_encoder_is_cancelled(run))
+            return 0;
         p.layer = &encoder->layers[i];
         p.is_first = is_first && i + 1 == encoder->config.layers;
         if (p.is_first)
@@ -495,6 +504,8 @@ static size_t run_texts(ft_encoder_run *run, const ft_token_span *spans, size_t 
         }
         run_blocks(&p, run_block_rest);
     }
+    if (ft_encoder_is_cancelled(run))  // Some of it was not done then.
+        return 0;
     if (encoder->last_norm.size)
         encoder->kernels->norm(run->hidden, run->hidden_row, rows, &encoder->last_norm);
     *out_rows = (ft_rows){run->hidden, run->hidden_row};

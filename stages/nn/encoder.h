@@ -35,6 +35,10 @@ ft_encoder_run *ft_encoder_run_create(const ft_encoder *encoder, ft_account *acc
                                       ft_error *err) FT_MUST_CHECK;
 void ft_encoder_run_destroy(ft_encoder_run *run);  // NULL is fine.
 const ft_encoder *ft_encoder_run_encoder(const ft_encoder_run *run);
+// `is_cancelled` is asked now and then from now on, every few milliseconds and by any thread of a
+// team: true, which it must stay then, ends what is being run (ft_encoder_run_some).
+void ft_encoder_run_watch(ft_encoder_run *run, bool (*is_cancelled)(const void *host),
+                          const void *host);
 // Makes room for the longest of these texts; to be called, and to succeed, before a text of more
 // than FT_ENCODER_TOKENS tokens is run. Rows of an earlier call are gone. What it takes is charged
 // to the account; fails when that cannot hold it (texts of FT_ENCODER_TOKENS need another call
@@ -47,7 +51,8 @@ void ft_encoder_run_share(ft_encoder_run *run, ft_team *team);
 // How many rows a text has: its tokens, or the model's most.
 size_t ft_encoder_rows(const ft_encoder *encoder, const ft_token_span *span);
 // Runs the first texts of `spans` that fit one go, at least one, and returns how many they were.
-// Their rows ([hidden] each) lie end to end in `*out_rows` until the next call.
+// Their rows ([hidden] each) lie end to end in `*out_rows` until the next call. 0: cancelled
+// (ft_encoder_run_watch).
 size_t ft_encoder_run_some(ft_encoder_run *run, const ft_token_span *spans, size_t count,
                            ft_rows *out_rows);
 // The same for those who look at each text's first row alone ([CLS]): there is one row a text, of

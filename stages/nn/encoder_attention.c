@@ -152,6 +152,8 @@ void ft_encoder_attend(const ft_encoder_run *run, const ft_encoder_layer *layer,
                                         : SIZE_MAX,
         };
         for (size_t first = 0; first < h.queries; first += QUERIES) {
+            if (first > 0 && ft_encoder_is_cancelled(run))
+                return;
             const tile t = make_tile(&h, first);
             attend_tile(&h, &t);
         }

@@ -9,6 +9,8 @@ enum { FT_ENCODER_QUERIES = FT_PANEL_COLUMNS };  // Of a head that attention tak
 struct ft_encoder_run {
     const ft_encoder *encoder;
     ft_account *account;
+    bool (*is_cancelled)(const void *host);  // Or NULL.
+    const void *host;
     ft_team *team;            // Or NULL.
     ft_encoder_run *members;  // Of a team: this run with working memory of their own, [0] with its.
     size_t members_capacity;  // For texts of so many tokens.
@@ -26,7 +28,13 @@ struct ft_encoder_run {
     float *angles[2];  // [capacity][2][pairs]: cosines and sines, of global and local layers.
 };
 
+static inline bool ft_encoder_is_cancelled(const ft_encoder_run *run)
+{
+    return run->is_cancelled && run->is_cancelled(run->host);
+}
+
 // Attention of one head within each text, or with `is_first` of each text's first row alone; the
-// result takes the place of the queries. `rows` of a text: ft_encoder_rows.
+// result takes the place of the queries. `rows` of a text: ft_encoder_rows. Cancelled, it leaves
+// the rest as it is.
 void ft_encoder_attend(const ft_encoder_run *run, const ft_encoder_layer *layer,
                        const ft_token_span *spans, size_t count, size_t number, bool is_first);

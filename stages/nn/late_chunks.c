@@ -210,9 +210,9 @@ static bool run_windows(progress *p, const ft_token_span *windows, size_t count)
         return false;
     for (size_t done = 0; done < count;) {
         ft_rows rows;
-        if (!check_cancelled(late, p->err))
-            return false;
         const size_t taken = ft_encoder_run_some(late->run, windows + done, count - done, &rows);
+        if (taken == 0)
+            return ft_fail(p->err, FT_ERROR_CANCELLED, "cancelled");
         for (size_t i = done; i < done + taken; i++) {
             const size_t of_text = count_windows(late, p->texts[p->text].span.count);
             if (!take_rows(p, rows, window, of_text, windows[i].count))

@@ -55,11 +55,11 @@ typedef struct ft_late_run {
     float *vector;   // and the chain's `size`.
     // Takes the vector of the next chunk, of the first text's first on.
     void (*put)(void *host, float *vector);
-    bool (*is_cancelled)(void *host);  // Asked before each go of the encoder and each chunk.
+    bool (*is_cancelled)(void *host);  // Asked before each chunk; `run` is watched by itself.
     void *host;
 } ft_late_run;
 
 // Of a text longer than the encoder takes the rows of one window and of the chunks that it leaves
-// open are held, charged to the account. CANCELLED: `is_cancelled` said so.
+// open are held, charged to the account. CANCELLED: it was said so.
 bool ft_late_run_texts(const ft_late_run *late, const ft_late_text *texts, size_t count,
                        ft_error *err) FT_MUST_CHECK;

@@ -337,6 +337,40 @@ static void check_same_bits_of_team(const ft_encoder *encoder, const float *want
     ft_team_destroy(team);
 }
 
+// `host` points to what counts down.
+static bool is_at_end(const void *host)
+{
+    size_t *left = *(size_t *const *)host;
+
+    *left -= *left > 0;
+    return *left == 0;
+}
+
+// Wherever a run is cancelled, it says so, and the next one is as if nothing had been.
+static void check_cancelled(const ft_encoder *encoder, const float *want)
+{
+    const size_t size = encoder->config.hidden;
+    ft_error err = FT_ERROR_INIT;
+    ft_encoder_run *run = ft_encoder_run_create(encoder, NULL, &err);
+    size_t left, *const host = &left, looks = 0, taken = 0;
+    ft_rows rows;
+    float got[WIDEST];
+
+    check_ok(run != NULL, &err);
+    for (; taken == 0; looks++) {
+        check_true(looks < 100000);
+        left = looks + 1;
+        ft_encoder_run_watch(run, is_at_end, &host);
+        taken = ft_encoder_run_some(run, spans, TEXTS, &rows);
+    }
+    check_true(looks > encoder->config.layers && left > 0);
+    check_int_eq(ft_pool_some(run, FT_POOLING_MEAN, false, spans, 1, got), 0);
+    left = SIZE_MAX;
+    check_int_eq(ft_pool_some(run, FT_POOLING_MEAN, false, spans, 1, got), 1);
+    check_true(memcmp(got, want, size * sizeof(*got)) == 0);
+    ft_encoder_run_destroy(run);
+}
+
 static void check_same_bits(const ft_encoder *encoder, const float *want)
 {
     static const size_t steps[] = {1, 7, TEXTS};
@@ -351,6 +385,7 @@ static void check_same_bits(const ft_encoder *encoder, const float *want)
     for (size_t i = 0; i < TEXTS; i++)
         shuffled[i] = spans[i * 37 % TEXTS];
     check_same_bits_of_team(encoder, want);
+    check_cancelled(encoder, want);
     float *got = encode(encoder, FT_POOLING_MEAN, shuffled, TEXTS, 5);
     for (size_t i = 0; i < TEXTS; i++)
         check_true(memcmp(got + i * size, want + i * 37 % TEXTS * size, size * sizeof(*got)) == 0);
