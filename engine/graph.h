@@ -98,6 +98,7 @@ struct ft_flight {
     ft_atomic_u32 packets;       // References; the last one takes it out of the list.
     uint64_t birth;              // Age: lower is older.
     ft_node *source;             // NULL for a flush.
+    bool is_large;               // It counts for two of its source's trains.
     bool alone;                  // A big batch: its source starts no other before it is done.
     uint32_t tickets;            // Of the train.
     ft_atomic_i64 slowest_ns;    // The longest turn that any of it took.
@@ -146,6 +147,7 @@ typedef struct ft_source {
     size_t
         *waits_for;  // [waits_count]: ranks of streams that must have ended before this one starts.
     size_t waits_count;
+    ft_atomic_i64 large;  // Of the trains in flight, those that count for two.
 } ft_source;
 
 typedef enum ft_mode {

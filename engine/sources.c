@@ -2,10 +2,12 @@
 // begun.
 //
 // A source runs when less than half of `run.memory` is used, nobody waits for memory, and fewer
-// than max(8, 4 x threads) of its trains are in flight; so what is under way has at least the other
-// half to grow into. A train of more than a sixteenth of the memory travels alone: no other is
-// begun before it is done. While its turn makes it, a source is the youngest in flight, so a
-// huge item waits in the gate until it is the oldest, and then may use all there is.
+// than max(8, 4 x threads) of its trains are in flight, so what is under way has at least the other
+// half to grow into. One of 64 KiB and more counts for two, since with one at work and one that
+// waits for each thread none is idle; but not where stages are in processes of their own, to which
+// some are on their way. A train of more than a sixteenth of the memory travels alone: no other is
+// begun before it is done. While its turn makes it, a source is the youngest in flight, so a huge
+// item waits in the gate until it is the oldest, and then may use all there is.
 //
 // Trains. A source's turn makes batches until there are enough for a train, 64 KiB, or 50 us of
 // work. How many are enough is found as TCP finds its window: it starts at one, doubles when a full
@@ -84,6 +86,7 @@ static bool is_ready(const ft_node *node)
         most = IN_FLIGHT_MIN;
     if (run->settings.stress & FT_STRESS_ONE_BATCH)
         most = 1;
+    most -= ft_atomic_load(&source->large, FT_SEQ_CST);
     // While somebody waits for memory nothing new is begun, so that what is there can be given to
     // him.
     return is_its_time(node) && !ft_atomic_load(&source->alone, FT_SEQ_CST) &&
@@ -182,6 +185,9 @@ size_t ft_source_measure(const ft_batch *batch)
 void ft_source_started(ft_node *node, ft_flight *flight, const ft_turn *turn)
 {
     ft_atomic_add(&node->source->in_flight, 1, FT_SEQ_CST);
+    flight->is_large = turn->bytes >= TRAIN_BYTES && !node->run->zygote;
+    if (flight->is_large)
+        ft_atomic_add(&node->source->large, 1, FT_SEQ_CST);
     // Much memory: the source starts no other train until this one is done.
     flight->alone = turn->bytes > (size_t)node->run->account.limit_bytes / ALONE_SHARE;
     if (flight->alone)
@@ -210,6 +216,8 @@ void ft_source_landed(ft_node *node, const ft_flight *flight)
     if (!(node->run->settings.stress & FT_STRESS_LONG_TRAINS))
         adapt(node->source, flight);
     ft_atomic_sub(&node->source->in_flight, 1, FT_SEQ_CST);
+    if (flight->is_large)
+        ft_atomic_sub(&node->source->large, 1, FT_SEQ_CST);
     if (flight->alone)
         ft_atomic_store(&node->source->alone, 0, FT_SEQ_CST);
     ft_source_poke(node->run);
