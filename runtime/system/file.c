@@ -1,4 +1,6 @@
-// Whole files, read or mapped, and paths.
+// Whole files, read or mapped, and paths. _DEFAULT_SOURCE for madvise: posix_madvise leaves the
+// pages where they are.
+#define _DEFAULT_SOURCE
 #include "runtime/system/file.h"
 
 #include <errno.h>
@@ -191,6 +193,18 @@ bool ft_file_map_own(const char *path, ft_arena *arena, ft_slice *out, ft_error 
         return map_file(fd, &found, path, arena, out, err);
     close(fd);
     return ft_fail(err, FT_ERROR_IO, "`%s` is somebody else's, or others can write to it", path);
+}
+
+void ft_file_map_release(ft_slice map)
+{
+    union {
+        const char *given;
+        void *wanted;
+    } data = {map.data};
+
+    // Advice: where it is not taken, the pages stay.
+    if (map.size > 0)
+        madvise(data.wanted, map.size, MADV_DONTNEED);
 }
 
 void ft_file_make_folders(char *path)

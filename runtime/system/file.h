@@ -14,6 +14,9 @@ bool ft_file_map(const char *path, ft_arena *arena, ft_slice *out, ft_error *err
 // The same of a regular file that belongs to this user and that nobody else can write to: what the
 // program has written for itself. A link is not followed.
 bool ft_file_map_own(const char *path, ft_arena *arena, ft_slice *out, ft_error *err) FT_MUST_CHECK;
+// Lets go of the pages of a map that was looked through to check it: those that are needed come
+// back from the system's cache of files when they are touched. `map` is whole, as it was given.
+void ft_file_map_release(ft_slice map);
 // Makes the folders above `path` that are missing; `path` is changed meanwhile. That one cannot be
 // made shows when the file is.
 void ft_file_make_folders(char *path);

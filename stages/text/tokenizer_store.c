@@ -151,6 +151,7 @@ static bool open_stored(const char *place, const char *file, const sources *now,
     if (image.fault)
         ft_log(FT_LOG_INFO, "tokenizer", "the compiled form `%s` is made anew: %s", place,
                image.fault);
+    ft_file_map_release(bytes);
     *out = tokenizer;
     return !image.fault;
 }
