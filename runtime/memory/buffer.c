@@ -70,7 +70,10 @@ static void buffer_destroy(ft_object *object)
 {
     ft_buffer *buffer = (ft_buffer *)(void *)object;
 
-    if (buffer->charged_bytes > 0) {
+    if (buffer->charged_bytes >= FT_PAGES_MIN && buffer->is_discarded) {
+        ft_pages_discard(buffer->data, buffer->charged_bytes);
+        ft_account_release(buffer->account, (int64_t)buffer->charged_bytes);
+    } else if (buffer->charged_bytes > 0) {
         block_destroy(buffer->data, buffer->charged_bytes, buffer->data_home);
         ft_account_release(buffer->account, (int64_t)buffer->charged_bytes);
     } else if (buffer->release) {
@@ -185,4 +188,10 @@ void ft_buffer_unref(ft_buffer *buffer)
 {
     if (buffer)
         ft_object_unref(&buffer->object);
+}
+
+void ft_buffer_discard(ft_buffer *buffer)
+{
+    buffer->is_discarded = true;
+    ft_buffer_unref(buffer);
 }

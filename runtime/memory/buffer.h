@@ -17,6 +17,7 @@ typedef struct ft_buffer {
                     size_t size_bytes);  // Borrowed: called once; any thread.
     void *host;
     uint16_t home, data_home;  // Whose pool the struct and the data came from.
+    bool is_discarded;         // Its pages go back to the system at once.
 } ft_buffer;
 
 // Not cleared. 64 bytes behind the end may be read (not written): kernels load whole vectors.
@@ -33,3 +34,5 @@ FT_API ft_buffer *ft_buffer_borrow(void *data, size_t size_bytes,
 FT_API bool ft_buffer_resize(ft_buffer *buffer, size_t size_bytes, ft_error *err) FT_MUST_CHECK;
 FT_API ft_buffer *ft_buffer_ref(ft_buffer *buffer);  // Returns its argument.
 FT_API void ft_buffer_unref(ft_buffer *buffer);      // NULL is fine.
+// The same of an unshared one whose size nobody will want again: its pages are not kept.
+void ft_buffer_discard(ft_buffer *buffer);

@@ -84,7 +84,7 @@ void ft_word_cache_grow(ft_word_cache *cache)
     for (size_t i = 0; i < places; i++)
         if (old.longs[i].count > 0)
             *ft_word_cache_long_at(cache, old.longs[i].key) = old.longs[i];
-    ft_buffer_unref(old.buffer);
+    ft_buffer_discard(old.buffer);
 }
 
 void ft_word_cache_finish(ft_word_cache *cache)
