@@ -19,7 +19,12 @@
 
 enum { COUNTER_TOKENS, COUNTER_TRUNCATED };
 enum { ADD_AUTO, ADD_TRUE, ADD_FALSE };
-enum { LENGTH_MAX = 1 << 30, EXPECTED_IDS_MAX = 1 << 20, GIVE_BACK_BYTES = 1 << 16 };
+enum {
+    LENGTH_MAX = 1 << 30,
+    EXPECTED_IDS_MAX = 1 << 20,
+    GIVE_BACK_BYTES = 1 << 16,
+    PART_BYTES = 1 << 14
+};
 
 // In the order of ft_truncation and ft_special_tokens.
 static const char *const truncation_choices[] = {"right", "left", "none", "error", NULL};
@@ -420,7 +425,20 @@ static ft_tensor *number_tensor(ft_buffer **buffer, size_t count, ft_dtype dtype
     return tensor;
 }
 
-// How many ids to make room for at first: English has a token for each four bytes.
+// The bytes of the longest text, as far as they count.
+static size_t longest_text(const int32_t *places, size_t count)
+{
+    size_t longest = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t size = (size_t)(places[i + 1] - places[i]);
+        longest = size > longest ? size : longest;
+    }
+    return longest < PART_BYTES ? longest : PART_BYTES;
+}
+
+// How many ids to make room for at first: English has a token for each four bytes, and before the
+// last text is looked at there must be room for one of each of its bytes.
 static size_t expected_ids(const tokenize_config *config, const ft_batch *in)
 {
     const int32_t *places = ft_tensor_i32(in->columns[config->input].offsets);
@@ -430,7 +448,7 @@ static size_t expected_ids(const tokenize_config *config, const ft_batch *in)
     if (limit > 0 && config->settings.truncation != FT_TRUNCATE_NONE &&
         in->count < EXPECTED_IDS_MAX / limit)
         most = in->count * limit;
-    return expected < most ? expected : most;
+    return (expected < most ? expected : most) + longest_text(places, in->count);
 }
 
 // What was reserved and not used goes back, where it is much.
@@ -480,16 +498,17 @@ static bool take_columns(ft_stage *self, ft_encodings *all, made *out, ft_error 
 static bool make_ids(ft_stage *self, const ft_batch *in, made *out, ft_error *err)
 {
     const tokenize_state *state = self->state;
+    ft_error why = FT_ERROR_INIT;  // Once for all items: clearing it takes some time.
     ft_encodings all;
 
     ft_encodings_init(&all, self->account);
     bool ok = !state->coder || ft_ids_reserve(&all.ids, expected_ids(self->config, in), err);
     for (size_t i = 0; ok && i < in->count; i++) {
-        ft_error why = FT_ERROR_INIT;
         if (ft_is_cancelled(self)) {
             ok = ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
         } else if (!add_item(self, in, i, &all, &why)) {
             ok = ft_stage_leave_out(self, in, i, &why, err);
+            why = (ft_error)FT_ERROR_INIT;
         } else {
             out->kept[out->count++] = (uint32_t)i;
             out->offsets[out->count] = (int32_t)all.ids.count;

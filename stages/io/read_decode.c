@@ -123,14 +123,17 @@ static bool decode_rows(ft_stage *self, const ft_batch *in, const ft_column *raw
     const ft_slice all = decode_all_text(raw, in->count);
     if (!ft_rows_begin(&state->rows, in->count, all.size, err))
         return false;
+    // Once for all items: clearing it takes longer than a short line.
+    ft_error why = FT_ERROR_INIT;
     for (size_t i = 0; i < in->count; i++) {
-        ft_error why = {.code = FT_ERROR_NONE};
         const ft_slice line = ft_column_text(raw, i);
         const bool ok = config->format == FT_FORMAT_JSONL
                             ? ft_rows_add_json(&state->rows, line, &why)
                             : ft_rows_add_csv(&state->rows, line, &why);
         if (!decode_note(self, in, i, ok, &why, err))
             return false;
+        if (!ok)
+            why = (ft_error)FT_ERROR_INIT;
     }
     return true;
 }
