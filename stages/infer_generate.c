@@ -142,6 +142,7 @@ static bool generate_plan_of(ft_stage_plan *plan, infer_config *c, ft_error *err
         return ft_error_at(err, "model", 0, 0);
     p->model.precision = ft_precision_of(c->dtype);
     p->model.keeps_stored = c->dtype == 0;
+    p->model.weight_store = plan->environment ? plan->environment->weight_store : NULL;
     if (!ft_tokenizer_describe(p->tokenizer, plan->arena, &info, err))
         return ft_error_at(err, c->tokenizer ? "tokenizer" : "model", 0, 0);
     // A turn takes as long as its longest text: the threads of stages that wait may do that. One at

@@ -14,15 +14,16 @@ import subprocess
 import sys
 import time
 
-from program import Player
+from program import ROOT, Player
 
 HIDDEN, MIDDLE, LAYERS, WORDS, POSITIONS = 128, 512, 2, 64, 64  # Large enough to be kept.
+TOKENS = 2048  # Of the language model: its head is large enough too.
 IDS = [[7, 8, 9], [10], list(range(5, 60))]
+FILES = {"embed": 1, "generate": 2}  # What is kept of a model: the layers; of a language model the head too.
 
 
-def make_model(folder):
-    source = random.Random(3)
-    numbers = array.array("f", [source.gauss(0, 0.1) for _ in range(9973)]) * (MIDDLE * HIDDEN // 9973 + 2)
+def encoder():
+    """Shapes of the tensors, and config.json."""
     shapes = {"embeddings.word_embeddings.weight": (WORDS, HIDDEN), "embeddings.position_embeddings.weight": (POSITIONS, HIDDEN),
               "embeddings.token_type_embeddings.weight": (2, HIDDEN), "embeddings.LayerNorm.weight": (HIDDEN,)}
     for layer in range(LAYERS):
@@ -32,6 +33,28 @@ def make_model(folder):
                             "output.dense": (HIDDEN, MIDDLE), "output.LayerNorm": (HIDDEN,)}.items():
             shapes["encoder.layer.%d.%s.weight" % (layer, name)] = shape
     shapes.update({name[:-6] + "bias": shape[:1] for name, shape in shapes.items() if "embeddings." not in name or "Norm" in name})
+    return shapes, {"model_type": "bert", "hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": 4,
+                    "intermediate_size": MIDDLE, "vocab_size": WORDS, "max_position_embeddings": POSITIONS}
+
+
+def decoder():
+    shapes = {"model.embed_tokens.weight": (TOKENS, HIDDEN)}
+    for layer in range(LAYERS):
+        for name, shape in {"self_attn.q_proj": (HIDDEN, HIDDEN), "self_attn.k_proj": (HIDDEN, HIDDEN),
+                            "self_attn.v_proj": (HIDDEN, HIDDEN), "self_attn.o_proj": (HIDDEN, HIDDEN),
+                            "mlp.gate_proj": (MIDDLE, HIDDEN), "mlp.up_proj": (MIDDLE, HIDDEN), "mlp.down_proj": (HIDDEN, MIDDLE),
+                            "input_layernorm": (HIDDEN,), "post_attention_layernorm": (HIDDEN,)}.items():
+            shapes["model.layers.%d.%s.weight" % (layer, name)] = shape
+    shapes.update({"model.norm.weight": (HIDDEN,), "lm_head.weight": (TOKENS, HIDDEN)})
+    return shapes, {"model_type": "llama", "hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": 4,
+                    "num_key_value_heads": 4, "intermediate_size": MIDDLE, "vocab_size": TOKENS, "max_position_embeddings": 128,
+                    "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "hidden_act": "silu", "tie_word_embeddings": False}
+
+
+def make_model(folder, kind):
+    source = random.Random(3)
+    numbers = array.array("f", [source.gauss(0, 0.1) for _ in range(9973)]) * (TOKENS * HIDDEN // 9973 + 2)
+    shapes, config = encoder() if kind == "embed" else decoder()
     head, parts, at = {}, [], 0
     for name, shape in shapes.items():
         count = shape[0] * (shape[1] if len(shape) > 1 else 1)
@@ -41,8 +64,7 @@ def make_model(folder):
         at += 4 * count
     os.makedirs(folder)
     with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as file:
-        json.dump({"model_type": "bert", "hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": 4,
-                   "intermediate_size": MIDDLE, "vocab_size": WORDS, "max_position_embeddings": POSITIONS}, file)
+        json.dump(config, file)
     head = json.dumps(head).encode()
     with open(os.path.join(folder, "model.safetensors"), "wb") as file:
         file.write(len(head).to_bytes(8, "little") + head + b"".join(parts))
@@ -52,16 +74,20 @@ def prepare(player, dtype="int8", name="model"):
     """The model, that is not of just now."""
     folder = os.path.join(player.folder, name)
     if not os.path.exists(folder):
-        make_model(folder)
+        make_model(folder, player.kind)
     for file in os.listdir(folder):
         os.utime(os.path.join(folder, file), (1000, 1000))
     # What was changed within the last 50 ms is not recorded, and nobody can set that time back.
     while time.time() - max(os.stat(os.path.join(folder, file)).st_ctime for file in os.listdir(folder)) < 0.06:
         pass
     player.write("in.jsonl", "".join(json.dumps({"tokens": ids}) + "\n" for ids in IDS))
-    player.write("p.yaml", json.dumps({"stages": [
-        {"read": "in.jsonl", "fields": {"tokens": "i32[*]"}}, {"embed": folder, "pooling": "mean", "dtype": dtype},
-        {"write": "out.npy", "mode": "replace", "fields": ["embedding"]}]}))
+    stages = {
+        "embed": [{"embed": folder, "pooling": "mean", "dtype": dtype},
+                  {"write": "out.npy", "mode": "replace", "fields": ["embedding"]}],
+        "generate": [{"infer": folder, "task": "generate", "dtype": dtype, "max_tokens": 20, "tokens_out": True,
+                      "tokenizer": os.path.join(ROOT, "tests", "models", "chain-dense")},
+                     {"write": "out.npy", "format": "jsonl", "mode": "replace", "fields": ["tokens_out", "finish"]}]}
+    player.write("p.yaml", json.dumps({"stages": [{"read": "in.jsonl", "fields": {"tokens": "i32[*]"}}] + stages[player.kind]}))
     return folder
 
 
@@ -97,11 +123,26 @@ def made_once(player):
         prepare(player, dtype)
         wanted = private(player)
         assert vectors(player) == wanted
-        path, = kept(player)
-        record, = kept(player, ".ftr")
-        before = version(path), version(record)
-        assert all(os.stat(file).st_mode & 0o777 == 0o600 for file in (path, record))
-        assert vectors(player) == wanted and kept(player) == [path] and (version(path), version(record)) == before
+        files = kept(player, ".ft")
+        assert len(kept(player)) == len(kept(player, ".ftr")) == FILES[player.kind] and len(files) == 2 * FILES[player.kind], files
+        before = {file: version(file) for file in files}
+        assert all(os.stat(file).st_mode & 0o777 == 0o600 for file in files)
+        assert vectors(player) == wanted and {file: version(file) for file in kept(player, ".ft")} == before
+
+
+def another_isa(player):
+    """All instruction sets read the same files."""
+    prepare(player)
+    vectors(player)
+    before = {file: version(file) for file in kept(player, ".ft")}
+    for isa in "generic", "avx2":
+        result = player.run("run", "p.yaml", env={**environment(player), "FTPIPE_ISA": isa})
+        if result.status != 0 and b"FTPIPE_ISA" in result.err:
+            continue  # This machine has not that.
+        assert result.status == 0, str(result)
+        got = player.read("out.npy")
+        assert player.run("run", "p.yaml", env={"XDG_CACHE_HOME": player.write("file", ""), "FTPIPE_ISA": isa}).status == 0
+        assert player.read("out.npy") == got and {file: version(file) for file in kept(player, ".ft")} == before
 
 
 def mapped(player):
@@ -139,22 +180,23 @@ def by_content(player):
     """A copy of the model elsewhere uses what the first one left, other weights do not."""
     prepare(player)
     wanted = vectors(player)
-    path, = kept(player)
-    before = version(path)
+    before = {path: version(path) for path in kept(player)}
     prepare(player, name="copy")
-    assert vectors(player) == wanted and kept(player) == [path] and version(path) == before
-    assert len(kept(player, ".ftr")) == 2
+    assert vectors(player) == wanted and {path: version(path) for path in kept(player)} == before
+    assert len(kept(player, ".ftr")) == 2 * FILES[player.kind]
+    changed, = {"embed": ["encoder.layer.1.output.dense.weight"], "generate": ["lm_head.weight"]}[player.kind]
     folder = prepare(player, name="changed")
     weights = os.path.join(folder, "model.safetensors")
     with open(weights, "r+b") as file:
         data = bytearray(file.read())
         head = json.loads(data[8:8 + int.from_bytes(data[:8], "little")])
-        at = 8 + int.from_bytes(data[:8], "little") + head["encoder.layer.1.output.dense.weight"]["data_offsets"][0]
-        data[at + 2] ^= 0x40
+        at = 8 + int.from_bytes(data[:8], "little") + head[changed]["data_offsets"][0]
+        for place in range(at + 2, at + 4 * HIDDEN * 64, 4):
+            data[place] ^= 0x40
         file.seek(0)
         file.write(data)
     os.utime(weights, (1000, 1000))
-    assert vectors(player) != wanted and vectors(player) == private(player) and len(kept(player)) == 2
+    assert vectors(player) != wanted and vectors(player) == private(player) and len(kept(player)) == len(before) + 1
 
 
 def changed_in_place(player, seconds):
@@ -176,8 +218,13 @@ def changed_in_place(player, seconds):
 def damaged(player):
     prepare(player)
     wanted = vectors(player)
-    path, = kept(player)
-    record, = kept(player, ".ftr")
+    for path in kept(player):
+        damaged_file(player, path, wanted)
+    for record in kept(player, ".ftr"):
+        damaged_record(player, record, wanted)
+
+
+def damaged_file(player, path, wanted):
     with open(path, "rb") as file:
         good = file.read()
     for size, at in ((len(good), 4096 + (len(good) - 4096) // 2), (len(good), 9), (len(good), 40), (len(good), len(good) - 1),
@@ -190,24 +237,30 @@ def damaged(player):
         assert vectors(player) == wanted, (size, at)
         with open(path, "rb") as file:
             assert file.read() == good, (size, at)
+
+
+def damaged_record(player, record, wanted):
+    with open(record, encoding="utf-8") as file:
+        good = file.read()
+    assert any(os.path.basename(path) == good + ".ftw" for path in kept(player))
     for text in "", "0" * 63, "../" + "0" * 61, "0" * 64, "0" * 65, "\0" * 64:
         with open(record, "w", encoding="utf-8") as file:
             file.write(text)
-        assert vectors(player) == wanted and len(kept(player)) == 1, repr(text)
+        assert vectors(player) == wanted and len(kept(player)) == FILES[player.kind], repr(text)
         with open(record, encoding="utf-8") as file:
-            assert file.read() == os.path.basename(path)[:-4]
+            assert file.read() == good
 
 
 def of_others(player):
     """Files that others may write to, and links, are not used and are replaced."""
     prepare(player)
     wanted = vectors(player)
-    path, = kept(player)
-    os.chmod(path, 0o622)
-    assert vectors(player) == wanted and os.stat(path).st_mode & 0o777 == 0o600
-    os.rename(path, path + ".other")
-    os.symlink(path + ".other", path)
-    assert vectors(player) == wanted and not os.path.islink(path)
+    for path in kept(player):
+        os.chmod(path, 0o622)
+        assert vectors(player) == wanted and os.stat(path).st_mode & 0o777 == 0o600
+        os.rename(path, path + ".other")
+        os.symlink(path + ".other", path)
+        assert vectors(player) == wanted and not os.path.islink(path)
 
 
 def nowhere_to_keep_it(player):
@@ -233,7 +286,7 @@ def at_once(player):
     outputs = [one.communicate(timeout=120)[1] for one in running]
     assert all(one.returncode == 0 for one in running), outputs
     assert all(player.read("out%d.npy" % index) == wanted for index in range(6))
-    assert len(kept(player)) == 1, kept(player)
+    assert len(kept(player)) == FILES[player.kind], kept(player)
 
 
 def bounded(player):
@@ -282,8 +335,12 @@ def main():
     if not json.loads(player.run("version", "--json").out)["libraries"]["libsodium"]:
         print("skipped: this build is without libsodium, and keeps no weights")
         return player.end()
-    for function in (made_once, mapped, floats_are_not_kept, by_content, damaged, of_others,
-                     nowhere_to_keep_it, at_once, bounded, check_keeps_nothing, told_by_doctor):
+    for player.kind in FILES:
+        for function in (made_once, another_isa, floats_are_not_kept, by_content, damaged, of_others, nowhere_to_keep_it, at_once,
+                         check_keeps_nothing):
+            player.case(player.kind + "_" + function.__name__, function)
+    player.kind = "embed"
+    for function in mapped, bounded, told_by_doctor:
         player.case(function.__name__, function)
     for seconds in 1000, 1001:
         player.case("changed_in_place_%d" % seconds, changed_in_place, seconds)

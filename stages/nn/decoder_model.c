@@ -2,6 +2,7 @@
 #include "stages/nn/decoder_model.h"
 
 #include "stages/nn/encoder_parts.h"
+#include "stages/nn/packed_store.h"
 
 // ---- check and load ----
 
@@ -60,42 +61,89 @@ bool ft_lm_check(const char *path, const ft_encoder_config *config, ft_arena *ar
            find_head(&parts, &head, err);
 }
 
-static bool init_head(ft_lm *lm, const ft_weight *weight, size_t *total, ft_error *err)
+// ---- the head ----
+
+typedef struct head {
+    ft_lm *lm;
+    const ft_weight *weight;
+} head;
+
+static bool init_head(const head *h, size_t *total, ft_error *err)
 {
-    const ft_encoder_config *config = &lm->encoder->config;
-    const ft_stored stored = ft_encoder_stored(config, &weight, 1, (ft_groups){0});
+    const ft_encoder_config *config = &h->lm->encoder->config;
+    const ft_stored stored = ft_encoder_stored(config, &h->weight, 1, (ft_groups){0});
+    ft_linear *linear = &h->lm->head;
 
     if (stored)
-        return ft_linear_init_stored(&lm->head, config->vocabulary, config->hidden, stored, total,
+        return ft_linear_init_stored(linear, config->vocabulary, config->hidden, stored, total,
                                      err);
-    return ft_linear_init(&lm->head, config->vocabulary, config->hidden, config->precision,
-                          lm->encoder->uses_blas, total, err);
+    return ft_linear_init(linear, config->vocabulary, config->hidden, config->precision,
+                          h->lm->encoder->uses_blas, total, err);
+}
+
+// Everything that decides on the bytes of the head's block.
+static void describe_head(const void *host, bool with_weights, ft_digest *digest)
+{
+    const head *h = host;
+
+    ft_digest_add(digest, FT_SLICE("head"));
+    ft_digest_add_number(digest, (uint64_t)h->lm->head.precision);
+    ft_digest_add_number(digest, h->lm->head.outputs);
+    ft_digest_add_number(digest, h->lm->head.depth);
+    ft_packed_add_weight(h->weight, with_weights, digest);
+}
+
+// Narrow ones are kept as the layers are.
+static bool load_head(const head *h, ft_arena *arena, ft_error *err)
+{
+    const ft_encoder_config *config = &h->lm->encoder->config;
+    const ft_groups plain = {0};
+    size_t total = 0;
+
+    if (!init_head(h, &total, err))
+        return false;
+    ft_packed packed = {
+        .store = config->precision == FT_PRECISION_F32 ? NULL : config->weight_store,
+        .weights = h->lm->encoder->weights,
+        .size_bytes = total,
+        .describe = describe_head,
+        .host = h,
+        .arena = arena,
+    };
+    char *next = (char *)(uintptr_t)ft_packed_open(&packed);
+    if (!next) {
+        char *block = ft_linear_block(arena, total);
+        if (!block)
+            return ft_fail_nomem(err, total);
+        next = block;
+        ft_linear_place(&h->lm->head, &next);
+        ft_linear_put(&h->lm->head, h->weight, 0, plain, plain);
+        ft_weight_forget(h->weight);
+        next = (char *)(uintptr_t)ft_packed_keep(&packed, block);
+        if (!next)
+            return true;
+        ft_linear_block_forget(block, total);
+    }
+    ft_linear_place(&h->lm->head, &next);
+    return true;
 }
 
 bool ft_lm_load(const char *path, const ft_encoder_config *config, ft_arena *arena, ft_lm **out,
                 ft_error *err)
 {
-    const ft_groups plain = {0};
     ft_lm *lm = ft_arena_zero(arena, 1, sizeof(*lm));
     ft_encoder_parts parts;
     ft_encoder *encoder;
-    const ft_weight *head;
-    size_t total = 0;
+    const ft_weight *weight;
 
     if (!lm)
         return ft_fail_nomem(err, sizeof(*lm));
     if (!check_kind(config, err) || !ft_encoder_parts_find(path, config, arena, &parts, err) ||
-        !find_head(&parts, &head, err) || !ft_encoder_load(path, config, arena, &encoder, err))
+        !find_head(&parts, &weight, err) || !ft_encoder_load(path, config, arena, &encoder, err))
         return false;
     lm->encoder = encoder;
-    if (!init_head(lm, head, &total, err))
+    if (!load_head(&(head){lm, weight}, arena, err))
         return false;
-    char *block = ft_linear_block(arena, total);
-    if (!block)
-        return ft_fail_nomem(err, total);
-    ft_linear_place(&lm->head, &block);
-    ft_linear_put(&lm->head, head, 0, plain, plain);
-    ft_weight_forget(head);
     *out = lm;
     return true;
 }

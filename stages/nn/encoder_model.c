@@ -309,20 +309,6 @@ static bool init_layer(const loading *l, size_t index, size_t *total)
 
 // ---- what is kept of them ----
 
-static void describe_part(const ft_part *part, bool with_weights, ft_digest *digest)
-{
-    const ft_weight *const tensors[] = {part->weight, part->bias};
-
-    for (size_t i = 0; i < FT_COUNT_OF(tensors); i++) {
-        ft_digest_add_number(digest, tensors[i] ? 1 + (uint64_t)tensors[i]->kind : 0);
-        if (!tensors[i] || !with_weights)
-            continue;
-        ft_digest_add_number(digest, tensors[i]->elements);
-        ft_digest_add(digest, (ft_slice){tensors[i]->data, tensors[i]->end - tensors[i]->begin});
-        ft_weight_forget(tensors[i]);
-    }
-}
-
 // Everything that decides on the bytes of the layers' block.
 static void describe_layers(const void *host, bool with_weights, ft_digest *digest)
 {
@@ -335,8 +321,11 @@ static void describe_layers(const void *host, bool with_weights, ft_digest *dige
     for (size_t i = 0; i < FT_COUNT_OF(sizes); i++)
         ft_digest_add_number(digest, sizes[i]);
     for (size_t layer = 0; layer < config->layers; layer++)
-        for (size_t part = 0; part <= FT_LAYER_DOWN; part++)
-            describe_part(&l->parts->layers[layer].parts[part], with_weights, digest);
+        for (size_t i = 0; i <= FT_LAYER_DOWN; i++) {
+            const ft_part *part = &l->parts->layers[layer].parts[i];
+            ft_packed_add_weight(part->weight, with_weights, digest);
+            ft_packed_add_weight(part->bias, with_weights, digest);
+        }
 }
 
 static bool place_layers(const loading *l, bool puts, char *block)

@@ -64,6 +64,16 @@ static bool add_files(const ft_weights *weights, ft_digest *digest)
     return true;
 }
 
+void ft_packed_add_weight(const ft_weight *weight, bool with_numbers, ft_digest *digest)
+{
+    ft_digest_add_number(digest, weight ? 1 + (uint64_t)weight->kind : 0);
+    if (!weight || !with_numbers)
+        return;
+    ft_digest_add_number(digest, weight->elements);
+    ft_digest_add(digest, (ft_slice){weight->data, weight->end - weight->begin});
+    ft_weight_forget(weight);
+}
+
 static const char *path_of(const ft_packed *packed, const char *name, const char *end)
 {
     return ft_arena_format(packed->arena, "%s/%s%s", packed->store, name, end);

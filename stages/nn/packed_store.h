@@ -31,6 +31,8 @@ typedef struct ft_packed {
     const char *record, *place;
 } ft_packed;
 
+// For `describe`: the weight's kind, and with its numbers. NULL: there is none.
+void ft_packed_add_weight(const ft_weight *weight, bool with_numbers, ft_digest *digest);
 // Mapped read-only for the life of the arena, at a multiple of 64; NULL: it must be made.
 const char *ft_packed_open(ft_packed *packed);
 // Keeps what was made, behind ft_packed_open. Returns it as ft_packed_open does; NULL: it was not
