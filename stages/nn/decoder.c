@@ -294,10 +294,9 @@ static void add_piece(ft_lm_run *run, const ft_lm_piece *piece)
 // Norms `rows` of `hidden` into the same rows of `normed`.
 static void norm_rows(const ft_lm_run *run, const ft_layer_norm *norm, size_t row, size_t rows)
 {
-    float *normed = run->normed + row * run->hidden_row;
-
-    memcpy(normed, run->hidden + row * run->hidden_row, rows * run->hidden_row * sizeof(float));
-    run->lm->encoder->kernels->norm(normed, run->hidden_row, rows, norm);
+    const size_t at = row * run->hidden_row;
+    run->lm->encoder->kernels->norm(run->hidden + at, run->normed + at, run->hidden_row, rows,
+                                    norm);
 }
 
 // ---- products ----
@@ -325,12 +324,15 @@ static void run_gated_panels(void *host, size_t first, size_t count, size_t memb
     const size_t gate = encoder->gate_width, all = gate / FT_PANEL_COLUMNS;
     const size_t begin = first * PANELS, end = begin + count * PANELS;
     const size_t panels = (end < all ? end : all) - begin;
+    float *y = p->use->y + begin * FT_PANEL_COLUMNS;
+    ft_linear_use use = *p->use;
 
     (void)member;
-    ft_linear_run_panels(p->linear, encoder->kernels, p->use, begin, panels);
-    ft_linear_run_panels(p->linear, encoder->kernels, p->use, all + begin, panels);
-    float *y = p->use->y + begin * FT_PANEL_COLUMNS;
-    encoder->kernels->gate(encoder->config.activation, y, y + gate, p->use->y_row, p->use->rows,
+    use.y = y;
+    ft_linear_run_panels(p->linear, encoder->kernels, &use, begin, panels);
+    use.y = y + gate;
+    ft_linear_run_panels(p->linear, encoder->kernels, &use, all + begin, panels);
+    encoder->kernels->gate(encoder->config.activation, y, y + gate, use.y_row, use.rows,
                            panels * FT_PANEL_COLUMNS);
 }
 
@@ -369,9 +371,9 @@ static void turn_row(const ft_lm_run *run, size_t row)
     float *queries = run->heads + row * run->heads_row, *keys = queries + config->heads * step;
 
     if (layer->norms[FT_NORM_QUERY].size)
-        encoder->kernels->norm(queries, step, config->heads, &layer->norms[FT_NORM_QUERY]);
+        encoder->kernels->norm(queries, queries, step, config->heads, &layer->norms[FT_NORM_QUERY]);
     if (layer->norms[FT_NORM_KEY].size)
-        encoder->kernels->norm(keys, step, config->key_heads, &layer->norms[FT_NORM_KEY]);
+        encoder->kernels->norm(keys, keys, step, config->key_heads, &layer->norms[FT_NORM_KEY]);
     encoder->kernels->rotate(queries, config->heads, step, &rotation);
     encoder->kernels->rotate(keys, config->key_heads, step, &rotation);
 }
@@ -628,7 +630,7 @@ static void run_layer_by_panels(ft_lm_run *run)
 static void give_logits(const ft_lm_run *run, const size_t *wanting, size_t count, ft_lm_take *take,
                         void *host)
 {
-    run->lm->encoder->kernels->norm(run->normed, run->hidden_row, count,
+    run->lm->encoder->kernels->norm(run->normed, run->normed, run->hidden_row, count,
                                     &run->lm->encoder->last_norm);
     share_product(run, &run->lm->head,
                   (ft_linear_use){.x = run->normed,

@@ -115,7 +115,7 @@ void ft_chain_run(const ft_chain *chain, ft_rows rows, size_t first, size_t coun
         if (step->kind == FT_CHAIN_NORMALIZE) {
             ft_pool_normalize(from, step->inputs);
         } else if (step->kind == FT_CHAIN_LAYER_NORM) {
-            chain->kernels->norm(from, stride_of(chain), 1, &step->norm);
+            chain->kernels->norm(from, from, stride_of(chain), 1, &step->norm);
         } else {
             run_dense(chain, step, from, to);
             float *other = from;

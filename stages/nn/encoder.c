@@ -6,6 +6,10 @@
 //
 // Which of the norms there are is the model's; of those that are not nothing is run. Everything but
 // attention goes over blocks of rows that stay in the near cache from one product to the next.
+// Where the layers are narrow, a product finds its inputs narrowed already: rows by what norms
+// them, and those of `down` as they come, FT_BYTE_GROUP at a time. What is before a layer's
+// attention could follow on what is behind the last one's, block by block; but by itself its
+// weights, of int8 and bf16, stay in the second cache from block to block.
 #include "stages/nn/encoder.h"
 
 #include <string.h>
@@ -38,18 +42,46 @@ static void fill_angles(const ft_encoder_run *run)
         }
 }
 
-// Bytes for the inputs of the widest layer. All layers have the shapes of the first.
-static size_t scratch_size(const ft_encoder *encoder)
+// Floats that hold a block's narrow inputs of either layer. All layers have the shapes of the
+// first.
+static size_t narrow_floats(const ft_linear *one, const ft_linear *other)
 {
-    const ft_encoder_layer *layer = &encoder->layers[0];
-    const ft_linear *const linears[] = {&layer->heads, &layer->mix, &layer->up, &layer->down};
-    size_t most = 0;
+    const size_t first = ft_linear_scratch(one, BLOCK_ROWS);
+    const size_t second = ft_linear_scratch(other, BLOCK_ROWS);
+    return (first > second ? first : second) / sizeof(float);
+}
 
-    for (size_t i = 0; i < FT_COUNT_OF(linears); i++) {
-        const size_t size = ft_linear_scratch(linears[i], BLOCK_ROWS);
-        most = size > most ? size : most;
-    }
-    return most;
+// What a block and a head need.
+enum { WORK_PARTS = 7 };
+
+static size_t lay_out_work(const ft_encoder_run *run, size_t tokens, size_t sizes[WORK_PARTS])
+{
+    const ft_encoder *encoder = run->encoder;
+    const ft_encoder_layer *layer = &encoder->layers[0];
+    const size_t block = BLOCK_ROWS + FT_LINEAR_ROWS_BEHIND;
+    size_t total = 0;
+
+    sizes[0] = block * run->middle_row;
+    sizes[1] = block * run->hidden_row;
+    sizes[2] = tokens * FT_ENCODER_QUERIES;
+    sizes[3] = ft_pad(encoder->head_size * FT_ENCODER_QUERIES, 16);
+    sizes[4] = FT_ENCODER_QUERIES;
+    sizes[5] = narrow_floats(&layer->heads, &layer->up);
+    sizes[6] = narrow_floats(&layer->mix, &layer->down);
+    for (size_t i = 0; i < WORK_PARTS; i++)
+        total += sizes[i];
+    return total;
+}
+
+static void place_work(ft_encoder_run *run, const size_t sizes[WORK_PARTS], float *at)
+{
+    float **const floats[] = {&run->middle, &run->beside, &run->scores, &run->queries,
+                              &run->inverse};
+
+    for (size_t i = 0; i < FT_COUNT_OF(floats); at += sizes[i], i++)
+        *floats[i] = at;
+    run->narrow_hidden = (char *)at;
+    run->narrow_middle = (char *)(at + sizes[5]);
 }
 
 // What was in the buffer is lost.
@@ -57,26 +89,17 @@ static bool make_room(ft_encoder_run *run, size_t tokens, ft_error *err)
 {
     const ft_encoder *encoder = run->encoder;
     const size_t rows = tokens + FT_LINEAR_ROWS_BEHIND;
-    const size_t block = BLOCK_ROWS + FT_LINEAR_ROWS_BEHIND;
     const size_t angles = tokens * 2 * encoder->config.pairs, kinds = rope_kinds(encoder);
-    float *places = NULL, *scratch = NULL;
+    float *places = NULL;
     const size_t sizes[] = {
         rows * run->hidden_row,
         rows * run->heads_row,
-        block * run->middle_row,
-        block * run->hidden_row,
-        tokens * FT_ENCODER_QUERIES,
-        ft_pad(encoder->head_size * FT_ENCODER_QUERIES, 16),
-        FT_ENCODER_QUERIES,
         kinds > 0 ? ft_pad(angles, 16) : 0,
         kinds > 1 ? ft_pad(angles, 16) : 0,
         ft_pad(tokens, 16),
-        scratch_size(encoder) / sizeof(float),
     };
-    float **const at[] = {&run->hidden,    &run->heads,   &run->middle,  &run->beside,
-                          &run->scores,    &run->queries, &run->inverse, &run->angles[0],
-                          &run->angles[1], &places,       &scratch};
-    size_t total = 0;
+    float **const at[] = {&run->hidden, &run->heads, &run->angles[0], &run->angles[1], &places};
+    size_t work[WORK_PARTS], total = lay_out_work(run, tokens, work);
 
     for (size_t i = 0; i < FT_COUNT_OF(sizes); i++)
         total += sizes[i];
@@ -93,11 +116,23 @@ static bool make_room(ft_encoder_run *run, size_t tokens, ft_error *err)
     for (size_t i = 0; i < FT_COUNT_OF(sizes); next += sizes[i], i++)
         *at[i] = next;
     run->places = (uint32_t *)(void *)places;
-    run->scratch = (char *)scratch;
+    place_work(run, work, next);
     if (encoder->uses_blas)
         memset(run->buffer->data, 0, total * sizeof(float));
     fill_angles(run);
     return true;
+}
+
+// The outputs of a feed-forward network's first half, padded to whole panels.
+static size_t middle_width(const ft_encoder *encoder)
+{
+    return encoder->gate_width ? encoder->gate_width : encoder->layers[0].up.width;
+}
+
+// How many of them lie in `middle`.
+static size_t middle_kept(const ft_encoder *encoder)
+{
+    return ft_linear_is_narrow(&encoder->layers[0].down) ? FT_BYTE_GROUP : middle_width(encoder);
 }
 
 ft_encoder_run *ft_encoder_run_create(const ft_encoder *encoder, ft_account *account, ft_error *err)
@@ -112,7 +147,8 @@ ft_encoder_run *ft_encoder_run_create(const ft_encoder *encoder, ft_account *acc
     *run = (ft_encoder_run){.encoder = encoder, .account = account};
     run->hidden_row = ft_row_stride(config->hidden);
     run->heads_row = ft_row_stride(encoder->layers[0].heads.width);
-    run->middle_row = ft_row_stride(encoder->layers[0].up.width);
+    run->middle_row =
+        ft_row_stride(middle_kept(encoder) + (encoder->gate_width ? FT_BYTE_GROUP : 0));
     if (make_room(run, FT_ENCODER_TOKENS, err))
         return run;
     ft_free(run);
@@ -151,21 +187,10 @@ bool ft_encoder_run_reserve(ft_encoder_run *run, const ft_token_span *spans, siz
 // For each of a team what a block and a head need; the rows are the same.
 static bool make_members(ft_encoder_run *run, size_t count)
 {
-    const ft_encoder *encoder = run->encoder;
-    const size_t block = BLOCK_ROWS + FT_LINEAR_ROWS_BEHIND;
-    const size_t sizes[] = {
-        block * run->middle_row,
-        block * run->hidden_row,
-        run->capacity * FT_ENCODER_QUERIES,
-        ft_pad(encoder->head_size * FT_ENCODER_QUERIES, 16),
-        FT_ENCODER_QUERIES,
-        scratch_size(encoder) / sizeof(float),
-    };
+    size_t sizes[WORK_PARTS];
+    const size_t total = lay_out_work(run, run->capacity, sizes);
     ft_error why = FT_ERROR_INIT;
-    size_t total = 0;
 
-    for (size_t i = 0; i < FT_COUNT_OF(sizes); i++)
-        total += sizes[i];
     ft_buffer_unref(ft_take(&run->members_buffer));
     ft_free(ft_take(&run->members));
     run->members_capacity = 0;
@@ -177,16 +202,10 @@ static bool make_members(ft_encoder_run *run, size_t count)
         return false;
     float *next = run->members_buffer->data;
     for (size_t i = 0; i < count; i++) {
-        ft_encoder_run *member = &run->members[i];
-        float *scratch = NULL;
-        float **const at[] = {&member->middle,  &member->beside,  &member->scores,
-                              &member->queries, &member->inverse, &scratch};
-        *member = *run;
-        member->team = NULL;
-        for (size_t k = 0; i > 0 && k < FT_COUNT_OF(sizes); next += sizes[k], k++)
-            *at[k] = next;
+        run->members[i] = *run;
+        run->members[i].team = NULL;
         if (i > 0)
-            member->scratch = (char *)scratch;
+            place_work(&run->members[i], sizes, next + (i - 1) * total);
     }
     run->members_capacity = run->capacity;
     return true;
@@ -230,6 +249,11 @@ static void add_row(float *row, const float *more, size_t size)
         row[k] += more[k];
 }
 
+static void norm_rows(const ft_encoder_run *run, const ft_layer_norm *norm, float *x, size_t rows)
+{
+    run->encoder->kernels->norm(x, x, run->hidden_row, rows, norm);
+}
+
 static void put_tokens(const ft_encoder_run *run, const ft_token_span *span, size_t first_row)
 {
     const ft_encoder *encoder = run->encoder;
@@ -252,60 +276,78 @@ static void put_tokens(const ft_encoder_run *run, const ft_token_span *span, siz
         run->places[first_row + i] = (uint32_t)i;
     }
     if (encoder->norm.size)
-        encoder->kernels->norm(run->hidden + first_row * run->hidden_row, run->hidden_row, count,
-                               &encoder->norm);
+        norm_rows(run, &encoder->norm, run->hidden + first_row * run->hidden_row, count);
 }
 
 // ---- layers ----
 
-// Shared by the team where `run` is not a member's.
-static void run_linear(const ft_encoder_run *run, const ft_linear *linear, const ft_linear_use *use)
-{
-    ft_linear_use with = *use;
+// From a product's sums to what the next product reads.
+typedef struct ending {
+    const ft_layer_norm *behind, *sum;  // hidden = sum(hidden + behind(sums)), and what is read is
+    const ft_layer_norm *before;        // before(hidden); NULL, or of `size` 0: no norm.
+    const ft_linear *next;              // That reads it, or NULL.
+} ending;
 
-    with.scratch = run->scratch;
-    ft_linear_share(linear, run->encoder->kernels, &with, run->team);
+static bool is_there(const ft_layer_norm *norm)
+{
+    return norm && norm->size > 0;
 }
 
-// The rows that a layer's half reads: hidden ones, or their normed copy.
-static const float *norm_before(const ft_encoder_run *run, const ft_layer_norm *norm,
-                                const float *hidden, size_t rows)
-{
-    if (!norm->size)
-        return hidden;
-    for (size_t row = 0; row < rows; row++)
-        memcpy(run->beside + row * run->hidden_row, hidden + row * run->hidden_row,
-               norm->size * sizeof(*hidden));
-    run->encoder->kernels->norm(run->beside, run->hidden_row, rows, norm);
-    return run->beside;
-}
-
-// hidden = norm(hidden + norm(x W + b)), with those norms that there are.
-static void add_output(const ft_encoder_run *run, const ft_linear *linear, ft_linear_use use,
-                       float *hidden, const ft_layer_norm *behind, const ft_layer_norm *sum)
+// Row by row, so that each stays in the nearest cache. Where there is a norm `behind`, the sums are
+// in `beside`, else they were added to `hidden`.
+static void end_rows(const ft_encoder_run *run, float *hidden, size_t rows, const ending *end)
 {
     const ft_kernels *kernels = run->encoder->kernels;
+    float *beside = run->beside;
 
-    use.y = behind->size ? run->beside : hidden;
-    use.y_row = run->hidden_row;
-    use.add = !behind->size;
-    run_linear(run, linear, &use);
-    if (behind->size) {
-        kernels->norm(run->beside, run->hidden_row, use.rows, behind);
-        for (size_t row = 0; row < use.rows; row++)
-            add_row(hidden + row * run->hidden_row, run->beside + row * run->hidden_row,
-                    behind->size);
+    for (size_t row = 0; row < rows; row++) {
+        ft_linear_use read = {.x = hidden, .rows = 1};
+        if (is_there(end->behind)) {
+            norm_rows(run, end->behind, beside, 1);
+            add_row(hidden, beside, end->behind->size);
+        }
+        if (is_there(end->sum))
+            norm_rows(run, end->sum, hidden, 1);
+        if (is_there(end->before)) {
+            kernels->norm(hidden, beside, run->hidden_row, 1, end->before);
+            read.x = beside;
+        }
+        if (end->next) {
+            read.scratch = run->narrow_hidden + ft_linear_scratch(end->next, row);
+            ft_linear_narrow(end->next, kernels, &read);
+        }
+        hidden += run->hidden_row;
+        beside += run->hidden_row;
     }
-    if (sum->size)
-        kernels->norm(hidden, run->hidden_row, use.rows, sum);
+}
+
+// The inputs that an ending left for the next layer.
+static ft_linear_use ended_use(const ft_encoder_run *run, const ft_layer_norm *before,
+                               const float *hidden, size_t rows)
+{
+    return (ft_linear_use){.x = before->size ? run->beside : hidden,
+                           .x_row = run->hidden_row,
+                           .rows = rows,
+                           .scratch = run->narrow_hidden};
+}
+
+// Where an ending with that norm behind the sums finds them.
+static void put_sums(const ft_encoder_run *run, const ft_layer_norm *behind, float *hidden,
+                     ft_linear_use *use)
+{
+    use->y = behind->size ? run->beside : hidden;
+    use->y_row = run->hidden_row;
+    use->add = !behind->size;
 }
 
 static void norm_heads(const ft_encoder_run *run, const ft_layer_norm *norm, float *first,
                        size_t heads, size_t rows)
 {
+    const size_t padded = run->encoder->head_padded;
+
     for (size_t head = 0; norm->size && head < heads; head++)
-        run->encoder->kernels->norm(first + head * run->encoder->head_padded, run->heads_row, rows,
-                                    norm);
+        run->encoder->kernels->norm(first + head * padded, first + head * padded, run->heads_row,
+                                    rows, norm);
 }
 
 // Panels of queries alone: what can be left out.
@@ -314,40 +356,44 @@ static size_t query_panels(const ft_encoder *encoder)
     return encoder->config.heads * encoder->head_padded / FT_PANEL_COLUMNS;
 }
 
-// Queries, keys and values: `panels` of 32 columns each from `first` on.
-static void run_panels(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
-                       size_t rows, size_t first, size_t panels)
-{
-    const ft_linear_use use = {.x = norm_before(run, &layer->norms[FT_NORM_MIX_BEFORE],
-                                                run->hidden + row * run->hidden_row, rows),
-                               .x_row = run->hidden_row,
-                               .y = run->heads + row * run->heads_row,
-                               .y_row = run->heads_row,
-                               .rows = rows,
-                               .scratch = run->scratch};
-
-    ft_linear_narrow(&layer->heads, run->encoder->kernels, &use);
-    ft_linear_share_panels(&layer->heads, run->encoder->kernels, &use, first, panels, run->team);
-}
-
-// Of each text's first row alone; norms and rotation come with the keys.
+// Of the texts that begin among these rows.
 static void run_first_queries(const ft_encoder_run *run, const ft_encoder_layer *layer,
-                              const ft_token_span *spans, size_t count)
+                              const ft_linear_use *all, size_t row)
 {
-    for (size_t i = 0, row = 0; i < count; row += ft_encoder_rows(run->encoder, &spans[i]), i++)
-        run_panels(run, layer, row, 1, 0, query_panels(run->encoder));
+    for (size_t i = 0; i < all->rows; i++) {
+        ft_linear_use one = *all;
+        if (run->places[row + i] > 0)
+            continue;
+        one.x += i * one.x_row;
+        one.y += i * one.y_row;
+        one.scratch += ft_linear_scratch(&layer->heads, i);
+        one.rows = 1;
+        ft_linear_share_panels(&layer->heads, run->encoder->kernels, &one, 0,
+                               query_panels(run->encoder), run->team);
+    }
 }
 
+// Queries, keys and values; of queries all or with `is_first` those of each text's first row.
 static void run_heads(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
-                      size_t rows, size_t first_panel)
+                      size_t rows, bool is_first)
 {
     const ft_encoder *encoder = run->encoder;
     const ft_encoder_config *config = &encoder->config;
     const size_t padded = encoder->head_padded, pairs = config->pairs;
+    const size_t first = is_first ? query_panels(encoder) : 0;
     float *heads = run->heads + row * run->heads_row;
+    const ft_layer_norm *before = &layer->norms[FT_NORM_MIX_BEFORE];
+    float *hidden = run->hidden + row * run->hidden_row;
+    ft_linear_use use = ended_use(run, before, hidden, rows);
 
-    run_panels(run, layer, row, rows, first_panel,
-               layer->heads.width / FT_PANEL_COLUMNS - first_panel);
+    end_rows(run, hidden, rows, &(ending){.before = before, .next = &layer->heads});
+    use.y = heads;
+    use.y_row = run->heads_row;
+    if (is_first)
+        run_first_queries(run, layer, &use, row);
+    use.y += first * FT_PANEL_COLUMNS;
+    ft_linear_share_panels(&layer->heads, encoder->kernels, &use, first,
+                           layer->heads.width / FT_PANEL_COLUMNS - first, run->team);
     norm_heads(run, &layer->norms[FT_NORM_QUERY], heads, config->heads, rows);
     norm_heads(run, &layer->norms[FT_NORM_KEY], heads + config->heads * padded, config->key_heads,
                rows);
@@ -366,41 +412,101 @@ static void run_heads(const ft_encoder_run *run, const ft_encoder_layer *layer, 
 static void run_block_heads(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
                             size_t rows)
 {
-    run_heads(run, layer, row, rows, 0);
+    run_heads(run, layer, row, rows, false);
 }
 
 static void run_block_keys(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
                            size_t rows)
 {
-    run_heads(run, layer, row, rows, query_panels(run->encoder));
+    run_heads(run, layer, row, rows, true);
+}
+
+static const ft_encoder_run *run_of(const ft_encoder_run *run, size_t member)
+{
+    return run->team ? &run->members[member] : run;
+}
+
+// What the outputs of `up` are made of.
+typedef struct up_product {
+    const ft_encoder_run *run;
+    const ft_encoder_layer *layer;
+    ft_linear_use use;
+} up_product;
+
+// FT_BYTE_GROUP outputs from `column` on, which are gated and narrowed while they are in the
+// nearest cache. What does not stay goes through the memory of `own`.
+static void run_some_outputs(const up_product *p, const ft_encoder_run *own, size_t column)
+{
+    const ft_encoder *encoder = own->encoder;
+    const ft_kernels *kernels = encoder->kernels;
+    const ft_linear *up = &p->layer->up, *down = &p->layer->down;
+    const size_t gate = encoder->gate_width, left = middle_width(encoder) - column;
+    const size_t some = left < FT_BYTE_GROUP ? left : FT_BYTE_GROUP;
+    const size_t panel = column / FT_PANEL_COLUMNS, panels = some / FT_PANEL_COLUMNS;
+    const size_t inputs = down->depth - column;
+    float *middle = ft_linear_is_narrow(down) ? own->middle : p->run->middle + column;
+    ft_linear_use use = p->use;
+
+    use.y = middle;
+    use.activation = gate ? FT_ACTIVATION_NONE : encoder->config.activation;
+    use.then = gate ? gate / FT_PANEL_COLUMNS + panel : 0;
+    ft_linear_run_panels(up, kernels, &use, panel, panels);
+    if (gate) {
+        use.y = own->middle + middle_kept(encoder);
+        use.then = some < left ? panel + panels : 0;
+        ft_linear_run_panels(up, kernels, &use, gate / FT_PANEL_COLUMNS + panel, panels);
+        kernels->gate(encoder->config.activation, middle, use.y, use.y_row, use.rows, some);
+    }
+    ft_linear_narrow_some(
+        down, kernels,
+        &(ft_linear_use){
+            .x = middle, .x_row = use.y_row, .rows = use.rows, .scratch = p->run->narrow_middle},
+        column, inputs < some ? inputs : some);
+}
+
+static void run_outputs(void *host, size_t first, size_t count, size_t member)
+{
+    const up_product *p = host;
+
+    for (size_t i = first; i < first + count; i++)
+        run_some_outputs(p, run_of(p->run, member), i * FT_BYTE_GROUP);
+}
+
+static void run_up(const ft_encoder_run *run, const ft_encoder_layer *layer, ft_linear_use use)
+{
+    up_product p = {run, layer, use};
+
+    p.use.y_row = run->middle_row;
+    ft_team_run(run->team, (middle_width(run->encoder) + FT_BYTE_GROUP - 1) / FT_BYTE_GROUP, 1,
+                run_outputs, &p);
 }
 
 static void run_block_rest(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
                            size_t rows)
 {
-    const ft_encoder *encoder = run->encoder;
-    const ft_activation activation = encoder->config.activation;
-    const size_t gate = encoder->gate_width;
+    const ft_kernels *kernels = run->encoder->kernels;
+    const ft_layer_norm *norms = layer->norms;
     float *hidden = run->hidden + row * run->hidden_row;
-
-    add_output(run, &layer->mix,
-               (ft_linear_use){
-                   .x = run->heads + row * run->heads_row, .x_row = run->heads_row, .rows = rows},
-               hidden, &layer->norms[FT_NORM_MIX_BEHIND], &layer->norms[FT_NORM_MIX_SUM]);
-    run_linear(
-        run, &layer->up,
-        &(ft_linear_use){.x = norm_before(run, &layer->norms[FT_NORM_MLP_BEFORE], hidden, rows),
-                         .x_row = run->hidden_row,
-                         .y = run->middle,
-                         .y_row = run->middle_row,
+    ft_linear_use mix = {.x = run->heads + row * run->heads_row,
+                         .x_row = run->heads_row,
                          .rows = rows,
-                         .activation = gate ? FT_ACTIVATION_NONE : activation});
-    if (gate)
-        encoder->kernels->gate(activation, run->middle, run->middle + gate, run->middle_row, rows,
-                               gate);
-    add_output(run, &layer->down,
-               (ft_linear_use){.x = run->middle, .x_row = run->middle_row, .rows = rows}, hidden,
-               &layer->norms[FT_NORM_MLP_BEHIND], &layer->norms[FT_NORM_MLP_SUM]);
+                         .scratch = run->narrow_middle};
+    ft_linear_use down = {
+        .x = run->middle, .x_row = run->middle_row, .rows = rows, .scratch = run->narrow_middle};
+
+    put_sums(run, &norms[FT_NORM_MIX_BEHIND], hidden, &mix);
+    ft_linear_share(&layer->mix, kernels, &mix, run->team);
+    end_rows(run, hidden, rows,
+             &(ending){.behind = &norms[FT_NORM_MIX_BEHIND],
+                       .sum = &norms[FT_NORM_MIX_SUM],
+                       .before = &norms[FT_NORM_MLP_BEFORE],
+                       .next = &layer->up});
+    run_up(run, layer, ended_use(run, &norms[FT_NORM_MLP_BEFORE], hidden, rows));
+    put_sums(run, &norms[FT_NORM_MLP_BEHIND], hidden, &down);
+    ft_linear_share_panels(&layer->down, kernels, &down, 0, layer->down.width / FT_PANEL_COLUMNS,
+                           run->team);
+    end_rows(run, hidden, rows,
+             &(ending){.behind = &norms[FT_NORM_MLP_BEHIND], .sum = &norms[FT_NORM_MLP_SUM]});
 }
 
 typedef void run_block(const ft_encoder_run *run, const ft_encoder_layer *layer, size_t row,
@@ -416,11 +522,6 @@ typedef struct phase {
     size_t texts;
     bool is_first;
 } phase;
-
-static const ft_encoder_run *run_of(const ft_encoder_run *run, size_t member)
-{
-    return run->team ? &run->members[member] : run;
-}
 
 static void run_some_blocks(void *host, size_t first, size_t count, size_t member)
 {
@@ -494,8 +595,6 @@ static size_t run_texts(ft_encoder_run *run, const ft_token_span *spans, size_t 
             return 0;
         p.layer = &encoder->layers[i];
         p.is_first = is_first && i + 1 == encoder->config.layers;
-        if (p.is_first)
-            run_first_queries(run, p.layer, spans, taken);
         run_blocks(&p, p.is_first ? run_block_keys : run_block_heads);
         ft_team_run(run->team, encoder->config.heads, 1, attend_some_heads, &p);
         if (p.is_first) {
@@ -507,7 +606,7 @@ static size_t run_texts(ft_encoder_run *run, const ft_token_span *spans, size_t 
     if (ft_encoder_is_cancelled(run))  // Some of it was not done then.
         return 0;
     if (encoder->last_norm.size)
-        encoder->kernels->norm(run->hidden, run->hidden_row, rows, &encoder->last_norm);
+        norm_rows(run, &encoder->last_norm, run->hidden, rows);
     *out_rows = (ft_rows){run->hidden, run->hidden_row};
     return taken;
 }

@@ -17,14 +17,17 @@ struct ft_encoder_run {
     ft_buffer *members_buffer;
     ft_buffer *buffer;
     size_t capacity;  // Tokens; 0: no buffer, since it could not grow.
-    // Rows, each `_row` floats apart. `middle` and `beside` are of one block of rows.
+    // Rows, each `_row` floats apart. `middle` and `beside` are of one block of rows; `middle` has
+    // the inputs of `down`, of which in narrow numbers only some lie there at a time, and of a
+    // gated network what some of them are multiplied with.
     float *hidden, *heads, *middle, *beside;
     size_t hidden_row, heads_row, middle_row;
     uint32_t *places;  // [capacity]: of each row in its text.
     float *scores;     // [capacity][FT_ENCODER_QUERIES]
     float *queries;    // [head_size][FT_ENCODER_QUERIES]
     float *inverse;    // [FT_ENCODER_QUERIES]
-    char *scratch;     // A block's inputs of a layer in narrow numbers.
+    // A block's inputs in narrow numbers: of `heads` and `up`, and of `mix` and `down`.
+    char *narrow_hidden, *narrow_middle;
     float *angles[2];  // [capacity][2][pairs]: cosines and sines, of global and local layers.
 };
 

@@ -404,7 +404,7 @@ const float *ft_head_transform(const ft_head *head, const float *x, size_t x_row
                                    .rows = rows,
                                    .activation = head->config.activation});
     if (head->has_norm)
-        head->kernels->norm(scratch, stride, rows, &head->norm);
+        head->kernels->norm(scratch, scratch, stride, rows, &head->norm);
     return scratch;
 }
 

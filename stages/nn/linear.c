@@ -275,26 +275,32 @@ static void multiply_by_blas(const ft_multiply *m)
     }
 }
 
-static void run_floats(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use,
-                       size_t column)
+// What is read behind the panel of `column`; `is_last` of a call.
+static const char *ahead_of(const ft_linear *linear, const ft_linear_use *use, size_t column,
+                            bool is_last)
 {
-    const float *panels = (const float *)(const void *)linear->panels;
+    const size_t next =
+        is_last && use->then ? use->then * FT_PANEL_COLUMNS : column + FT_PANEL_COLUMNS;
+    return next < linear->width ? linear->panels + next * linear->units * UNIT : linear->ahead;
+}
+
+static void run_floats(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use,
+                       size_t column, const char *ahead)
+{
     const ft_multiply multiply = {
         .a = use->x,
         .a_row = use->x_row,
         .a_step = 1,
-        .b = panels + column * linear->depth,
+        .b = (const float *)(const void *)linear->panels + column * linear->depth,
         .b_step = FT_PANEL_COLUMNS,
-        .c = use->y + column,
+        .c = use->y,
         .c_row = use->y_row,
         .bias = linear->bias + column,
         .add = use->add,
         .rows = use->rows,
         .columns = FT_PANEL_COLUMNS,
         .depth = linear->depth,
-        .ahead = column + FT_PANEL_COLUMNS < linear->width
-                     ? panels + (column + FT_PANEL_COLUMNS) * linear->depth
-                     : (const float *)(const void *)linear->ahead,
+        .ahead = (const float *)(const void *)ahead,
     };
     if (linear->uses_blas)
         multiply_by_blas(&multiply);
@@ -302,38 +308,49 @@ static void run_floats(const ft_linear *linear, const ft_kernels *kernels, const
         kernels->multiply(&multiply);
 }
 
-// Bytes between rows of the narrow copy: whole cache lines and one more, so that rows do not crowd
-// a few sets of the cache.
-static size_t narrow_row(const ft_linear *linear)
+// In a row of the narrow copy.
+static size_t groups_at(const ft_linear *linear)
 {
-    return ft_pad(linear->units * UNIT, ALIGNMENT) + ALIGNMENT;
+    return ft_pad(linear->units * UNIT, sizeof(ft_byte_group));
 }
 
-static bool is_narrow(const ft_linear *linear)
+static ft_byte_group *groups_of(const ft_linear *linear, const ft_linear_use *use)
 {
-    return linear->precision == FT_PRECISION_BF16 || linear->precision == FT_PRECISION_INT8;
+    return (ft_byte_group *)(void *)(use->scratch + groups_at(linear));
+}
+
+// Bytes between rows of the narrow copy, each its numbers and then its groups: an odd number of
+// cache lines, so that rows do not crowd a few sets of the cache.
+static size_t narrow_row(const ft_linear *linear)
+{
+    const size_t groups =
+        linear->precision == FT_PRECISION_INT8 ? ft_byte_groups(linear->depth) : 0;
+    const size_t bytes = groups_at(linear) + groups * sizeof(ft_byte_group);
+    return (ft_pad(bytes, ALIGNMENT) / ALIGNMENT | 1) * ALIGNMENT;
 }
 
 size_t ft_linear_scratch(const ft_linear *linear, size_t rows)
 {
-    if (!is_narrow(linear))
-        return 0;
-    return rows * (narrow_row(linear) + ft_byte_groups(linear->depth) * sizeof(ft_byte_group));
+    return ft_linear_is_narrow(linear) ? rows * narrow_row(linear) : 0;
 }
 
-void ft_linear_narrow(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use)
+void ft_linear_narrow_some(const ft_linear *linear, const ft_kernels *kernels,
+                           const ft_linear_use *use, size_t first, size_t count)
 {
-    if (!is_narrow(linear))
+    const size_t row = narrow_row(linear);
+
+    if (!ft_linear_is_narrow(linear))
         return;
-    FT_ASSERT(use->scratch);
+    FT_ASSERT(use->scratch && first % FT_BYTE_GROUP == 0 && first + count <= linear->depth);
     const ft_narrowing narrowing = {
         .x = use->x,
         .x_row = use->x_row,
         .rows = use->rows,
-        .size = linear->depth,
-        .out = use->scratch,
-        .out_row = narrow_row(linear),
-        .out_groups = (ft_byte_group *)(void *)(use->scratch + use->rows * narrow_row(linear)),
+        .size = count,
+        .out = use->scratch + ft_narrow_units(linear->precision, first) * UNIT,
+        .out_row = row,
+        .out_groups = groups_of(linear, use) + first / FT_BYTE_GROUP,
+        .out_groups_row = row / sizeof(ft_byte_group),
     };
     if (linear->precision == FT_PRECISION_INT8)
         kernels->to_bytes(&narrowing);
@@ -341,26 +358,29 @@ void ft_linear_narrow(const ft_linear *linear, const ft_kernels *kernels, const 
         kernels->to_bf16(&narrowing);
 }
 
-static void run_narrow(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use,
-                       size_t column)
+void ft_linear_narrow(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use)
 {
-    const char *panel = linear->panels + column * linear->units * UNIT;
+    ft_linear_narrow_some(linear, kernels, use, 0, linear->depth);
+}
+
+static void run_narrow(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use,
+                       size_t column, const char *ahead)
+{
     const ft_narrow_multiply multiply = {
         .a = use->scratch,
         .a_row = narrow_row(linear),
-        .b = panel,
-        .c = use->y + column,
+        .b = linear->panels + column * linear->units * UNIT,
+        .c = use->y,
         .c_row = use->y_row,
         .bias = linear->bias + column,
-        .a_groups = (const ft_byte_group *)(void *)(use->scratch + use->rows * narrow_row(linear)),
+        .a_groups = groups_of(linear, use),
+        .a_groups_row = narrow_row(linear) / sizeof(ft_byte_group),
         .b_scales = linear->scales + column * ft_byte_groups(linear->depth),
         .b_sums = linear->sums + column * ft_byte_groups(linear->depth),
         .add = use->add,
         .rows = use->rows,
         .units = linear->units,
-        .ahead = column + FT_PANEL_COLUMNS < linear->width
-                     ? panel + FT_PANEL_COLUMNS * linear->units * UNIT
-                     : linear->ahead,
+        .ahead = ahead,
     };
     if (linear->precision == FT_PRECISION_INT8)
         kernels->multiply_int8(&multiply);
@@ -376,7 +396,7 @@ static void run_stored(const ft_linear *linear, const ft_kernels *kernels, const
         .a = use->x,
         .a_row = use->x_row,
         .b = linear->panels + column * linear->units * UNIT,
-        .c = use->y + column,
+        .c = use->y,
         .c_row = use->y_row,
         .bias = linear->bias + column,
         .add = use->add,
@@ -389,18 +409,19 @@ static void run_stored(const ft_linear *linear, const ft_kernels *kernels, const
 void ft_linear_run_panels(const ft_linear *linear, const ft_kernels *kernels,
                           const ft_linear_use *use, size_t first, size_t panels)
 {
-    const size_t begin = first * FT_PANEL_COLUMNS, end = begin + panels * FT_PANEL_COLUMNS;
+    ft_linear_use one = *use;
 
     if (linear->stored)
-        run_stored(linear, kernels, use, begin, panels);
-    for (size_t column = begin; column < end; column += FT_PANEL_COLUMNS) {
-        if (is_narrow(linear))
-            run_narrow(linear, kernels, use, column);
+        run_stored(linear, kernels, use, first * FT_PANEL_COLUMNS, panels);
+    for (size_t i = 0; i < panels; i++, one.y += FT_PANEL_COLUMNS) {
+        const size_t column = (first + i) * FT_PANEL_COLUMNS;
+        const char *ahead = ahead_of(linear, use, column, i + 1 == panels);
+        if (ft_linear_is_narrow(linear))
+            run_narrow(linear, kernels, &one, column, ahead);
         else if (!linear->stored)
-            run_floats(linear, kernels, use, column);
+            run_floats(linear, kernels, &one, column, ahead);
         if (use->activation != FT_ACTIVATION_NONE)
-            kernels->activate(use->activation, use->y + column, use->y_row, use->rows,
-                              FT_PANEL_COLUMNS);
+            kernels->activate(use->activation, one.y, use->y_row, use->rows, FT_PANEL_COLUMNS);
     }
 }
 
@@ -423,9 +444,11 @@ static void run_some_panels(void *host, size_t first, size_t count, size_t membe
 {
     const shared_product *p = host;
     const size_t begin = first * SHARED_PANELS, end = begin + count * SHARED_PANELS;
+    ft_linear_use use = *p->use;
 
     (void)member;
-    ft_linear_run_panels(p->linear, p->kernels, p->use, p->first + begin,
+    use.y += begin * FT_PANEL_COLUMNS;
+    ft_linear_run_panels(p->linear, p->kernels, &use, p->first + begin,
                          (end < p->panels ? end : p->panels) - begin);
 }
 

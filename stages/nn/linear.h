@@ -52,12 +52,13 @@ typedef struct ft_groups {
 typedef struct ft_linear_use {
     const float *x;
     size_t x_row;
-    float *y;
+    float *y;  // Where the first output goes that is computed.
     size_t y_row;
     size_t rows;
     bool add;  // To what y holds, instead of replacing it.
     ft_activation activation;
     char *scratch;  // ft_linear_scratch bytes, aligned to 64; may be NULL where that is 0.
+    size_t then;    // The panel that is run next, for the caches to fetch; 0: that behind the last.
 } ft_linear_use;
 
 // What a stage's option `dtype` may be, NULL behind the last: auto, which is f32, and the
@@ -88,12 +89,17 @@ void ft_linear_put(ft_linear *linear, const ft_weight *weight, size_t at, ft_gro
 // Elements [first, first + count) of a bias, from output `at` on.
 void ft_linear_put_bias(ft_linear *linear, const ft_weight *bias, size_t first, size_t count,
                         size_t at, ft_groups outputs);
-// For the narrow copy of `rows` rows of inputs: 0 in floats.
+// For the narrow copy of `rows` rows of inputs: 0 in floats. Row r of it lies at
+// ft_linear_scratch(linear, r), whatever rows there are beside it.
 size_t ft_linear_scratch(const ft_linear *linear, size_t rows);
 void ft_linear_run(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use);
 // The same in parts, for several threads: first the narrow copy of the inputs, if any; then
 // `panels` of 32 outputs each from `first` on.
 void ft_linear_narrow(const ft_linear *linear, const ft_kernels *kernels, const ft_linear_use *use);
+// Of the inputs [first, first + count) alone, for who computes them bit by bit and narrows them
+// while they are in the nearest cache: `use->x` begins with the first, a multiple of FT_BYTE_GROUP.
+void ft_linear_narrow_some(const ft_linear *linear, const ft_kernels *kernels,
+                           const ft_linear_use *use, size_t first, size_t count);
 void ft_linear_run_panels(const ft_linear *linear, const ft_kernels *kernels,
                           const ft_linear_use *use, size_t first, size_t panels);
 // The same with the outputs shared by a team, some panels each; the inputs' narrow copy is the
@@ -107,6 +113,11 @@ ft_stored ft_linear_stored(const ft_weight *weight, ft_groups inputs);
 // Of linear_stored.c: an output's weights from row `row`, to their place.
 void ft_linear_put_stored(const ft_linear *linear, const ft_weight *weight, size_t row,
                           size_t output, ft_groups inputs);
+
+static inline bool ft_linear_is_narrow(const ft_linear *linear)
+{
+    return linear->precision != FT_PRECISION_F32;
+}
 
 static inline size_t ft_pad(size_t size, size_t to)
 {

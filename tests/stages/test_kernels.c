@@ -170,7 +170,8 @@ TEST(kernels_activate)
 static void check_norm(const ft_kernels *kernels, size_t size, unsigned way)
 {
     enum { STEP = 80, COUNT = 5 };
-    static float x[COUNT * STEP], y[COUNT * STEP], gain[STEP], shift[STEP];
+    static float x[COUNT * STEP], y[COUNT * STEP], in_place[COUNT * STEP];
+    static float gain[STEP], shift[STEP];
     const ft_layer_norm norm = {.gain = way & 1 ? NULL : gain,
                                 .bias = way & 2 ? NULL : shift,
                                 .epsilon = 1e-5F,
@@ -181,7 +182,10 @@ static void check_norm(const ft_kernels *kernels, size_t size, unsigned way)
     fill(shift, STEP, 1, 12);
     fill(x, COUNT * STEP, 3, size);
     memcpy(y, x, sizeof(x));
-    kernels->norm(y, STEP, COUNT, &norm);
+    memcpy(in_place, x, sizeof(x));
+    kernels->norm(x, y, STEP, COUNT, &norm);
+    kernels->norm(in_place, in_place, STEP, COUNT, &norm);
+    check_true(memcmp(in_place, y, sizeof(y)) == 0);
     for (size_t row = 0; row < COUNT; row++) {
         double mean = 0, variance = 0;
         for (size_t i = 0; i < size && !norm.is_rms; i++)

@@ -51,7 +51,7 @@ static void fill_operands(bool is_bytes)
         b[i] = (char)(ft_random_next(&random) % 3 ? (int8_t)(ft_random_next(&random) % 255) - 127
                                                   : edges[ft_random_next(&random) % 4]);
     for (size_t i = 0; i < ROWS * GROUPS; i++)
-        a_groups[i] = (ft_byte_group){0.25F + (float)i / 128, (int32_t)(i * 37 % 256)};
+        a_groups[i] = (ft_byte_group){0.25F + (float)i / 128, (float)(i * 37 % 256)};
     // As bfloat16: between 1 and 2, of either sign.
     for (size_t i = 1; !is_bytes && i < sizeof(a); i += 2)
         a[i] = (char)(0x3F | (a[i] & 0x80));
@@ -66,7 +66,7 @@ static double exact(bool is_bytes, const ft_narrow_multiply *m, size_t row, size
     for (size_t unit = 0; unit < m->units; unit++) {
         const char *x = m->a + row * m->a_row + unit * 4, *y = m->b + (unit * 32 + column) * 4;
         const size_t group = unit / 32;
-        const ft_byte_group of = m->a_groups[row * ((m->units + 31) / 32) + group];
+        const ft_byte_group of = m->a_groups[row * m->a_groups_row + group];
         const double scale = (double)of.scale * (double)m->b_scales[group * 32 + column];
         for (size_t i = 0; i < 4 && is_bytes; i++)
             sum += scale * ((uint8_t)x[i] - of.zero) * (int8_t)y[i];
@@ -110,7 +110,7 @@ static void check_product(const ft_kernels *kernels, bool is_bytes, ft_narrow_mu
     for (size_t row = 0; row < m.rows; row++) {
         ft_narrow_multiply one = m;
         one.a += row * m.a_row;
-        one.a_groups += row * ((m.units + 31) / 32);
+        one.a_groups += row * m.a_groups_row;
         one.c = again + row * C_ROW;
         one.rows = 1;
         multiply(&one);
@@ -132,6 +132,7 @@ static void check_level(const ft_kernels *kernels, bool is_bytes)
                                                .c_row = C_ROW,
                                                .bias = bias,
                                                .a_groups = a_groups,
+                                               .a_groups_row = GROUPS,
                                                .b_scales = b_scales,
                                                .b_sums = b_sums,
                                                .add = rows % 2,
@@ -167,6 +168,7 @@ TEST(narrow_kernels_integers_are_those_of_plain_c)
                             .c_row = 32,
                             .bias = none,
                             .a_groups = groups,
+                            .a_groups_row = GROUPS,
                             .b_scales = ones,
                             .b_sums = b_sums,
                             .rows = 32,
@@ -191,7 +193,8 @@ static void check_narrowing(const ft_kernels *kernels, size_t size, float scale)
                             .size = size,
                             .out = bytes,
                             .out_row = 192,
-                            .out_groups = groups};
+                            .out_groups = groups,
+                            .out_groups_row = 1};
     ft_narrowing half = n;
 
     half.out = halves;
@@ -227,11 +230,32 @@ TEST(narrow_kernels_narrowing)
         }
 }
 
+// Inputs narrowed in pieces, the last ones first, and outputs of one panel at a time.
+static void check_pieces(const ft_linear *linear, ft_linear_use use, const float *want, size_t size)
+{
+    const size_t last = (linear->depth - 1) / FT_BYTE_GROUP * FT_BYTE_GROUP;
+    float pieces[20 * 112] = {0};
+    ft_linear_use piece = use;
+
+    memset(use.scratch, 0x55, ft_linear_scratch(linear, use.rows));
+    piece.x = use.x + last;
+    ft_linear_narrow_some(linear, ft_kernels_get(), &piece, last, linear->depth - last);
+    piece.x = use.x;
+    ft_linear_narrow_some(linear, ft_kernels_get(), &piece, 0, last);
+    for (size_t panel = 0; panel < linear->width / FT_PANEL_COLUMNS; panel++) {
+        use.y = pieces + panel * FT_PANEL_COLUMNS;
+        use.then = panel % 2;
+        ft_linear_run_panels(linear, ft_kernels_get(), &use, panel, 1);
+    }
+    check_true(memcmp(pieces, want, size) == 0);
+}
+
 // What a layer gives differs from exact products by no more than half a step of each number.
 static void check_layer(ft_precision precision, size_t outputs, size_t inputs)
 {
     enum { X_ROW = 300 };
-    static float weights[70 * 290], x[20 * X_ROW], y[20 * 112];
+    static float weights[70 * 290], x[20 * X_ROW];
+    float y[20 * 112] = {0};
     const uint64_t shape[2] = {outputs, inputs};
     const ft_weight weight = {.kind = FT_WEIGHT_F32,
                               .rank = 2,
@@ -251,10 +275,10 @@ static void check_layer(ft_precision precision, size_t outputs, size_t inputs)
     check_int_eq(end - block, total);
     ft_linear_put(&linear, &weight, 0, (ft_groups){0}, (ft_groups){0});
     char *scratch = ft_arena_aligned(arena, ft_linear_scratch(&linear, 20) + 1, 64);
-    ft_linear_run(
-        &linear, ft_kernels_get(),
-        &(ft_linear_use){
-            .x = x, .x_row = X_ROW, .y = y, .y_row = 112, .rows = 20, .scratch = scratch});
+    const ft_linear_use use = {
+        .x = x, .x_row = X_ROW, .y = y, .y_row = 112, .rows = 20, .scratch = scratch};
+    ft_linear_run(&linear, ft_kernels_get(), &use);
+    check_pieces(&linear, use, y, sizeof(y));
     for (size_t row = 0; row < 20; row++)
         for (size_t column = 0; column < outputs; column++) {
             double want = 0, bound = 3e-5;

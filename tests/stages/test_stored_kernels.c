@@ -108,7 +108,7 @@ static void check_rows(const ft_kernels *kernels, const ft_linear *stored, const
         for (size_t panel = 0; panel < 3; panel++) {
             const ft_linear_use one = {.x = x + row * X_ROW,
                                        .x_row = X_ROW,
-                                       .y = got + row * Y_ROW,
+                                       .y = got + row * Y_ROW + panel * FT_PANEL_COLUMNS,
                                        .y_row = Y_ROW,
                                        .rows = 1,
                                        .add = rows % 2};

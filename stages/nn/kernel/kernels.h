@@ -6,6 +6,8 @@
 // cuts its rows into calls. Between levels bits may differ.
 #pragma once
 
+#include <math.h>
+
 #include "stages/nn/kernel/isa.h"
 
 enum {
@@ -54,7 +56,7 @@ enum { FT_BYTE_GROUP = 128 };
 // How a group of a row was turned to bytes: x is about scale * (byte - zero), and 0 is exact.
 typedef struct ft_byte_group {
     float scale;
-    int32_t zero;
+    float zero;  // A whole number.
 } ft_byte_group;
 
 static inline size_t ft_byte_groups(size_t size)
@@ -71,9 +73,10 @@ typedef struct ft_narrow_multiply {
     float *c;       // Element (row, column) at c[row * c_row + column].
     size_t c_row;
     const float *bias;  // [32]
-    // int8 alone: A's groups, [rows][groups]; B's scales, [groups][32]; the sums of the numbers in
-    // each of B's groups, [groups][32].
+    // int8 alone: A's groups, row r's from a_groups[r * a_groups_row] on; B's scales, [groups][32];
+    // the sums of the numbers in each of B's groups, [groups][32].
     const ft_byte_group *a_groups;
+    size_t a_groups_row;
     const float *b_scales, *b_sums;
     bool add;
     size_t rows, units;
@@ -94,7 +97,8 @@ typedef struct ft_narrowing {
     size_t rows, size;
     char *out;
     size_t out_row;             // Bytes, a multiple of 4.
-    ft_byte_group *out_groups;  // [rows][groups]; int8 alone.
+    ft_byte_group *out_groups;  // Row r's from out_groups[r * out_groups_row] on; int8 alone.
+    size_t out_groups_row;
 } ft_narrowing;
 
 enum {
@@ -168,8 +172,9 @@ typedef struct ft_kernels {
     // x = f(x) * by, as in gated feed-forward layers; `columns` as above.
     void (*gate)(ft_activation f, float *x, const float *by, size_t stride, size_t rows,
                  size_t columns);
-    // Every row to mean 0 and variance 1 (is_rms: to mean square 1), times gain, plus bias.
-    void (*norm)(float *x, size_t stride, size_t rows, const ft_layer_norm *norm);
+    // y = x, every row brought to mean 0 and variance 1 (is_rms: to mean square 1), times gain,
+    // plus bias. y may be x.
+    void (*norm)(const float *x, float *y, size_t stride, size_t rows, const ft_layer_norm *norm);
     // scores[keys][columns]: e^(x - the column's maximum), and 1 / sum for each column. `columns`:
     // 16 or 32.
     void (*softmax)(float *scores, size_t keys, size_t columns, float *out_inverse_sums);
@@ -183,10 +188,25 @@ typedef struct ft_kernels {
 
 // How numbers from `least` <= 0 to `most` >= 0 are spread over the bytes. The same sums in every
 // level, so that the bytes are.
-ft_byte_group ft_byte_group_of(float least, float most);
+static inline ft_byte_group ft_byte_group_of(float least, float most)
+{
+    const float scale = (most - least) / 255.0F;
+
+    // Below that the inverse is not finite; and infinities and NaN have no scale.
+    if (!(scale > 1e-36F && scale < 1e36F))
+        return (ft_byte_group){scale < 1e36F ? 0.0F : NAN, 0};
+    return (ft_byte_group){scale, rintf(-least / scale)};
+}
 // What numbers are multiplied with: 0 for a group of zeros alone.
-float ft_byte_group_inverse(ft_byte_group group);
-uint8_t ft_byte_of(float x, float inverse, int32_t zero);
+static inline float ft_byte_group_inverse(ft_byte_group group)
+{
+    return group.scale > 0 ? 1.0F / group.scale : 0.0F;
+}
+static inline uint8_t ft_byte_of(float x, float inverse, float zero)
+{
+    const float value = rintf(x * inverse) + zero;
+    return (uint8_t)(value > 0 ? value < 255 ? value : 255 : 0);
+}
 
 // Of the level that runs (isa.h).
 const ft_kernels *ft_kernels_get(void);

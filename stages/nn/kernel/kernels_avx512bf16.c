@@ -15,6 +15,10 @@ FT_ALWAYS_INLINE VI v_dot_bf16(VI sum, VI a, VI b)
     return sum;
 }
 
+// Denormal numbers become 0, which the product takes them for.
+#define v_store_bf16(to, x) \
+    _mm256_storeu_si256((__m256i *)(void *)(to), (__m256i)_mm512_cvtneps_pbh(x))
+
 #include "stages/nn/kernel/narrow_kernels.h"
 #include "stages/nn/kernel/vector_kernels.h"
 

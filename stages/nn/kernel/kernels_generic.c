@@ -64,7 +64,7 @@ static int32_t dot_bytes(const ft_narrow_multiply *m, size_t row, size_t column,
 {
     const size_t first = group * FT_BYTE_GROUP / 4, all = m->units;
     const size_t end = all - first < FT_BYTE_GROUP / 4 ? all : first + FT_BYTE_GROUP / 4;
-    const int32_t zero = m->a_groups[row * ft_byte_groups(all * 4) + group].zero;
+    const int32_t zero = (int32_t)m->a_groups[row * m->a_groups_row + group].zero;
     int32_t sum = 0;
 
     for (size_t unit = first; unit < end; unit++) {
@@ -85,7 +85,7 @@ static void generic_multiply_int8(const ft_narrow_multiply *m)
             float *c = m->c + row * m->c_row + column;
             float sum = 0;
             for (size_t group = 0; group < groups; group++) {
-                const float scale = m->a_groups[row * groups + group].scale *
+                const float scale = m->a_groups[row * m->a_groups_row + group].scale *
                                     m->b_scales[group * FT_PANEL_COLUMNS + column];
                 sum += (float)dot_bytes(m, row, column, group) * scale;
             }
@@ -126,14 +126,12 @@ static ft_byte_group generic_group(const float *x, size_t size, uint8_t *out)
 
 static void generic_to_bytes(const ft_narrowing *n)
 {
-    const size_t groups = ft_byte_groups(n->size);
-
     for (size_t row = 0; row < n->rows; row++) {
         const float *x = n->x + row * n->x_row;
         uint8_t *out = (uint8_t *)n->out + row * n->out_row;
         for (size_t at = 0, group = 0; at < n->size; at += FT_BYTE_GROUP, group++) {
             const size_t some = n->size - at < FT_BYTE_GROUP ? n->size - at : FT_BYTE_GROUP;
-            n->out_groups[row * groups + group] = generic_group(x + at, some, out + at);
+            n->out_groups[row * n->out_groups_row + group] = generic_group(x + at, some, out + at);
         }
         memset(out + n->size, 0, ft_narrow_units(FT_PRECISION_INT8, n->size) * 4 - n->size);
     }
@@ -177,9 +175,10 @@ static void generic_gate(ft_activation f, float *x, const float *by, size_t stri
             x[column] = activated(f, x[column]) * by[column];
 }
 
-static void generic_norm(float *x, size_t stride, size_t rows, const ft_layer_norm *norm)
+static void generic_norm(const float *x, float *y, size_t stride, size_t rows,
+                         const ft_layer_norm *norm)
 {
-    for (size_t row = 0; row < rows; row++, x += stride) {
+    for (size_t row = 0; row < rows; row++, x += stride, y += stride) {
         float mean = 0, variance = 0;
 
         for (size_t i = 0; i < norm->size && !norm->is_rms; i++)
@@ -189,7 +188,7 @@ static void generic_norm(float *x, size_t stride, size_t rows, const ft_layer_no
             variance += (x[i] - mean) * (x[i] - mean);
         const float scale = 1.0F / sqrtf(variance / (float)norm->size + norm->epsilon);
         for (size_t i = 0; i < norm->size; i++)
-            x[i] = (x[i] - mean) * scale * (norm->gain ? norm->gain[i] : 1.0F) +
+            y[i] = (x[i] - mean) * scale * (norm->gain ? norm->gain[i] : 1.0F) +
                    (norm->bias ? norm->bias[i] : 0.0F);
     }
 }

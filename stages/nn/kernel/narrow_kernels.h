@@ -3,6 +3,7 @@
 //
 //   VI           a vector of LANES 32-bit integers, or of as many units of narrow numbers; i_...
 //   v_dot_bf16(sum, a, b), v_dot_bytes(sum, a, b): sum + the products in each unit
+//   v_store_bf16(to, x)     to the nearest, ties to even; NaN stays one
 //   BF16_ROWS BYTES_ROWS    rows of a tile: as TILE_ROWS where one instruction does it
 //
 // A tile is that of vector_kernels.h, its k a unit. Who lacks the instructions multiplies exactly
@@ -87,20 +88,20 @@ FT_ALWAYS_INLINE void narrow_add_group(const narrow_tile *t, size_t group, const
                                        VI sums[TILE_ROWS][TILE_VECTORS],
                                        V totals[TILE_ROWS][TILE_VECTORS])
 {
-    const size_t groups = ft_byte_groups(t->m->units * 4);
-    const ft_byte_group *a = t->m->a_groups + t->row * groups + group;
+    const size_t step = t->m->a_groups_row;
+    const ft_byte_group *a = t->m->a_groups + t->row * step + group;
     const size_t place = group * FT_PANEL_COLUMNS + t->column;
     V scales[TILE_VECTORS], zeros[TILE_VECTORS];
 
 #pragma GCC unroll 2
     for (int v = 0; v < TILE_VECTORS; v++) {
         scales[v] = v_load(t->m->b_scales + place + v * LANES);
-        zeros[v] = v_load(t->m->b_sums + place + v * LANES);
+        zeros[v] = v_sub(v_zero(), v_load(t->m->b_sums + place + v * LANES));
     }
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
-        const V scale = v_set(a[(size_t)r * groups].scale);
-        const V zero = v_set(-(float)a[(size_t)r * groups].zero);
+        const V scale = v_set(a[(size_t)r * step].scale);
+        const V zero = v_set(a[(size_t)r * step].zero);
 #pragma GCC unroll 2
         for (int v = 0; v < TILE_VECTORS; v++) {
             const V sum = v_fma(zero, zeros[v], v_of(sums[r][v]));
@@ -210,7 +211,8 @@ static void vector_multiply_int8(const ft_narrow_multiply *m)
 
 // ---- floats to narrow numbers ----
 
-// To the nearest, ties to even; NaN keeps its upper bits and is made quiet.
+#if !defined(v_store_bf16)
+// NaN keeps its upper bits and is made quiet.
 FT_ALWAYS_INLINE VI to_bf16(V x)
 {
     const VI bits = i_cast(x), odd = i_and(i_right(bits, 16), i_set(1));
@@ -218,6 +220,9 @@ FT_ALWAYS_INLINE VI to_bf16(V x)
     const VI quiet = i_and(v_is_nan(x), i_set(0x7FC0));
     return i_max(rounded, quiet);
 }
+
+#define v_store_bf16(to, x) i_store16(to, to_bf16(x))
+#endif
 
 static uint16_t one_to_bf16(float x)
 {
@@ -235,7 +240,7 @@ static void vector_to_bf16(const ft_narrowing *n)
         const float *x = n->x + row * n->x_row;
         uint16_t *out = (uint16_t *)(void *)(n->out + row * n->out_row);
         for (size_t i = 0; i < whole; i += LANES)
-            i_store16(out + i, to_bf16(v_load(x + i)));
+            v_store_bf16(out + i, v_load(x + i));
         for (size_t i = whole; i < n->size; i++)
             out[i] = one_to_bf16(x[i]);
         if (n->size % 2)
@@ -261,7 +266,7 @@ static ft_byte_group to_byte_group(const float *x, size_t size, uint8_t *out)
     }
     const ft_byte_group group = ft_byte_group_of(least, most);
     const float inverse = ft_byte_group_inverse(group);
-    const VI zero = i_set(group.zero);
+    const VI zero = i_set((int32_t)group.zero);
     for (size_t i = 0; i < whole; i += LANES) {
         const VI value = i_of(v_mul(v_load(x + i), v_set(inverse)));
         i_store8(out + i, i_max(i_add(value, zero), i_zero()));
@@ -273,14 +278,12 @@ static ft_byte_group to_byte_group(const float *x, size_t size, uint8_t *out)
 
 static void vector_to_bytes(const ft_narrowing *n)
 {
-    const size_t groups = ft_byte_groups(n->size);
-
     for (size_t row = 0; row < n->rows; row++) {
         const float *x = n->x + row * n->x_row;
         uint8_t *out = (uint8_t *)n->out + row * n->out_row;
         for (size_t at = 0, group = 0; at < n->size; at += FT_BYTE_GROUP, group++) {
             const size_t some = n->size - at < FT_BYTE_GROUP ? n->size - at : FT_BYTE_GROUP;
-            n->out_groups[row * groups + group] = to_byte_group(x + at, some, out + at);
+            n->out_groups[row * n->out_groups_row + group] = to_byte_group(x + at, some, out + at);
         }
         memset(out + n->size, 0, ft_narrow_units(FT_PRECISION_INT8, n->size) * 4 - n->size);
     }

@@ -333,7 +333,7 @@ static float row_mean(const float *x, size_t size, size_t whole)
     return total / (float)size;
 }
 
-static void vector_norm_row(float *x, const ft_layer_norm *norm)
+static void vector_norm_row(const float *x, float *y, const ft_layer_norm *norm)
 {
     const size_t size = norm->size, whole = size - size % LANES;
     const float mean = norm->is_rms ? 0.0F : row_mean(x, size, whole);
@@ -350,18 +350,19 @@ static void vector_norm_row(float *x, const ft_layer_norm *norm)
     for (size_t i = 0; i < whole; i += LANES) {
         const V d = v_mul(v_sub(v_load(x + i), v_set(mean)), v_set(scale));
         const V gained = norm->gain ? v_mul(d, v_load(norm->gain + i)) : d;
-        v_store(x + i, norm->bias ? v_add(gained, v_load(norm->bias + i)) : gained);
+        v_store(y + i, norm->bias ? v_add(gained, v_load(norm->bias + i)) : gained);
     }
     for (size_t i = whole; i < size; i++) {
         const float d = (x[i] - mean) * scale * (norm->gain ? norm->gain[i] : 1.0F);
-        x[i] = norm->bias ? d + norm->bias[i] : d;
+        y[i] = norm->bias ? d + norm->bias[i] : d;
     }
 }
 
-static void vector_norm_rows(float *x, size_t stride, size_t rows, const ft_layer_norm *norm)
+static void vector_norm_rows(const float *x, float *y, size_t stride, size_t rows,
+                             const ft_layer_norm *norm)
 {
     for (size_t row = 0; row < rows; row++)
-        vector_norm_row(x + row * stride, norm);
+        vector_norm_row(x + row * stride, y + row * stride, norm);
 }
 
 // The halves of whole vectors, then pairs one by one: interleaved ones are rare, and the compiler
