@@ -511,7 +511,7 @@ static void embed_put(const embed_config *config, float *vector, char **out)
     *out += (size_t)config->type.shape[0] * ft_dtype_size_bytes(config->type.dtype);
 }
 
-// The vectors of one text whose rows are there.
+// The vectors of one text whose rows are there: all, or the first where only that counts.
 static void embed_text(ft_stage *self, const ft_token_span *span, ft_rows rows, char **out)
 {
     const embed_config *config = self->config;
@@ -572,13 +572,18 @@ static void embed_run_static(ft_stage *self, const ft_token_span *spans, size_t 
 static bool embed_run_spans(ft_stage *self, const ft_token_span *spans, const size_t *of_text,
                             size_t count, char *out, ft_error *err)
 {
+    const embed_config *config = self->config;
     const embed_model *model = self->shared;
     const embed_state *state = self->state;
+    const bool is_first =
+        config->pooling != POOLING_NONE && ft_chain_is_first(&model->chain, model->prompt_tokens);
     embed_sum sum = {0};
 
     for (size_t done = 0; done < count;) {
         ft_rows rows;
-        const size_t taken = ft_encoder_run_some(state->run, spans + done, count - done, &rows);
+        const size_t taken =
+            is_first ? ft_encoder_run_first(state->run, spans + done, count - done, &rows)
+                     : ft_encoder_run_some(state->run, spans + done, count - done, &rows);
         if (taken == 0)
             return ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
         for (size_t i = done; i < done + taken; i++) {
@@ -588,7 +593,7 @@ static bool embed_run_spans(ft_stage *self, const ft_token_span *spans, const si
                 embed_text(self, &spans[i], rows, &out);
                 sum.text++;
             }
-            rows.at += ft_encoder_rows(model->encoder, &spans[i]) * rows.stride;
+            rows.at += (is_first ? 1 : ft_encoder_rows(model->encoder, &spans[i])) * rows.stride;
         }
         done += taken;
     }

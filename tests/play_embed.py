@@ -9,6 +9,7 @@ STS-B: Spearman's correlation of the scores that people gave with cosines of Min
 """
 
 import array
+import itertools
 import json
 import os
 import random
@@ -283,6 +284,26 @@ def each_token(player):
         assert difference([[sum(column) / len(vectors) for column in zip(*vectors)]], [want]) <= 1e-5
 
 
+def first_token(player):
+    """pooling: cls gives the first of the rows that pooling: none gives, bit for bit, whatever the layers are."""
+    for name, dtype in itertools.product(("bert", "modernbert", "gemma3-embedding"), ("f32", "bf16", "int8")):
+        folder = os.path.join(MODELS, name)
+        with open(os.path.join(folder, "reference.jsonl"), encoding="utf-8") as file:
+            lists = [json.loads(line)["input_ids"] for line in file]
+        options = {"dtype": dtype, "normalize": "false"}
+        got, _ = of_tokens(player, folder, lists, "--threads", "2", pooling="cls", **options)
+        player.write("p.yaml", json.dumps({"stages": [
+            {"read": "in.jsonl", "fields": {"tokens": "i32[*]"}}, {"embed": folder, "pooling": "none", **options},
+            {"write": "out.jsonl", "mode": "replace", "fields": ["embedding"]}]}))
+        result = player.run("run", "p.yaml")
+        assert result.status == 0, str(result)
+        width = len(got[0])
+        for line, vector in zip(player.read("out.jsonl").splitlines(), got, strict=True):
+            rows = json.loads(line)["embedding"]
+            first = rows[0] if isinstance(rows[0], list) else rows[:width]
+            assert struct.pack("<%df" % width, *first) == struct.pack("<%df" % width, *vector), (name, dtype)
+
+
 def of_tokens(player, model, lists, *extra, **options):
     """The vectors of lists of ids."""
     player.write("in.jsonl", "".join(json.dumps({"tokens": ids}) + "\n" for ids in lists))
@@ -341,6 +362,8 @@ def windows(player):
     for normalize, wanted in ("false", want), ("true", unit(want)), ("auto", unit(want)):
         got = of_tokens(player, folder, lists, long="window", normalize=normalize)[0]
         assert difference(got, wanted) <= MOST, (normalize, difference(got, wanted))
+    of_first = of_tokens(player, folder, lists, long="window", pooling="cls", normalize="false")[0]
+    assert difference(of_first, mean_of_windows(player, folder, lists, 40, (1, 1), pooling="cls")) <= MOST
     assert difference(of_tokens(player, folder, lists, long="window", dim=8)[0], [v[:8] for v in got]) == 0
     cut_off = of_tokens(player, folder, lists)[0]
     for choice, count in ("window", 0), ("truncate", sum(len(ids) > 40 for ids in lists)):
@@ -639,6 +662,7 @@ def main():
     player.case("smaller_numbers", smaller_numbers)
     player.case("shorter", shorter)
     player.case("each_token", each_token)
+    player.case("first_token", first_token)
     player.case("windows", windows)
     player.case("windows_with_prompt", windows_with_prompt)
     for function in (late, late_of_chunks, late_of_broken_items, late_of_blank_texts, late_of_tokens_without_bytes,

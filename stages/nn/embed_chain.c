@@ -103,6 +103,11 @@ static void run_dense(const ft_chain *chain, const ft_chain_step *step, const fl
     }
 }
 
+bool ft_chain_is_first(const ft_chain *chain, size_t first)
+{
+    return chain->pooling_count == 1 && chain->poolings[0] == FT_POOLING_CLS && first == 0;
+}
+
 void ft_chain_run(const ft_chain *chain, ft_rows rows, size_t first, size_t count, float *scratch,
                   float *out)
 {

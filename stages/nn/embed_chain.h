@@ -54,6 +54,8 @@ bool ft_chain_set_pooling(ft_chain *chain, ft_pooling pooling, ft_error *err) FT
 void ft_chain_drop_normalize(ft_chain *chain);
 // Lays the weights out, for the life of the arena.
 bool ft_chain_load(ft_chain *chain, ft_arena *arena, ft_error *err) FT_MUST_CHECK;
+// Whether of rows [first, ...) of a text only the text's very first one counts.
+bool ft_chain_is_first(const ft_chain *chain, size_t first);
 // Floats of memory that a run needs; may be uninitialised.
 size_t ft_chain_scratch(const ft_chain *chain);
 // The vector ([size]) of rows [first, count) of a text. Its bits depend on these rows alone.
