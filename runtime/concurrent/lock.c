@@ -86,6 +86,13 @@ FT_NOINLINE static void unlock_noted(ft_mutex *mutex)
     note(&known);
 }
 
+// ---- once ----
+
+void ft_once_run(ft_once *once, void (*work)(void))
+{
+    FT_ASSERT(pthread_once(&once->once, work) == 0);
+}
+
 // ---- mutex ----
 
 void ft_mutex_init(ft_mutex *mutex)

@@ -18,6 +18,10 @@ typedef struct ft_mutex {
 typedef struct ft_condition {
     pthread_cond_t condition;
 } ft_condition;  // Waits on the monotonic clock.
+typedef struct ft_once {
+    pthread_once_t once;
+} ft_once;
+#define FT_ONCE_INIT {PTHREAD_ONCE_INIT}
 
 FT_API void ft_mutex_init(ft_mutex *mutex);
 // What profiles call it; a literal.
@@ -26,6 +30,9 @@ FT_API void ft_mutex_finish(ft_mutex *mutex);
 FT_API void ft_mutex_lock(ft_mutex *mutex);
 FT_API bool ft_mutex_try_lock(ft_mutex *mutex);
 FT_API void ft_mutex_unlock(ft_mutex *mutex);
+
+// Calls `work` the first time; everybody returns when it has ended.
+void ft_once_run(ft_once *once, void (*work)(void));
 
 void ft_condition_init(ft_condition *condition);
 void ft_condition_finish(ft_condition *condition);

@@ -1,10 +1,12 @@
 // Kernels: every level that this processor has against double precision, and the same bits however
 // rows are cut.
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "runtime/random.h"
+#include "stages/nn/kernel/blas.h"
 #include "stages/nn/kernel/kernels.h"
 #include "tests/check.h"
 
@@ -286,6 +288,29 @@ TEST(kernels_forced_level)
     check_ok(ft_isa_force("auto", &err), &err);
     check_fails(ft_isa_force("sse9", &err), &err, FT_ERROR_USAGE);
     check_contains(err.message, "`sse9`");
+}
+
+static void *load_blas(void *size)
+{
+    // Whoever is told that it is there can use it.
+    *(size_t *)size = ft_blas_load() && ft_blas_describe() ? ft_blas_rows() : 0;
+    return NULL;
+}
+
+TEST(blas_is_loaded_by_several_at_once)
+{
+    enum { THREADS = 4 };
+    pthread_t threads[THREADS];
+    size_t rows[THREADS];
+
+    for (int i = 0; i < THREADS; i++)
+        check_int_eq(pthread_create(&threads[i], NULL, load_blas, &rows[i]), 0);
+    for (int i = 0; i < THREADS; i++)
+        check_int_eq(pthread_join(threads[i], NULL), 0);
+    for (int i = 0; i < THREADS; i++) {
+        check_int_eq(rows[i], rows[0]);
+        check_int_eq(rows[i] > 0, ft_blas_load());
+    }
 }
 
 int main(int argc, char **argv)

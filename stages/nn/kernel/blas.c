@@ -10,6 +10,8 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "runtime/concurrent/lock.h"
+
 typedef void gemm(int order, int trans_a, int trans_b, int m, int n, int k, float alpha,
                   const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc);
 typedef void set_threads(int count);
@@ -22,10 +24,11 @@ enum {
     DEPTH_MAX = 1024,
 };
 
+// Written by `load` alone.
+static ft_once once = FT_ONCE_INIT;
 static gemm *product;
 static size_t row_count;
 static const char *description;
-static bool tried;
 
 // ISO C knows no conversion from an object pointer to a function pointer; POSIX promises that their
 // bytes agree.
@@ -83,29 +86,31 @@ const char *ft_blas_describe(void)
     return description;
 }
 
-bool ft_blas_load(void)
+static void load(void)
 {
     set_threads *limit = NULL;
     get_config *describe = NULL;
     gemm *found = NULL;
 
-    if (tried)
-        return product != NULL;
-    tried = true;
     void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
     if (!library)
-        return false;
+        return;
     if (!find(library, "cblas_sgemm", &found, sizeof(found)) ||
         !find(library, "openblas_set_num_threads", &limit, sizeof(limit))) {
         dlclose(library);
-        return false;
+        return;
     }
     bool can_describe = find(library, "openblas_get_config", &describe, sizeof(describe)) != NULL;
     description = can_describe ? describe() : "OpenBLAS, of a version that does not say which";
     limit(1);
     row_count = find_rows(found);
     product = found;
-    return true;
+}
+
+bool ft_blas_load(void)
+{
+    ft_once_run(&once, load);
+    return product != NULL;
 }
 
 void ft_blas_multiply(const ft_multiply *m)

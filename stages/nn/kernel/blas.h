@@ -7,7 +7,7 @@
 
 enum { FT_BLAS_ROWS_MAX = 48 };
 
-// False when there is none. One thread at a time: while a model is loaded.
+// False when there is none. Any thread; all but the first wait for that one and get its answer.
 bool ft_blas_load(void);
 // What was loaded, in its own words ("OpenBLAS 0.3.21 DYNAMIC_ARCH Zen ..."). After a successful
 // load.
