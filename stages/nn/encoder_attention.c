@@ -27,22 +27,6 @@ typedef struct tile {
     size_t keys_from, keys;
 } tile;
 
-// Turned and scaled: queries[k][column]; columns without a query are 0.
-static void turn_queries(const head *h, const tile *t)
-{
-    const ft_encoder_run *run = h->run;
-    const float scale = run->encoder->config.score_scale;
-    const float *query = h->query + t->first * run->heads_row;
-
-    for (size_t k = 0; k < run->encoder->head_size; k++) {
-        float *row = run->queries + k * t->columns;
-        for (size_t i = 0; i < t->queries; i++)
-            row[i] = query[i * run->heads_row + k] * scale;
-        for (size_t i = t->queries; i < t->columns; i++)
-            row[i] = 0;
-    }
-}
-
 static void add_distances(const head *h, const tile *t)
 {
     for (size_t k = 0; k < t->keys; k++) {
@@ -98,7 +82,8 @@ static void attend_tile(const head *h, const tile *t)
         .depth = encoder->head_size,
     };
 
-    turn_queries(h, t);
+    encoder->kernels->turn(query, row, t->queries, encoder->head_size, encoder->config.score_scale,
+                           run->queries, t->columns);
     encoder->kernels->multiply(&scores);
     if (h->distances)
         add_distances(h, t);

@@ -290,6 +290,31 @@ TEST(kernels_forced_level)
     check_contains(err.message, "`sse9`");
 }
 
+static void check_turn(const ft_kernels *kernels, size_t rows, size_t size, size_t columns)
+{
+    enum { ROW = 80, BEHIND = 8 };
+    static float x[32 * ROW], y[77 * 32 + BEHIND];
+
+    fill(x, 32 * ROW, 3, size);
+    fill(y, FT_COUNT_OF(y), 1, rows);
+    const float behind = y[size * columns];
+    kernels->turn(x, ROW, rows, size, 0.3F, y, columns);
+    for (size_t k = 0; k < size; k++)
+        for (size_t i = 0; i < columns; i++) {
+            const float want = i < rows ? x[i * ROW + k] * 0.3F : 0;
+            check_true(y[k * columns + i] == want);
+        }
+    check_true(y[size * columns] == behind);
+}
+
+TEST(kernels_turn)
+{
+    for (int isa = 0; isa < FT_ISA_COUNT; isa++)
+        for (size_t size = 1; ft_kernels_find((ft_isa)isa) && size <= 77; size++)
+            for (size_t rows = 1; rows <= 32; rows++)
+                check_turn(ft_kernels_find((ft_isa)isa), rows, size, rows > 16 ? 32 : 16);
+}
+
 static void *load_blas(void *size)
 {
     // Whoever is told that it is there can use it.

@@ -175,6 +175,10 @@ typedef struct ft_kernels {
     // y = x, every row brought to mean 0 and variance 1 (is_rms: to mean square 1), times gain,
     // plus bias. y may be x.
     void (*norm)(const float *x, float *y, size_t stride, size_t rows, const ft_layer_norm *norm);
+    // out[size][columns] = scale * x turned: column i is row i of `x`, of `size` numbers, `stride`
+    // apart; columns behind the `rows` rows are 0.
+    void (*turn)(const float *x, size_t stride, size_t rows, size_t size, float scale, float *out,
+                 size_t columns);
     // scores[keys][columns]: e^(x - the column's maximum), and 1 / sum for each column. `columns`:
     // 16 or 32.
     void (*softmax)(float *scores, size_t keys, size_t columns, float *out_inverse_sums);

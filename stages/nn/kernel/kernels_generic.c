@@ -206,6 +206,14 @@ static void generic_rotate(float *x, size_t heads, size_t head_step, const ft_ro
         }
 }
 
+static void generic_turn(const float *x, size_t stride, size_t rows, size_t size, float scale,
+                         float *out, size_t columns)
+{
+    for (size_t k = 0; k < size; k++)
+        for (size_t column = 0; column < columns; column++)
+            out[k * columns + column] = column < rows ? x[column * stride + k] * scale : 0;
+}
+
 static void generic_softmax(float *scores, size_t keys, size_t columns, float *out_inverse_sums)
 {
     for (size_t column = 0; column < columns; column++) {
@@ -251,6 +259,7 @@ const ft_kernels ft_kernels_generic = {
     .activate = generic_activate,
     .gate = generic_gate,
     .norm = generic_norm,
+    .turn = generic_turn,
     .softmax = generic_softmax,
     .weigh = generic_weigh,
     .rotate = generic_rotate,

@@ -392,6 +392,41 @@ static void vector_rotate(float *x, size_t heads, size_t head_step, const ft_rot
         rotate_head(x + head * head_step, r);
 }
 
+// Four rows to columns: whole squares of four, then what remains one by one.
+static void turn_four(const float *x, size_t stride, size_t size, float scale, float *out,
+                      size_t columns)
+{
+    const size_t whole = size - size % 4;
+    const __m128 by = _mm_set1_ps(scale);
+
+    for (size_t k = 0; k < whole; k += 4) {
+        __m128 a = _mm_mul_ps(_mm_loadu_ps(x + k), by);
+        __m128 b = _mm_mul_ps(_mm_loadu_ps(x + stride + k), by);
+        __m128 c = _mm_mul_ps(_mm_loadu_ps(x + 2 * stride + k), by);
+        __m128 d = _mm_mul_ps(_mm_loadu_ps(x + 3 * stride + k), by);
+        _MM_TRANSPOSE4_PS(a, b, c, d);
+        _mm_storeu_ps(out + k * columns, a);
+        _mm_storeu_ps(out + (k + 1) * columns, b);
+        _mm_storeu_ps(out + (k + 2) * columns, c);
+        _mm_storeu_ps(out + (k + 3) * columns, d);
+    }
+    for (size_t k = whole; k < size; k++)
+        for (size_t i = 0; i < 4; i++)
+            out[k * columns + i] = x[i * stride + k] * scale;
+}
+
+static void vector_turn(const float *x, size_t stride, size_t rows, size_t size, float scale,
+                        float *out, size_t columns)
+{
+    const size_t whole = rows - rows % 4;
+
+    for (size_t row = 0; row < whole; row += 4)
+        turn_four(x + row * stride, stride, size, scale, out + row, columns);
+    for (size_t k = 0; whole < columns && k < size; k++)
+        for (size_t i = whole; i < columns; i++)
+            out[k * columns + i] = i < rows ? x[i * stride + k] * scale : 0;
+}
+
 static void vector_softmax(float *scores, size_t keys, size_t columns, float *out_inverse_sums)
 {
     for (size_t column = 0; column < columns; column += LANES) {
@@ -446,6 +481,7 @@ static void vector_weigh(float *x, size_t from, size_t to, float *out_sum)
         .activate = vector_activate,           \
         .gate = vector_gate,                   \
         .norm = vector_norm_rows,              \
+        .turn = vector_turn,                   \
         .softmax = vector_softmax,             \
         .weigh = vector_weigh,                 \
         .rotate = vector_rotate,               \
