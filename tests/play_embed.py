@@ -292,6 +292,11 @@ def first_token(player):
             lists = [json.loads(line)["input_ids"] for line in file]
         options = {"dtype": dtype, "normalize": "false"}
         got, _ = of_tokens(player, folder, lists, "--threads", "2", pooling="cls", **options)
+        # A text alone, whose outputs two threads share.
+        for ids, vector in list(zip(lists, got))[-2:]:
+            alone, _ = of_tokens(player, folder, [ids], "--threads", "2", pooling="cls", **options)
+            assert alone == [vector], (name, dtype, len(ids))
+        player.write("in.jsonl", "".join(json.dumps({"tokens": ids}) + "\n" for ids in lists))
         player.write("p.yaml", json.dumps({"stages": [
             {"read": "in.jsonl", "fields": {"tokens": "i32[*]"}}, {"embed": folder, "pooling": "none", **options},
             {"write": "out.jsonl", "mode": "replace", "fields": ["embedding"]}]}))
