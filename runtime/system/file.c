@@ -1,6 +1,6 @@
-// Whole files, read or mapped, and paths. _DEFAULT_SOURCE for madvise: posix_madvise leaves the
-// pages where they are.
-#define _DEFAULT_SOURCE
+// Whole files, read or mapped, and paths. _GNU_SOURCE for madvise: posix_madvise leaves the pages
+// where they are.
+#define _GNU_SOURCE
 #include "runtime/system/file.h"
 
 #include <errno.h>
