@@ -115,43 +115,21 @@ static inline __m256i find_faults(__m256i bytes, __m256i before)
     return _mm256_xor_si256(_mm256_and_si256(wanted, _mm256_set1_epi8((char)0x80)), faults);
 }
 
-static inline __m256i load(const unsigned char *bytes)
-{
-    return _mm256_loadu_si256((const __m256i *)(const void *)bytes);
-}
-
-// Behind the ASCII at `at`, of which most text is, four steps at a time.
-static inline size_t skip_ascii(const unsigned char *bytes, size_t at, size_t size)
-{
-    while (size - at >= (size_t)4 * STEP) {
-        const unsigned char *from = bytes + at;
-        const __m256i left = _mm256_or_si256(load(from), load(from + STEP));
-        const __m256i right = _mm256_or_si256(load(from + 2 * STEP), load(from + 3 * STEP));
-        if (_mm256_movemask_epi8(_mm256_or_si256(left, right)))
-            break;
-        at += (size_t)4 * STEP;
-    }
-    return at;
-}
-
 size_t ft_utf8_skip_avx2(ft_slice text)
 {
     const unsigned char *bytes = (const unsigned char *)text.data;
     __m256i before = _mm256_setzero_si256();
-    size_t at = skip_ascii(bytes, 0, text.size);
+    size_t at = 0;
 
-    while (text.size - at >= STEP) {
-        const __m256i now = load(bytes + at);
+    for (; text.size - at >= STEP; at += STEP) {
+        const __m256i now = _mm256_loadu_si256((const __m256i *)(const void *)(bytes + at));
         // Of ASCII behind ASCII nothing can be wrong.
-        if (!_mm256_movemask_epi8(_mm256_or_si256(now, before))) {
-            at = skip_ascii(bytes, at + STEP, text.size);
-            continue;
+        if (_mm256_movemask_epi8(_mm256_or_si256(now, before))) {
+            const __m256i faults = find_faults(now, before);
+            if (!_mm256_testz_si256(faults, faults))
+                break;
         }
-        const __m256i faults = find_faults(now, before);
-        if (!_mm256_testz_si256(faults, faults))
-            break;
         before = now;
-        at += STEP;
     }
     // The last character may go on, or be what is wrong: it is looked at again.
     while (at > 0 && (bytes[at - 1] & 0xc0) == 0x80)
