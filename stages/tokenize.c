@@ -59,11 +59,12 @@ typedef struct tokenize_config {
 } tokenize_config;
 
 typedef struct tokenize_state {
-    ft_token_coder *coder;     // Where ids are all that is wanted,
-    ft_text_encoder *encoder;  // or this.
-    unsigned wanted;           // Of config->wanted, what is read downstream.
-    ft_buffer *unescaped[2];   // Texts that came as JSON.
-    ft_buffer *prompted;       // A text behind the prompt.
+    ft_token_coder *coder;            // Where ids are all that is wanted,
+    ft_text_encoder *encoder;         // or this.
+    unsigned wanted;                  // Of config->wanted, what is read downstream.
+    ft_buffer *unescaped[2];          // Texts that came as JSON.
+    ft_buffer *prompted;              // A text behind the prompt.
+    size_t bytes_before, ids_before;  // Of the batch before; 0: none.
 } tokenize_state;
 
 // What is made of a batch.
@@ -437,18 +438,35 @@ static size_t longest_text(const int32_t *places, size_t count)
     return longest < PART_BYTES ? longest : PART_BYTES;
 }
 
-// How many ids to make room for at first: English has a token for each four bytes, and before the
-// last text is looked at there must be room for one of each of its bytes.
-static size_t expected_ids(const tokenize_config *config, const ft_batch *in)
+// How many ids to make room for at first: a little more than for as many bytes of the batch before,
+// or a token for each four bytes, as English has. Before the last text is looked at there must be
+// room for an id of each of its bytes.
+static size_t expected_ids(const tokenize_config *config, const tokenize_state *state,
+                           const ft_batch *in)
 {
     const int32_t *places = ft_tensor_i32(in->columns[config->input].offsets);
-    size_t expected = (size_t)(places[in->count] - places[0]) / 4 + 4 * in->count;
-    size_t most = EXPECTED_IDS_MAX, limit = config->settings.max_length;
+    size_t bytes = (size_t)(places[in->count] - places[0]), limit = config->settings.max_length;
+    size_t expected = bytes / 4 + 4 * in->count, most = bytes / 2 + 4 * in->count;
 
-    if (limit > 0 && config->settings.truncation != FT_TRUNCATE_NONE &&
-        in->count < EXPECTED_IDS_MAX / limit)
+    if (most > EXPECTED_IDS_MAX)
+        most = EXPECTED_IDS_MAX;
+    if (state->ids_before > 0) {
+        expected = bytes * state->ids_before / state->bytes_before;
+        expected += expected / 16;
+    }
+    if (limit > 0 && config->settings.truncation != FT_TRUNCATE_NONE && in->count < most / limit)
         most = in->count * limit;
     return (expected < most ? expected : most) + longest_text(places, in->count);
+}
+
+// For the batch that comes next.
+static void note_ids(const tokenize_config *config, tokenize_state *state, const ft_batch *in,
+                     size_t count)
+{
+    const int32_t *places = ft_tensor_i32(in->columns[config->input].offsets);
+
+    state->bytes_before = (size_t)(places[in->count] - places[0]);
+    state->ids_before = state->bytes_before > 0 ? count : 0;
 }
 
 // What was reserved and not used goes back, where it is much.
@@ -497,12 +515,12 @@ static bool take_columns(ft_stage *self, ft_encodings *all, made *out, ft_error 
 
 static bool make_ids(ft_stage *self, const ft_batch *in, made *out, ft_error *err)
 {
-    const tokenize_state *state = self->state;
+    tokenize_state *state = self->state;
     ft_error why = FT_ERROR_INIT;  // Once for all items: clearing it takes some time.
     ft_encodings all;
 
     ft_encodings_init(&all, self->account);
-    bool ok = !state->coder || ft_ids_reserve(&all.ids, expected_ids(self->config, in), err);
+    bool ok = !state->coder || ft_ids_reserve(&all.ids, expected_ids(self->config, state, in), err);
     for (size_t i = 0; ok && i < in->count; i++) {
         if (ft_is_cancelled(self)) {
             ok = ft_fail(err, FT_ERROR_CANCELLED, "cancelled");
@@ -514,6 +532,7 @@ static bool make_ids(ft_stage *self, const ft_batch *in, made *out, ft_error *er
             out->offsets[out->count] = (int32_t)all.ids.count;
         }
     }
+    note_ids(self->config, state, in, all.ids.count);
     ok = ok && take_columns(self, &all, out, err);
     ft_encodings_finish(&all);
     return ok;
