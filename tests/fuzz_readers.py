@@ -46,6 +46,8 @@ FILES = {
     "weights": ["stages/nn/%s.c" % name for name in ["safetensors", "weight", "weights"]],
     "chain": ["stages/nn/embed_chain_read.c"],
     "config": ["stages/nn/%s.c" % name for name in ["decoder_ends", "encoder_config", "encoder_gguf", "encoder_json"]],
+    "heads": ["stages/nn/heads_read.c"],
+    "prompts": ["stages/text/prompts.c"],
     "pattern": ["stages/text/pattern.c", "stages/text/pattern_onig.c"],
 }
 

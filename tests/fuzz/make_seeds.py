@@ -492,6 +492,74 @@ def chain_seeds():
     return seeds
 
 
+def heads_seeds():
+    """For an encoder of two numbers a row and three words."""
+    def model(outputs, *parts):
+        shapes = {"dense": [2, 2], "norm": [2], "out": [outputs, 2]}
+        tensors = []
+        for name, kind in parts:
+            shape = shapes[kind]
+            count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+            if not name.endswith(".bias"):
+                tensors.append((name + ".weight", "F32", shape, bytes(4 * count)))
+            tensors.append((name if name.endswith(".bias") else name + ".bias", "BF16", shape[:1], bytes(2 * shape[0])))
+        return safetensors(tensors)
+
+    bert = [("bert.pooler.dense", "dense"), ("classifier", "out")]
+    roberta = [("classifier.dense", "dense"), ("classifier.out_proj", "out")]
+    modern = [("head.dense", "dense"), ("head.norm", "norm"), ("classifier", "out")]
+    seeds = {}
+    for name, parts in {"Bert": bert, "Roberta": roberta, "XLMRoberta": roberta, "Camembert": roberta, "MPNet": roberta,
+                        "DistilBert": [("pre_classifier", "dense"), ("classifier", "out")], "ModernBert": modern}.items():
+        config = {"architectures": [name + "ForSequenceClassification"]}
+        seeds["sequence-" + name] = BESIDE.join([compact(config), model(2, *parts)])
+        parts = modern if name == "ModernBert" else [("classifier", "out")]
+        config = {"architectures": [name + "ForTokenClassification"], "id2label": {"1": "B", "0": "A", "2": "C"}}
+        seeds["tokens-" + name] = BESIDE.join([compact(config), model(3, *parts)])
+    lm = [("lm_head.dense", "dense"), ("lm_head.layer_norm", "norm"), ("lm_head.bias", "out")]
+    predictions = "cls.predictions."
+    for name, words, parts in (
+            ("Bert", "bert.embeddings.word_embeddings", [(predictions + "transform.dense", "dense"), (predictions + "transform.LayerNorm", "norm"),
+                                                         (predictions + "bias", "out")]),
+            ("DistilBert", "distilbert.embeddings.word_embeddings", [("vocab_transform", "dense"), ("vocab_layer_norm", "norm"),
+                                                                     ("vocab_projector.bias", "out")]),
+            ("Roberta", "roberta.embeddings.word_embeddings", lm), ("MPNet", "mpnet.embeddings.word_embeddings", lm),
+            ("ModernBert", "model.embeddings.tok_embeddings", [("head.dense", "dense"), ("head.norm", "norm"), ("decoder.bias", "out")])):
+        config = {"architectures": [name + "ForMaskedLM"], "hidden_act": "relu", "activation": "gelu_new", "classifier_activation": "silu"}
+        seeds["words-" + name] = BESIDE.join([compact(config), model(3, *parts, (words, "out"))])
+    bert_model = model(3, *bert)
+    for name, more in {"number": {"num_labels": 3}, "none": {"num_labels": 0}, "list": {"id2label": []}, "text": {"num_labels": "3"},
+                       "empty": {"id2label": {}}, "not-number": {"id2label": {"a": "b"}}, "not-text": {"id2label": {"0": 1}},
+                       "multi": {"num_labels": 3, "problem_type": "multi_label_classification"},
+                       "regression": {"problem_type": "regression"}}.items():
+        seeds["labels-" + name] = BESIDE.join([compact({"architectures": ["BertForSequenceClassification"], **more}), bert_model])
+    for name, more in {"mean": "mean", "cls": "cls", "other": "max"}.items():
+        seeds["pooling-" + name] = BESIDE.join([compact(
+            {"architectures": ["ModernBertForSequenceClassification"], "classifier_pooling": more, "classifier_activation": "tanh"}),
+            model(2, *modern)])
+    seeds["refused-activation"] = compact({"architectures": ["ModernBertForSequenceClassification"], "classifier_activation": "mish"})
+    for name, value in {"none": None, "empty": [], "two": ["a", "b"], "other": ["BertModel"], "number": [1]}.items():
+        seeds["architectures-" + name] = compact({"architectures": value} if value is not None else {})
+    seeds["not-json"] = b"{"
+    seeds["missing"] = compact({"architectures": ["BertForSequenceClassification"]})
+    seeds["shape"] = BESIDE.join([compact({"architectures": ["BertForTokenClassification"]}), model(3, ("classifier", "out"))])
+    seeds["rank"] = BESIDE.join([compact({"architectures": ["BertForTokenClassification"]}), safetensors(
+        [("classifier.weight", "F32", [2, 2], bytes(16)), ("classifier.bias", "F32", [2, 1], bytes(8))])])
+    seeds["kind"] = BESIDE.join([compact({"architectures": ["BertForTokenClassification"]}), safetensors(
+        [("classifier.weight", "I64", [2, 2], bytes(32)), ("classifier.bias", "F32", [2], bytes(8))])])
+    return seeds
+
+
+def prompts_seeds():
+    prompts = {"query": "query: ", "document": "passage: ", "clustering": None}
+    return {name: compact(value) for name, value in {
+        "some": {"prompts": prompts}, "default": {"prompts": prompts, "default_prompt_name": "document"},
+        "null": {"prompts": prompts, "default_prompt_name": "clustering"}, "no-default": {"prompts": prompts, "default_prompt_name": "a"},
+        "none": {"prompts": None, "default_prompt_name": None}, "empty": {}, "array": [], "list": {"prompts": []},
+        "number": {"prompts": {"query": 1}}, "name": {"default_prompt_name": 1}, "nul": {"prompts": {"query": "a\0"}},
+        "many": {"prompts": {"name %d" % i: "\u00e9" for i in range(40)}}}.items()} | {"not-json": b"{", "twice": b'{"prompts":{},"prompts":{}}'}
+
+
 # ---- the small ones ----
 
 def charsmap_seeds():
@@ -523,7 +591,8 @@ def pattern_seeds():
 def main():
     makers = {"tokenizer_json": lambda: dict(json_seeds(), **json_faults(), **json_2_seeds()), "sentencepiece": sentencepiece_seeds, "tiktoken": tiktoken_seeds,
               "vocab_txt": vocab_seeds, "vocab_json": vocab_json_seeds, "gguf": gguf_seeds, "charsmap": charsmap_seeds, "base64": base64_seeds,
-              "pattern": pattern_seeds, "weights": weights_seeds, "config": config_seeds, "chain": chain_seeds}
+              "pattern": pattern_seeds, "weights": weights_seeds, "config": config_seeds, "chain": chain_seeds,
+              "heads": heads_seeds, "prompts": prompts_seeds}
     for reader, make in makers.items():
         folder = os.path.join(sys.argv[1], reader)
         os.makedirs(folder, exist_ok=True)
