@@ -3,7 +3,7 @@
 #include "stages/io/packer.h"
 
 #ifdef FT_HAVE_ZLIB
-#include <zlib.h>
+#include "stages/io/zlib_memory.h"
 #endif
 #ifdef FT_HAVE_ZSTD
 #include <zstd.h>
@@ -47,18 +47,6 @@ bool ft_packer_check(const char *path, ft_error *err)
 }
 
 #ifdef FT_HAVE_ZLIB
-static void *gzip_alloc(void *host, unsigned count, unsigned size)
-{
-    (void)host;
-    return ft_alloc_zero(count, size);
-}
-
-static void gzip_free(void *host, void *block)
-{
-    (void)host;
-    ft_free(block);
-}
-
 static bool gzip_step(ft_packer *packer, ft_slice *in, bool ends, size_t *out_size, bool *out_done,
                       ft_error *err)
 {
@@ -143,8 +131,8 @@ static bool open_codec(ft_packer *packer, ft_error *err)
         return ft_fail_nomem(err, PACKED_BYTES);
 #ifdef FT_HAVE_ZLIB
     if (packer->packing == FT_PACKING_GZIP) {
-        packer->gzip.zalloc = gzip_alloc;
-        packer->gzip.zfree = gzip_free;
+        packer->gzip.zalloc = ft_zlib_alloc;
+        packer->gzip.zfree = ft_zlib_free;
         const int result = deflateInit2(&packer->gzip, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16,
                                         8, Z_DEFAULT_STRATEGY);
         packer->gzip_is_open = result == Z_OK;

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #ifdef FT_HAVE_ZLIB
-#include <zlib.h>
+#include "stages/io/zlib_memory.h"
 #endif
 #ifdef FT_HAVE_ZSTD
 #include <zstd.h>
@@ -71,22 +71,10 @@ ft_packing ft_packing_find(ft_slice path, ft_slice *out_rest)
 // ---- gzip ----
 
 #ifdef FT_HAVE_ZLIB
-static void *gzip_alloc(void *host, unsigned count, unsigned size)
-{
-    (void)host;
-    return ft_alloc_zero(count, size);
-}
-
-static void gzip_free(void *host, void *block)
-{
-    (void)host;
-    ft_free(block);
-}
-
 static bool gzip_open(ft_stream *stream, ft_error *err)
 {
-    stream->gzip.zalloc = gzip_alloc;
-    stream->gzip.zfree = gzip_free;
+    stream->gzip.zalloc = ft_zlib_alloc;
+    stream->gzip.zfree = ft_zlib_free;
     if (inflateInit2(&stream->gzip, 15 + 16) != Z_OK)  // Largest window, gzip header only.
         return ft_fail_nomem(err, sizeof(stream->gzip));
     stream->gzip_is_open = true;
