@@ -18,7 +18,8 @@ void *ft_pages_create(size_t size_bytes) FT_MUST_CHECK;
 // All zero. Fresh from the kernel, so a page takes memory only once it is written to.
 void *ft_pages_zero(size_t size_bytes) FT_MUST_CHECK;
 void ft_pages_destroy(void *pages, size_t size_bytes);
-void ft_pages_discard(void *pages, size_t size_bytes);  // The same, of pages that are read-only.
+// The same, of pages that are read-only or of a size that nobody wants again: they are not kept.
+void ft_pages_discard(void *pages, size_t size_bytes);
 // Gives back the freed blocks that are kept, and forgets how much was in use.
 void ft_pages_trim(void);
 // Moves pages rather than bytes. NULL without memory: the old block stays.

@@ -1,9 +1,13 @@
 // Allocation: counts, failure on demand, arenas, buffers and their pages, the account.
+#define _GNU_SOURCE  // mincore
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "runtime/memory/alloc.h"
 #include "runtime/memory/arena.h"
 #include "runtime/memory/buffer.h"
+#include "runtime/memory/pages.h"
 #include "runtime/system/thread.h"
 #include "tests/check.h"
 
@@ -151,6 +155,30 @@ TEST(buffers_of_zeros)
             ft_buffer_unref(buffer);
         }
     check_int_eq(ft_account_used_bytes(&account), 0);
+}
+
+// Small ones and large ones; of pages, none stay behind for the next buffer of the size.
+TEST(a_discarded_buffer_leaves_nothing)
+{
+    ft_error err = FT_ERROR_INIT;
+    ft_account account;
+    int64_t before = ft_alloc_get_stats().live_blocks;
+
+    ft_account_init(&account, 10 << 20);
+    for (size_t size = 100; size <= 3000000; size *= 30) {
+        ft_buffer *buffer = ft_buffer_zero(&account, size, &err);
+        check_ok(buffer != NULL, &err);
+        void *data = buffer->data;
+        memset(data, 'a', size);
+        ft_buffer_discard(buffer);
+        check_int_eq(ft_account_used_bytes(&account), 0);
+        check_int_eq(ft_alloc_get_stats().live_blocks, before);
+#ifndef FT_SANITIZED  // Under sanitizers all blocks are the allocator's.
+        unsigned char is_there;
+        if (size > FT_PAGES_MIN)
+            check_true(mincore(data, 1, &is_there) != 0 && errno == ENOMEM);
+#endif
+    }
 }
 
 TEST(buffers_without_memory)

@@ -39,6 +39,8 @@ TEST(files_are_read_whole)
     err = (ft_error)FT_ERROR_INIT;
     check_ok(ft_file_map(path, arena, &text, &err), &err);
     check_slice_eq(text, "hello");
+    ft_file_map_release(text);
+    check_slice_eq(text, "hello");  // From the file again.
     unlink(path);
     put("");
     check_ok(ft_file_read(path, arena, 5, &text, &err), &err);
