@@ -286,7 +286,7 @@ def each_token(player):
 
 def first_token(player):
     """pooling: cls gives the first of the rows that pooling: none gives, bit for bit, whatever the layers are."""
-    for name, dtype in itertools.product(("bert", "modernbert", "gemma3-embedding"), ("f32", "bf16", "int8")):
+    for name, dtype in itertools.product(("bert", "modernbert", "modernbert-wide", "gemma3-embedding"), ("f32", "bf16", "int8")):
         folder = os.path.join(MODELS, name)
         with open(os.path.join(folder, "reference.jsonl"), encoding="utf-8") as file:
             lists = [json.loads(line)["input_ids"] for line in file]

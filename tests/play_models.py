@@ -20,7 +20,7 @@ from program import ROOT, Player, is_sanitized
 MODELS = os.path.join(ROOT, "tests", "models")
 BOUND = 1e-4
 ENCODERS = ["bert", "bert-sharded", "distilbert", "roberta", "xlm-roberta", "camembert", "mpnet", "nomic-bert", "gte",
-            "modernbert", "modernbert-5", "qwen3-embedding", "gemma3-embedding", "bert-quick-gelu", "bert-relu",
+            "modernbert", "modernbert-5", "modernbert-wide", "qwen3-embedding", "gemma3-embedding", "bert-quick-gelu", "bert-relu",
             "nomic-bert-half", "qwen3-linear"]
 GGUF = ["gguf-bert/bert-%s" % kind for kind in ("f32", "f16", "bf16", "q8_0", "q4_0")] + \
     ["gguf-%s-%s" % (name, kind) for kind in ("f32", "q8_0", "q4_0")

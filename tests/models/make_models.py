@@ -218,6 +218,12 @@ def make_modernbert_5():
     reference(folder, hf.ModernBertModel, rows_of(texts(13, LENGTHS, 300)), "last_hidden_state")
 
 
+def make_modernbert_wide():
+    """With more outputs between the gated layers than are run at a time, and no whole number of panels of them."""
+    folder = save(hf.ModernBertModel(modernbert_config(intermediate_size=300)), "modernbert-wide", 14, BF16)
+    reference(folder, hf.ModernBertModel, rows_of(texts(14, [1, 17, 61], 300)), "last_hidden_state")
+
+
 # ---- decoders that embed ----
 
 def make_qwen3_embedding():
