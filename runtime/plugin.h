@@ -33,7 +33,8 @@ enum { FT_PLUGIN_STAGES_MAX = 64 };
                 97 * sizeof(ft_tensor) + 193 * sizeof(ft_buffer) + 389 * sizeof(ft_builder) +  \
                 769 * sizeof(ft_option) + 1543 * sizeof(ft_error) + 3079 * sizeof(ft_object) + \
                 6151 * sizeof(ft_lineage) + 12289 * sizeof(ft_type) +                          \
-                24593 * sizeof(ft_stage_host) + 49157 * offsetof(ft_batch, columns)))
+                24593 * sizeof(ft_stage_host) + 49157 * offsetof(ft_batch, columns) +          \
+                98317 * sizeof(ft_field) + 196613 * sizeof(ft_schema)))
 
 // Defines what the program looks for. Its arguments are pointers to definitions.
 #define FT_PLUGIN(...)                                                             \
