@@ -327,6 +327,10 @@ static bool plan_stage(checker *check, ft_plan_node *node, ft_node_reads *reads,
     if (node->input.count)
         memcpy(plan.output_fields, node->input.fields, node->input.count * sizeof(ft_field));
     bool ok = !node->def->plan || node->def->plan(&plan, node->config, err);
+    // What passes by keeps the values that it has.
+    for (size_t i = 0; node->when_text && i < node->input.count && i < plan.output_count; i++)
+        if (plan.output_fields[i].origin != node->input.fields[i].origin)
+            plan.output_fields[i].origin = NULL;
     node->batch_wish = plan.batch_wish;
     node->output = (ft_schema){
         .count = plan.output_count, .fields = plan.output_fields, .open = plan.output_open};

@@ -7,6 +7,7 @@
 
 #include "runtime/data/json.h"
 #include "runtime/memory/alloc.h"
+#include "stages/text/tokenizer_parts.h"
 #include "stages/text/tokenizer_store.h"
 #include "stages/text/vocabulary.h"
 
@@ -276,6 +277,16 @@ static bool check_special(const ft_tokenizer *tokenizer, const char *model, size
     return true;
 }
 
+// Whether `folder` has a tokenizer, in another file than this one's.
+static bool has_other_tokenizer(const char *folder, const ft_tokenizer *tokenizer, ft_arena *arena)
+{
+    ft_error why = FT_ERROR_INIT;
+    const char *file;
+
+    return ft_tokenizer_find_file(folder, arena, &file, &why) &&
+           strcmp(file, ft_tokenizer_get_info(tokenizer)->path) != 0;
+}
+
 bool ft_stage_check_tokens(const ft_stage_plan *plan, size_t field, const char *folder,
                            const char *model, size_t rows, ft_error *err)
 {
@@ -289,7 +300,7 @@ bool ft_stage_check_tokens(const ft_stage_plan *plan, size_t field, const char *
     if (ok && tokenizer &&
         !(check_end(tokenizer, model, rows, err) &&
           (!origin->has_special || check_special(tokenizer, model, rows, err)))) {
-        if (strcmp(origin->tokenizer, folder) != 0)
+        if (has_other_tokenizer(folder, tokenizer, arena))
             ft_hint(err, "`%s` is made with it: use `tokenize: %s`.",
                     plan->input->fields[field].name, folder);
         ok = say_own(err);
