@@ -23,7 +23,7 @@ enum {
     LENGTH_MAX = 1 << 30,
     EXPECTED_IDS_MAX = 1 << 20,
     GIVE_BACK_BYTES = 1 << 16,
-    PART_BYTES = 1 << 14
+    PART_BYTES = 1 << 14,  // Of a text that a coder makes room for at a time.
 };
 
 // In the order of ft_truncation and ft_special_tokens.

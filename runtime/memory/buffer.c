@@ -192,6 +192,7 @@ void ft_buffer_unref(ft_buffer *buffer)
 
 void ft_buffer_discard(ft_buffer *buffer)
 {
-    buffer->is_discarded = true;
+    if (buffer)
+        buffer->is_discarded = true;
     ft_buffer_unref(buffer);
 }

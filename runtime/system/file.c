@@ -204,7 +204,7 @@ void ft_file_map_release(ft_slice map)
 
     // Advice: where it is not taken, the pages stay.
     if (map.size > 0)
-        madvise(data.wanted, map.size, MADV_DONTNEED);
+        ft_ignore(madvise(data.wanted, map.size, MADV_DONTNEED) == 0);
 }
 
 void ft_file_make_folders(char *path)

@@ -6,8 +6,8 @@
 //
 // Which of the norms there are is the model's; of those that are not nothing is run. Everything but
 // attention goes over blocks of rows that stay in the near cache from one product to the next.
-// Where the layers are narrow, a product finds its inputs narrowed already: rows by what norms
-// them, and those of `down` as they come, FT_BYTE_GROUP at a time. What is before a layer's
+// Where the layers are narrow, products but `mix` find their inputs narrowed already: rows by what
+// norms them, and those of `down` as they come, FT_BYTE_GROUP at a time. What is before a layer's
 // attention could follow on what is behind the last one's, block by block; but by itself its
 // weights, of int8 and bf16, stay in the second cache from block to block.
 #include "stages/nn/encoder.h"
@@ -19,7 +19,7 @@
 
 enum {
     BLOCK_ROWS = 56,  // Four tiles of fourteen rows: 56 x 1536 floats are a third of a 1 MiB cache.
-    FEW_ROWS = BLOCK_ROWS,
+    FEW_ROWS = BLOCK_ROWS,  // As many as what lies between two products has room for.
 };
 
 // ---- memory ----
@@ -170,6 +170,8 @@ void ft_encoder_run_watch(ft_encoder_run *run, bool (*is_cancelled)(const void *
 {
     run->is_cancelled = is_cancelled;
     run->host = host;
+    run->team = NULL;  // Its members' runs are made anew.
+    run->members_capacity = 0;
 }
 
 bool ft_encoder_run_reserve(ft_encoder_run *run, const ft_token_span *spans, size_t count,

@@ -35,8 +35,9 @@ ft_encoder_run *ft_encoder_run_create(const ft_encoder *encoder, ft_account *acc
                                       ft_error *err) FT_MUST_CHECK;
 void ft_encoder_run_destroy(ft_encoder_run *run);  // NULL is fine.
 const ft_encoder *ft_encoder_run_encoder(const ft_encoder_run *run);
-// `is_cancelled` is asked now and then from now on, every few milliseconds and by any thread of a
-// team: true, which it must stay then, ends what is being run (ft_encoder_run_some).
+// `is_cancelled` is asked from now on, before each layer, block of rows and tile of queries and by
+// any thread of a team: true, which it must stay then, ends what is being run
+// (ft_encoder_run_some). A team must be given anew (ft_encoder_run_share).
 void ft_encoder_run_watch(ft_encoder_run *run, bool (*is_cancelled)(const void *host),
                           const void *host);
 // Makes room for the longest of these texts; to be called, and to succeed, before a text of more
@@ -45,8 +46,9 @@ void ft_encoder_run_watch(ft_encoder_run *run, bool (*is_cancelled)(const void *
 // then).
 bool ft_encoder_run_reserve(ft_encoder_run *run, const ft_token_span *spans, size_t count,
                             ft_error *err) FT_MUST_CHECK;
-// Rows and heads are shared with `team`, always the same one, from now on; NULL: with nobody. Where
-// there is no memory for what each of it needs, nobody helps.
+// Rows, or of few rows the outputs of each product, and heads are shared with `team`, always the
+// same one, from now on; NULL: with nobody. Where there is no memory for what each of it needs,
+// nobody helps.
 void ft_encoder_run_share(ft_encoder_run *run, ft_team *team);
 // How many rows a text has: its tokens, or the model's most.
 size_t ft_encoder_rows(const ft_encoder *encoder, const ft_token_span *span);

@@ -60,6 +60,6 @@ typedef struct ft_late_run {
 } ft_late_run;
 
 // Of a text longer than the encoder takes the rows of one window and of the chunks that it leaves
-// open are held, charged to the account. CANCELLED: it was said so.
+// open are held, charged to the account. CANCELLED: by `is_cancelled` or by the run.
 bool ft_late_run_texts(const ft_late_run *late, const ft_late_text *texts, size_t count,
                        ft_error *err) FT_MUST_CHECK;

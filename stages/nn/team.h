@@ -1,5 +1,5 @@
 // Some threads that share one computation: a loop whose rounds do not depend on each other is cut
-// into pieces, and whoever is free takes the next one.
+// into pieces, as many for each member; who is done with his own takes those that others have left.
 //
 // For work whose pieces take microseconds and follow each other closely, as the products of one
 // token do: the helpers look for the next loop for a moment before they sleep. Nobody waits for

@@ -5,7 +5,7 @@
 
 MODEL is all-MiniLM-L6-v2's folder, PEERS the folder of the peers' setup (models/minilm.onnx and, with fused layers,
 models/minilm-opt.onnx). 200 texts of 14 to 16 tokens, made of the vocabulary's whole words, go one after the other: to ONNX Runtime
-within Python (tokens, model, mean, norm), each at the better of one thread and of all; to ftpipe as a line of JSON into the pipe of
+within Python (tokens, model, mean, norm), with one thread and with all, of which the best counts; to ftpipe as a line of JSON into the pipe of
 `ftpipe run`, whose line with the vector is waited for on another. So the pipes and the JSON of 384 numbers count on our side. A
 round asks all sides; ratios are of the same round.
 """
@@ -48,7 +48,7 @@ def make_texts(tokenizer):
 
 
 def times_of(ask, texts):
-    """Milliseconds of each text but the first WARM, and the last vector."""
+    """The median over the texts but the first WARM, in milliseconds, and the last vector."""
     times, vector = [], None
     for text in texts:
         start = time.perf_counter()
