@@ -225,6 +225,8 @@ def tokenizer_of_another(player):
         got = [json.loads(line)["text"] for line in player.read("out.jsonl").splitlines()]
         assert got == (["salt", "salt qqq"] if stages else ["salt"]), got
     # What is made by two tokenizers is known of neither.
+    result = run(larger, ["tokenize: %s\n    to: ids" % folder, makes + "\n    when: text == \"salt\""])
+    assert result.status == 0 and player.read("out.jsonl").count(b"salt") == 2, str(result)
     result = run(larger, [makes + "\n    name: a", "tokenize: %s\n    to: ids\n    name: b\n    input: read" % folder,
                           "limit: 9\n    input: [a, b]"])
     assert result.status == 0 and b"token 200 is outside the model's vocabulary of 200" in result.err, str(result)

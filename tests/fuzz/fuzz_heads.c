@@ -1,5 +1,4 @@
 // The head behind an encoder: config.json, and the tensors of a model.safetensors that it needs.
-#include <math.h>
 #include <string.h>
 
 #include "runtime/memory/arena.h"
